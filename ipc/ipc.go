@@ -1,0 +1,295 @@
+// Package ipc is what ccactl and ccad have in common: the words of the wire,
+// the socket (secure at birth, its owner checked from both ends) and the one
+// client call.
+//
+// The wire is HTTP with JSON over a Unix socket, so that curl --unix-socket
+// works. The client speaks HTTP/1.0 by hand: linking net/http would cost every
+// credential-process call 1.6 ms. Every reply has a Content-Length, or is a
+// stream of JSON lines that ends in an EventEnd line: a reply that was cut can
+// always be told from a whole one. Requests are strict (an unknown field is
+// refused, for an old daemon must not ignore a new dry_run), replies are
+// tolerant.
+//
+// Both sides send their protocol number in ProtocolHeader; a daemon that does
+// not speak the client's answers CodeProtocol. A request without the header
+// (curl) is taken as current.
+package ipc
+
+import "time"
+
+// Protocol is raised by hand when old and new can't understand each other.
+const Protocol = 1
+
+// Headers of ours.
+const (
+	ProtocolHeader = "Ccad-Protocol"
+	WarningHeader  = "Ccad-Warning" // one line for stderr; may repeat
+)
+
+// Code says what kind of failure a reply is; ccactl's exit code follows it.
+type Code string
+
+// The codes and, beside each, ccactl's exit code.
+const (
+	CodeFailed   Code = "failed"    // 1
+	CodeProtocol Code = "protocol"  // 1: the daemon speaks another protocol
+	CodeUsage    Code = "usage"     // 2
+	CodeNoDaemon Code = "no-daemon" // 3: made by the client, never sent
+	CodeLocked   Code = "locked"    // 4
+	CodeUnknown  Code = "unknown"   // 5: no such environment or user
+	CodeRefused  Code = "refused"   // 6: refused by the cloud
+)
+
+// Error is a failure as it crosses the socket.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"` // one line, lower case, never a secret
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Exit returns ccactl's exit code for the failure.
+func (e *Error) Exit() int {
+	switch e.Code {
+	case CodeUsage:
+		return 2
+	case CodeNoDaemon:
+		return 3
+	case CodeLocked:
+		return 4
+	case CodeUnknown:
+		return 5
+	case CodeRefused:
+		return 6
+	}
+	return 1
+}
+
+// Status codes of HTTP that carry a Code, for curl's users; ours read the body.
+func (c Code) HTTPStatus() int {
+	switch c {
+	case CodeUsage:
+		return 400
+	case CodeRefused:
+		return 403
+	case CodeUnknown:
+		return 404
+	case CodeProtocol:
+		return 426
+	case CodeLocked:
+		return 423
+	}
+	return 500
+}
+
+// Status answers GET /v1/status. While locked the lists are empty.
+type Status struct {
+	Daemon       Daemon        `json:"daemon"`
+	Users        []User        `json:"users"`
+	Environments []Environment `json:"environments"`
+}
+
+// Daemon is the daemon's own part of Status.
+type Daemon struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Locked  bool   `json:"locked"`
+	Keyring string `json:"keyring"`
+	Fresh   bool   `json:"fresh,omitempty"` // no keyring yet: the first passphrase given creates it
+	Warning string `json:"warning,omitempty"`
+}
+
+// User is one user in Status.
+type User struct {
+	Name            string     `json:"name"`
+	AuthURL         string     `json:"auth_url"`
+	State           string     `json:"state"` // ok | unverified | refused | locked-out | expiring
+	Reason          string     `json:"reason,omitempty"`
+	PasswordVersion int        `json:"password_version"`
+	CheckedAt       *time.Time `json:"checked_at,omitempty"`
+	Expires         *time.Time `json:"expires,omitempty"`
+}
+
+// Environment is one environment in Status and in list.
+type Environment struct {
+	Name       string `json:"name"`
+	User       string `json:"user"`
+	Project    string `json:"project"`
+	Generation uint64 `json:"generation"`
+	State      string `json:"state"`
+	S3         S3     `json:"s3"`
+	Leases     int    `json:"leases"`
+}
+
+// S3 is the S3 part of an Environment.
+type S3 struct {
+	Endpoint    string `json:"endpoint"`
+	Region      string `json:"region"`
+	AccessKeyID string `json:"access_key_id"`
+	Version     int    `json:"version"`
+	State       string `json:"state"` // ok | unverified | refused | none
+}
+
+// Shown answers GET /v1/environments/NAME; the secrets are there only with
+// ?reveal=true.
+type Shown struct {
+	Environment
+	AuthURL         string   `json:"auth_url,omitempty"`
+	IdentityAPI     string   `json:"identity_api,omitempty"`
+	UserDomain      string   `json:"user_domain,omitempty"`
+	ProjectID       string   `json:"project_id,omitempty"`
+	ProjectDomain   string   `json:"project_domain,omitempty"`
+	StorageURL      string   `json:"storage_url,omitempty"`
+	Sources         []string `json:"sources,omitempty"`
+	Holders         []Lease  `json:"holders,omitempty"`
+	Password        string   `json:"password,omitempty"`
+	SecretAccessKey string   `json:"secret_access_key,omitempty"`
+}
+
+// Lease is what one client was given.
+type Lease struct {
+	Environment string     `json:"environment"`
+	View        string     `json:"view"`
+	Version     int        `json:"version"`
+	PID         int        `json:"pid"`
+	Program     string     `json:"program"`
+	Parent      string     `json:"parent,omitempty"`
+	Until       *time.Time `json:"until,omitempty"` // nil: open-ended
+}
+
+// AddRequest is POST /v1/environments.
+type AddRequest struct {
+	Name            string `json:"name"`
+	User            string `json:"user,omitempty"`
+	Project         string `json:"project,omitempty"`
+	AuthURL         string `json:"auth_url,omitempty"`
+	UserDomainID    string `json:"user_domain_id,omitempty"`
+	ProjectDomainID string `json:"project_domain_id,omitempty"`
+	IdentityAPI     string `json:"identity_api,omitempty"`
+	S3Endpoint      string `json:"s3_endpoint,omitempty"`
+	S3Region        string `json:"s3_region,omitempty"`
+	S3AccessKey     string `json:"s3_access_key,omitempty"`
+	S3Secret        string `json:"s3_secret,omitempty"`
+	Password        string `json:"password,omitempty"`
+	InsecureHTTP    bool   `json:"insecure_http,omitempty"`
+	NoVerify        bool   `json:"no_verify,omitempty"`
+}
+
+// File is a file that ccactl read for an import.
+type File struct {
+	Path string            `json:"path"` // absolute, or "-" for stdin
+	Data []byte            `json:"data"`
+	CA   map[string]string `json:"ca,omitempty"` // PEM of the CA files that the file names, by the path it names
+}
+
+// ImportRequest is POST /v1/import.
+type ImportRequest struct {
+	Files        []File `json:"files"`
+	Name         string `json:"name,omitempty"`
+	S3Endpoint   string `json:"s3_endpoint,omitempty"`
+	S3Region     string `json:"s3_region,omitempty"`
+	Password     string `json:"password,omitempty"`  // asked on the terminal, for findings without one
+	S3Secret     string `json:"s3_secret,omitempty"` // the same
+	DryRun       bool   `json:"dry_run,omitempty"`
+	NoWatch      bool   `json:"no_watch,omitempty"`
+	NoVerify     bool   `json:"no_verify,omitempty"`
+	InsecureHTTP bool   `json:"insecure_http,omitempty"`
+}
+
+// Change says what an add, import or update did to one environment.
+type Change struct {
+	Environment string   `json:"environment"`
+	User        string   `json:"user,omitempty"`
+	Project     string   `json:"project,omitempty"`
+	AuthURL     string   `json:"auth_url,omitempty"`
+	S3Endpoint  string   `json:"s3_endpoint,omitempty"`
+	AccessKeyID string   `json:"access_key_id,omitempty"`
+	Source      string   `json:"source,omitempty"`  // file and line
+	Action      string   `json:"action"`            // added | merged | unchanged | refused | failed
+	State       string   `json:"state,omitempty"`   // ok | unverified | refused
+	Missing     string   `json:"missing,omitempty"` // password | s3-secret: nothing stored until it is given
+	Error       *Error   `json:"error,omitempty"`
+	Notes       []string `json:"notes,omitempty"` // one line each
+}
+
+// Changes answers add, import, update, verify and restore.
+type Changes struct {
+	DryRun  bool     `json:"dry_run,omitempty"`
+	Changes []Change `json:"changes"`
+	Notes   []string `json:"notes,omitempty"` // of the files as a whole
+}
+
+// UpdateRequest is POST /v1/update: a value regenerated in the portal. Either
+// Environment with S3Secret, or User with Password.
+type UpdateRequest struct {
+	Environment string `json:"environment,omitempty"`
+	S3AccessKey string `json:"s3_access_key,omitempty"`
+	S3Secret    string `json:"s3_secret,omitempty"`
+	User        string `json:"user,omitempty"`
+	Password    string `json:"password,omitempty"`
+	NoVerify    bool   `json:"no_verify,omitempty"`
+}
+
+// VerifyRequest is POST /v1/verify. No names: every environment.
+type VerifyRequest struct {
+	Environments []string `json:"environments,omitempty"`
+	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
+}
+
+// UnlockRequest is POST /v1/unlock.
+type UnlockRequest struct {
+	Passphrase string `json:"passphrase,omitempty"`
+}
+
+// PassphraseRequest is POST /v1/passphrase (ccactl passwd).
+type PassphraseRequest struct {
+	Old string `json:"old"`
+	New string `json:"new"`
+}
+
+// KeyReply answers POST /v1/environments/NAME/s3-key, which makes sure that an
+// environment has an S3 key pair.
+type KeyReply struct {
+	AccessKeyID string `json:"access_key_id"`
+	Created     bool   `json:"created"` // it was made at the cloud just now
+	Endpoint    string `json:"endpoint"`
+	Region      string `json:"region"`
+}
+
+// BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,
+// sealed with a passphrase of its own (age's scrypt recipient).
+type BackupRequest struct {
+	Passphrase string `json:"passphrase"`
+}
+
+// BackupReply holds the sealed store.
+type BackupReply struct {
+	Data []byte `json:"data"`
+}
+
+// RestoreRequest brings a backup's bindings and values as unverified.
+type RestoreRequest struct {
+	Passphrase string `json:"passphrase"`
+	Data       []byte `json:"data"`
+	NoVerify   bool   `json:"no_verify,omitempty"`
+}
+
+// Event is a line of GET /v1/events (ccactl watch).
+type Event struct {
+	Time        time.Time `json:"time"`
+	Event       string    `json:"event"` // adopted | removed | refused | verified | locked | unlocked | lease | end
+	User        string    `json:"user,omitempty"`
+	Environment string    `json:"environment,omitempty"`
+	Generation  uint64    `json:"generation,omitempty"`
+	Message     string    `json:"message,omitempty"`
+}
+
+// EventEnd is the last line of every stream: {"event":"end",…}.
+const EventEnd = "end"
+
+// LogReport answers GET /v1/log/verify.
+type LogReport struct {
+	Lines  uint64 `json:"lines"`
+	Intact bool   `json:"intact"`
+	Fault  string `json:"fault,omitempty"` // where and how the chain is broken
+}
