@@ -1,0 +1,119 @@
+package session
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// How long Shut waits for connections that have sent nothing yet, and for
+// answers under way. A client of ours writes at once and retries once, so the
+// first only bounds how long a silent connection can hold up a lock.
+const (
+	silentGrace = 20 * time.Millisecond
+	drainLimit  = 250 * time.Millisecond
+)
+
+// A Gate stands before an http.Server's listener. Shut stops it accepting
+// without closing anything: what knocks then waits in the kernel's backlog and
+// is served by the next image. Set Gate.ConnState as the server's.
+type Gate struct {
+	net.Listener
+	parked chan struct{} // closed when Accept has stopped: all it accepted is in conns
+
+	mu      sync.Mutex
+	shut    bool
+	conns   map[net.Conn]connection
+	changed chan struct{} // closed and replaced at every change of conns
+}
+
+type connection struct {
+	state http.ConnState
+	since time.Time
+}
+
+// deadliner is a listener whose Accept can be interrupted.
+type deadliner interface{ SetDeadline(time.Time) error }
+
+// NewGate puts a gate before l.
+func NewGate(l net.Listener) *Gate {
+	return &Gate{Listener: l, parked: make(chan struct{}), conns: map[net.Conn]connection{}, changed: make(chan struct{})}
+}
+
+// Accept is Listener.Accept until the gate is shut; then it blocks for ever,
+// since the server must neither end nor take another connection.
+func (g *Gate) Accept() (net.Conn, error) {
+	c, err := g.Listener.Accept()
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut && err != nil {
+		close(g.parked)
+		select {}
+	}
+	return c, err
+}
+
+// ConnState follows the server's connections.
+func (g *Gate) ConnState(c net.Conn, s http.ConnState) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch s {
+	case http.StateClosed, http.StateHijacked:
+		delete(g.conns, c)
+	default:
+		g.conns[c] = connection{s, time.Now()}
+	}
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// Shut stops accepting and waits until no answer is under way and no
+// connection is younger than its grace, 250 ms at most.
+func (g *Gate) Shut() {
+	g.mu.Lock()
+	g.shut = true
+	g.mu.Unlock()
+	if d, ok := g.Listener.(deadliner); ok {
+		_ = d.SetDeadline(time.Unix(1, 0))
+	}
+	limit := time.After(drainLimit)
+	select {
+	case <-g.parked:
+	case <-limit:
+		return
+	}
+	for {
+		g.mu.Lock()
+		busy, wait := g.busyLocked(time.Now())
+		changed := g.changed
+		g.mu.Unlock()
+		if !busy {
+			return
+		}
+		var grace <-chan time.Time
+		if wait > 0 {
+			grace = time.After(wait)
+		}
+		select {
+		case <-changed:
+		case <-grace:
+		case <-limit:
+			return
+		}
+	}
+}
+
+// busyLocked reports whether a connection is worth waiting for, and how long at
+// most the silent ones are.
+func (g *Gate) busyLocked(now time.Time) (busy bool, wait time.Duration) {
+	for _, c := range g.conns {
+		if c.state == http.StateActive {
+			busy = true
+		} else if left := silentGrace - now.Sub(c.since); left > 0 {
+			busy, wait = true, max(wait, left)
+		}
+	}
+	return busy, wait
+}
