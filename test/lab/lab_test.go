@@ -1,0 +1,90 @@
+package lab_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/cloud-ca/ccad/test/lab"
+)
+
+// auth asks for a token and returns the status.
+func auth(t *testing.T, l *lab.Lab, u lab.User, password string) int {
+	t.Helper()
+	var project string
+	for project = range u.Projects {
+	}
+	domain := map[string]string{"id": "default"}
+	body, err := json.Marshal(map[string]any{"auth": map[string]any{
+		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
+			"user": map[string]any{"name": u.Name, "domain": domain, "password": password}}},
+		"scope": map[string]any{"project": map[string]any{"name": project, "domain": domain}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(l.AuthURL+"/auth/tokens", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func want(t *testing.T, what string, got, want int) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %d, want %d", what, got, want)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	l := lab.Start(t, lab.Options{})
+	want(t, "the lab's user", auth(t, l, l.User, l.User.Password), 201)
+	for _, url := range []string{l.S3URL, l.S3URLUS} {
+		resp, err := http.Get(url + "/healthcheck")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		want(t, url, resp.StatusCode, 200)
+	}
+
+	u := l.NewUser(t, "system", "dev")
+	want(t, "a new user", auth(t, l, u, "hunter2"), 201)
+	l.SetPassword(t, u.Name, "other")
+	want(t, "the old password", auth(t, l, u, "hunter2"), 401)
+	want(t, "the new password", auth(t, l, u, "other"), 201)
+	l.DisableUser(t, u.Name)
+	want(t, "disabled", auth(t, l, u, "other"), 401)
+	l.EnableUser(t, u.Name)
+	want(t, "enabled", auth(t, l, u, "other"), 201)
+
+	for _, project := range u.Projects {
+		l.CreateKey(t, u.Name, project)
+		l.CreateKey(t, u.Name, project)
+	}
+	want(t, "keys", len(l.Keys(t, u.Name)), 4)
+	l.DeleteKeys(t, u.Name, l.Keys(t, u.Name)[0].ProjectID)
+	want(t, "keys of one project", len(l.Keys(t, u.Name)), 2)
+	l.Regenerate(t, u, "third")
+	want(t, "regenerated keys", len(l.Keys(t, u.Name)), 2)
+}
+
+func TestOwn(t *testing.T) {
+	var dir string
+	t.Run("up", func(t *testing.T) {
+		l := lab.Start(t, lab.Options{Settings: []string{"CLOUD_S3_REGION=ca-east-1"}})
+		if l.Region != "ca-east-1" || l.RegionUS != "us-east-1" {
+			t.Errorf("regions %s and %s", l.Region, l.RegionUS)
+		}
+		l.Configure(t, "[security_compliance]\nlockout_failure_attempts = 1\nlockout_duration = 600\n")
+		want(t, "wrong", auth(t, l, l.User, "wrong"), 401)
+		want(t, "right, but locked", auth(t, l, l.User, l.User.Password), 401)
+		dir = l.Dir
+	})
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", dir, err)
+	}
+}
