@@ -1,0 +1,113 @@
+package vault
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+// backupWork is scrypt's work factor: 2^15, which takes 32 MB. age's own
+// default takes 256 MB, more than the daemon may use. It is also the most that
+// ReadBackup spends on what it is given.
+const backupWork = 15
+
+// Backup returns what ReadBackup brings back, sealed with the passphrase:
+// `age -d` opens it.
+func (v *Vault) Backup(passphrase account.Secret) ([]byte, error) {
+	if passphrase.Empty() {
+		return nil, fmt.Errorf("back up: %w", ErrNoPassphrase)
+	}
+	defer debug.FreeOSMemory() // scrypt's
+	to, err := age.NewScryptRecipient(passphrase.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("back up: %w", err)
+	}
+	to.SetWorkFactor(backupWork)
+	contents, err := encodeContents(bindings(v.Contents()))
+	if err != nil {
+		return nil, fmt.Errorf("back up: %w", err)
+	}
+	var out bytes.Buffer
+	if err := writeSealed(&out, to, header{Schema: schema}, contents); err != nil {
+		return nil, fmt.Errorf("back up: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// ReadBackup opens a backup: bindings and values only, whatever else it holds,
+// and every value unverified. ErrPassphrase and ErrCorrupt are what they say.
+func ReadBackup(data []byte, passphrase account.Secret) (*Contents, error) {
+	if passphrase.Empty() {
+		return nil, fmt.Errorf("read backup: %w", ErrNoPassphrase)
+	}
+	defer debug.FreeOSMemory() // scrypt's
+	by, err := age.NewScryptIdentity(passphrase.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("read backup: %w", err)
+	}
+	by.SetMaxWorkFactor(backupWork)
+	_, contents, err := readSealed(bytes.NewReader(data), by, int64(len(data)))
+	if stranger, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
+		if slices.Equal(stranger.StanzaTypes, []string{"scrypt"}) {
+			return nil, fmt.Errorf("read backup: %w", ErrPassphrase)
+		}
+		return nil, fmt.Errorf("read backup: %w: it is not sealed with a passphrase", ErrCorrupt)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read backup: %w", err)
+	}
+	c, err := decodeContents(contents)
+	if err != nil {
+		return nil, fmt.Errorf("read backup: %w: %w", ErrCorrupt, err)
+	}
+	return bindings(c), nil
+}
+
+// bindings returns who is where with which value, and nothing that belongs to
+// one daemon's life: no numbers, no keys of its own, no attempts, refusals,
+// rotations under way or watches.
+func bindings(c *Contents) *Contents {
+	b := &Contents{
+		Users:        make(map[string]User, len(c.Users)),
+		Environments: make(map[string]Environment, len(c.Environments)),
+	}
+	for id, u := range c.Users {
+		b.Users[id] = User{User: u.User, Passwords: proven(u.Passwords)}
+	}
+	for name, e := range c.Environments {
+		sources := slices.Clone(e.Sources)
+		for i := range sources {
+			sources[i].Watched = false
+		}
+		b.Environments[name] = Environment{
+			Environment: e.Environment,
+			Keys:        proven(e.Keys),
+			AppCreds:    proven(e.AppCreds),
+			Sources:     sources,
+		}
+	}
+	return b
+}
+
+// proven keeps one value: the active one, or where none is active the newest
+// that the cloud once accepted. Pending ones are a journal, the others are dead.
+func proven[T Value](vs Versions[T]) Versions[T] {
+	one, ok := vs.Active()
+	for _, v := range vs.List {
+		if !ok && v.Accepted && v.N > one.N {
+			one = v
+		}
+	}
+	if one.ID == "" {
+		return Versions[T]{}
+	}
+	one.State, one.Checked, one.Accepted, one.Unanswered = Active, time.Time{}, false, 0
+	return Versions[T]{List: []Version[T]{one}, Next: vs.Next}
+}

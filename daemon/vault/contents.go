@@ -1,0 +1,119 @@
+package vault
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+// Contents is all that the store holds. What Vault.Contents returns is a
+// snapshot for many readers: nobody writes into it, nor into a slice in it.
+type Contents struct {
+	Sequence     uint64                 // rises with each commit; the vault's own
+	Generation   uint64                 // the last one given out, see NextGeneration
+	Users        map[string]User        // by account.User.ID
+	Environments map[string]Environment // by Name
+	AuditKey     []byte                 // keys the audit chain
+	GatewayKey   []byte                 // gateway keys are derived from it
+	AuditHead    AuditHead              // the audit trail's last checkpoint
+}
+
+// AuditHead is where the audit trail stood at a checkpoint.
+type AuditHead struct {
+	Line uint64
+	MAC  []byte
+}
+
+// A User is a Keystone user and the passwords he has, had and will have.
+type User struct {
+	account.User
+	Passwords       Versions[account.Secret]
+	PasswordExpires time.Time // as the cloud said; zero where it said nothing
+	Refused         *Refusal  // nothing is sent for him until a person acts
+}
+
+// An Environment is a cloud.ca environment and the keys to it.
+type Environment struct {
+	account.Environment
+	Generation  uint64 // raised by NextGeneration whenever anything served for it changes
+	Epoch       uint64 // raised by revoke: gateway keys of an older epoch are void
+	Keys        Versions[account.KeyPair]
+	AppCreds    Versions[account.ApplicationCredential]
+	KeysRefused *Refusal
+	Sources     []Source
+}
+
+// A Refusal is the cloud's no.
+type Refusal struct {
+	At        time.Time
+	Reason    string // one line, never a secret
+	LockedOut bool   // the value once worked and an older token still answers
+}
+
+// A Source is a file that said something about an environment.
+type Source struct {
+	Path    string
+	Format  string
+	Watched bool
+}
+
+// NextGeneration returns the next generation number. Numbers rise over all
+// environments and never repeat, whatever is removed or restored.
+func (c *Contents) NextGeneration() uint64 {
+	c.Generation++
+	return c.Generation
+}
+
+// EnvironmentsOf returns the environments of a user, sorted by name.
+func (c *Contents) EnvironmentsOf(userID string) []Environment {
+	var found []Environment
+	for _, e := range c.Environments {
+		if e.UserID == userID {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
+	return found
+}
+
+// Format prints how much there is and none of it: the keys in Contents are
+// bytes that any verb would show.
+func (c Contents) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, fmt.Sprintf("contents of %d users and %d environments", len(c.Users), len(c.Environments)))
+}
+
+// MarshalJSON refuses: Contents leave only sealed.
+func (Contents) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("the contents of the store are not encoded implicitly")
+}
+
+// newContents returns those of an empty store, with fresh keys.
+func newContents() *Contents {
+	return &Contents{
+		Users:        map[string]User{},
+		Environments: map[string]Environment{},
+		AuditKey:     randomKey(),
+		GatewayKey:   randomKey(),
+	}
+}
+
+func randomKey() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	return key
+}
+
+// clone copies as deep as Change may write: the maps. What is below is replaced
+// and never written into.
+func (c *Contents) clone() *Contents {
+	next := *c
+	next.Users, next.Environments = maps.Clone(c.Users), maps.Clone(c.Environments)
+	return &next
+}

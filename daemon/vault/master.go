@@ -1,0 +1,68 @@
+package vault
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+)
+
+// A Master is what the keyring holds and nothing else does: the age identity
+// that opens the store, and the key that proves who wrote it. Anyone who has
+// seen the recipient could seal a store to it; only a holder of the MAC key can
+// write one that is believed.
+type Master struct {
+	identity *age.X25519Identity
+	mac      []byte
+	fresh    bool // made by this process: no store can be sealed to it yet
+}
+
+// NewMaster makes a fresh one. Open creates a store for it.
+func NewMaster() (Master, error) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return Master{}, fmt.Errorf("make a master key: %w", err)
+	}
+	return Master{identity: identity, mac: randomKey(), fresh: true}, nil
+}
+
+// Format prints nothing of it, with any verb.
+func (Master) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
+
+// authenticate returns the MAC of a store.
+func (m Master) authenticate(schema int, sequence uint64, contents []byte) []byte {
+	h := hmac.New(sha256.New, m.mac)
+	_, _ = io.WriteString(h, "ccad store\n")
+	_ = binary.Write(h, binary.BigEndian, [2]uint64{uint64(schema), sequence})
+	_, _ = h.Write(contents)
+	return h.Sum(nil)
+}
+
+// masterRecord is the keyring's item. Its identity is one that the age tool
+// takes, should the store ever have to be opened without ccad.
+type masterRecord struct {
+	Identity string `json:"identity"`
+	MAC      []byte `json:"mac"`
+}
+
+func (m Master) encode() ([]byte, error) {
+	return json.Marshal(masterRecord{m.identity.String(), m.mac})
+}
+
+// decodeMaster says nothing about what it was given: that is a secret.
+func decodeMaster(data []byte) (Master, error) {
+	var r masterRecord
+	if json.Unmarshal(data, &r) != nil || len(r.MAC) != sha256.Size {
+		return Master{}, errors.New("not a master key")
+	}
+	identity, err := age.ParseX25519Identity(r.Identity)
+	if err != nil {
+		return Master{}, errors.New("not a master key")
+	}
+	return Master{identity: identity, mac: r.MAC}, nil
+}
