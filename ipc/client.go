@@ -275,9 +275,11 @@ func (r *reply) line() (string, error) {
 // whatever protocol the daemon speaks; anything else must speak ours.
 func (r *reply) failure() error {
 	if r.status/100 != 2 {
-		var e Error
-		if data, err := r.body(); err == nil && json.Unmarshal(data, &e) == nil && e.Code != "" {
-			return &e
+		var wrapped struct {
+			Error *Error `json:"error"`
+		}
+		if data, err := r.body(); err == nil && json.Unmarshal(data, &wrapped) == nil && wrapped.Error != nil {
+			return wrapped.Error
 		}
 	}
 	switch {

@@ -112,7 +112,7 @@ func TestDo(t *testing.T) {
 
 func TestTypedFailure(t *testing.T) {
 	serve(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := json.Marshal(Error{Code: CodeLocked, Message: "the keyring is locked"})
+		body, _ := json.Marshal(map[string]Error{"error": {Code: CodeLocked, Message: "the keyring is locked"}})
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		w.WriteHeader(CodeLocked.HTTPStatus())
 		_, _ = w.Write(body)
@@ -148,7 +148,7 @@ func TestBadReplies(t *testing.T) {
 		"endless headers":   {"HTTP/1.0 200 OK\r\n" + strings.Repeat("a: b\r\n", 1000), errGarbled.Error()},
 		"foreign server":    {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", "is no ccad"},
 		"other protocol":    {answer(200, "2", "{}"), `speaks protocol "2", this program protocol 1`},
-		"typed refusal":     {answer(426, "2", `{"code":"protocol","message":"too old"}`), "too old"},
+		"typed refusal":     {answer(426, "2", `{"error":{"code":"protocol","message":"too old"}}`), "too old"},
 		"untyped failure":   {answer(500, "1", "{}"), "HTTP status 500"},
 		"redirect":          {answer(301, "1", ""), "HTTP status 301"},
 		"reply is not JSON": {answer(200, "1", "nonsense"), "decode the daemon's answer"},
@@ -205,7 +205,7 @@ func TestRetry(t *testing.T) {
 // A daemon may refuse a long request before it has read it.
 func TestEarlyAnswer(t *testing.T) {
 	listen(t, func(_ int, c net.Conn) {
-		_, _ = io.WriteString(c, answer(413, "1", `{"code":"usage","message":"too long"}`))
+		_, _ = io.WriteString(c, answer(413, "1", `{"error":{"code":"usage","message":"too long"}}`))
 	})
 	_, err := Do(t.Context(), "POST", "/v1/import", ImportRequest{Files: []File{{Data: make([]byte, 8<<20)}}}, nil)
 	var failure *Error
