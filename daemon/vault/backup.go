@@ -108,6 +108,6 @@ func proven[T Value](vs Versions[T]) Versions[T] {
 	if one.ID == "" {
 		return Versions[T]{}
 	}
-	one.State, one.Checked, one.Accepted, one.Unanswered = Active, time.Time{}, false, 0
+	one.State, one.Checked, one.Accepted = Active, time.Time{}, false
 	return Versions[T]{List: []Version[T]{one}, Next: vs.Next}
 }

@@ -23,6 +23,18 @@ type Contents struct {
 	AuditKey     []byte                 // keys the audit chain
 	GatewayKey   []byte                 // gateway keys are derived from it
 	AuditHead    AuditHead              // the audit trail's last checkpoint
+
+	FingerprintKey []byte             // keys the fingerprints that Attempts go by
+	Attempts       map[string]Attempt // by fingerprint: values that the cloud refused, or never answered about
+}
+
+// An Attempt is on record from before a value is sent until the cloud accepts
+// it. It outlives the value: what was refused need not be stored to be known.
+type Attempt struct {
+	At         time.Time
+	Unanswered int  // sent so often without an answer on record (a crash, a timeout)
+	Refused    bool // never to be sent again
+	LockedOut  bool // refused while an older token still answered: a person may try once more
 }
 
 // AuditHead is where the audit trail stood at a checkpoint.
@@ -101,6 +113,9 @@ func newContents() *Contents {
 		Environments: map[string]Environment{},
 		AuditKey:     randomKey(),
 		GatewayKey:   randomKey(),
+
+		FingerprintKey: randomKey(),
+		Attempts:       map[string]Attempt{},
 	}
 }
 
@@ -115,5 +130,6 @@ func randomKey() []byte {
 func (c *Contents) clone() *Contents {
 	next := *c
 	next.Users, next.Environments = maps.Clone(c.Users), maps.Clone(c.Environments)
+	next.Attempts = maps.Clone(c.Attempts)
 	return &next
 }

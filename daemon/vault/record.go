@@ -24,6 +24,16 @@ type contentsRecord struct {
 	GatewayKey   []byte              `json:"gateway_key,omitempty"`
 	Users        []userRecord        `json:"users"`
 	Environments []environmentRecord `json:"environments"`
+
+	FingerprintKey []byte                   `json:"fingerprint_key,omitempty"`
+	Attempts       map[string]attemptRecord `json:"attempts,omitempty"`
+}
+
+type attemptRecord struct {
+	At         time.Time `json:"at"`
+	Unanswered int       `json:"unanswered,omitempty"`
+	Refused    bool      `json:"refused,omitempty"`
+	LockedOut  bool      `json:"locked_out,omitempty"`
 }
 
 type userRecord struct {
@@ -88,16 +98,15 @@ type versionsRecord struct {
 }
 
 type versionRecord struct {
-	ID         string      `json:"id"`
-	N          int         `json:"n"`
-	State      State       `json:"state"`
-	Source     string      `json:"source,omitempty"`
-	Created    time.Time   `json:"created,omitzero"`
-	Checked    time.Time   `json:"checked,omitzero"`
-	Accepted   bool        `json:"accepted,omitempty"`
-	Unanswered int         `json:"unanswered,omitempty"`
-	HandsOff   bool        `json:"hands_off,omitempty"`
-	Value      valueRecord `json:"value"`
+	ID       string      `json:"id"`
+	N        int         `json:"n"`
+	State    State       `json:"state"`
+	Source   string      `json:"source,omitempty"`
+	Created  time.Time   `json:"created,omitzero"`
+	Checked  time.Time   `json:"checked,omitzero"`
+	Accepted bool        `json:"accepted,omitempty"`
+	HandsOff bool        `json:"hands_off,omitempty"`
+	Value    valueRecord `json:"value"`
 }
 
 // A valueRecord is any Value in clear.
@@ -119,6 +128,12 @@ func encodeContents(c *Contents) ([]byte, error) {
 		GatewayKey:   c.GatewayKey,
 		Users:        make([]userRecord, 0, len(c.Users)),
 		Environments: make([]environmentRecord, 0, len(c.Environments)),
+
+		FingerprintKey: c.FingerprintKey,
+		Attempts:       make(map[string]attemptRecord, len(c.Attempts)),
+	}
+	for mark, a := range c.Attempts {
+		r.Attempts[mark] = attemptRecord(a)
 	}
 	for _, u := range c.Users {
 		r.Users = append(r.Users, recordUser(u))
@@ -145,6 +160,12 @@ func decodeContents(data []byte) (*Contents, error) {
 		AuditKey:     r.AuditKey,
 		GatewayKey:   r.GatewayKey,
 		AuditHead:    AuditHead{Line: r.AuditLine, MAC: r.AuditMAC},
+
+		FingerprintKey: r.FingerprintKey,
+		Attempts:       make(map[string]Attempt, len(r.Attempts)),
+	}
+	for mark, a := range r.Attempts {
+		c.Attempts[mark] = Attempt(a)
 	}
 	for _, u := range r.Users {
 		c.Users[u.ID] = u.user()
@@ -241,7 +262,7 @@ func recordVersions[T Value](vs Versions[T]) versionsRecord {
 	r := versionsRecord{Next: vs.Next}
 	for _, v := range vs.List {
 		r.List = append(r.List, versionRecord{
-			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.Unanswered, v.HandsOff, reveal(v.Value),
+			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, reveal(v.Value),
 		})
 	}
 	return r
@@ -251,7 +272,7 @@ func versions[T Value](r versionsRecord) Versions[T] {
 	vs := Versions[T]{Next: r.Next}
 	for _, v := range r.List {
 		vs.List = append(vs.List, Version[T]{
-			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.Unanswered, v.HandsOff, conceal[T](v.Value),
+			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, conceal[T](v.Value),
 		})
 	}
 	return vs

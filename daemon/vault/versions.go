@@ -26,16 +26,15 @@ const (
 
 // A Version is one value of a password or key over time.
 type Version[T Value] struct {
-	ID         string // account.NewID: globally unique
-	N          int    // 1, 2, …; never used again within its Versions
-	State      State
-	Source     string    // import | person | cloud | rotation | portal
-	Created    time.Time // when it came here
-	Checked    time.Time // the cloud's last answer about it; zero while unverified
-	Accepted   bool      // the cloud accepted it at least once
-	Unanswered int       // attempts written down whose answer was not (a crash, a timeout)
-	HandsOff   bool      // given with --no-verify: only a person's verify sends it
-	Value      T
+	ID       string // account.NewID: globally unique
+	N        int    // 1, 2, …; never used again within its Versions
+	State    State
+	Source   string    // import | person | cloud | rotation | portal
+	Created  time.Time // when it came here
+	Checked  time.Time // the cloud's last answer about it; zero while unverified
+	Accepted bool      // the cloud accepted it at least once
+	HandsOff bool      // given with --no-verify: only a person's verify sends it
+	Value    T
 }
 
 // Versions are all versions of one thing. The zero value has none. It is a

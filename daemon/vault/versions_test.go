@@ -65,9 +65,9 @@ func TestVersionsProperties(t *testing.T) {
 			"with": func(t *rapid.T) {
 				v := h.any(t)
 				n := v.N
-				v.State, v.N, v.Unanswered = state.Draw(t, "state"), v.N+rapid.IntRange(0, 3).Draw(t, "n"), 7
+				v.State, v.N, v.Source = state.Draw(t, "state"), v.N+rapid.IntRange(0, 3).Draw(t, "n"), "seven"
 				h.become(h.vs.With(v))
-				if found, ok := h.vs.Find(v.ID); ok && (found.N != n || found.Unanswered != 7 || found.State != v.State) {
+				if found, ok := h.vs.Find(v.ID); ok && (found.N != n || found.Source != "seven" || found.State != v.State) {
 					t.Fatalf("With made it %+v", found)
 				}
 			},

@@ -1,0 +1,211 @@
+// Package rotate decides which value of a password or key pair is in force: it
+// adopts what people and files offer, keeps tokens, makes keys that are
+// missing, asks the cloud again where an answer is owed, and knows who holds
+// what (the lease ledger).
+//
+//	offer ─▶ place ─▶ ask the cloud ─▶ commit ─▶ generation ─▶ hooks, views
+//	         (whose)   (once a value)   (one write)
+//
+// Two sentences govern it. A value that ccad found by itself never goes out
+// before the cloud has accepted it as the same user and project; what a person
+// gives is served at once, marked unverified until the cloud has answered. And
+// a value is never given up before the cloud has accepted its successor.
+//
+// The lockout guard (attempt.go): every password passes one gate per user on
+// its way to Keystone, the attempt is recorded in the store before it is made,
+// and a value that was refused is never sent again, by nobody and after no
+// restart. So one wrong value costs one failed login, two if ccad was killed
+// between the attempt and its record.
+//
+// Every remote change is journalled first: a key that ccad is about to make
+// stands in the store as a pending version before the cloud hears of it, and
+// is found again by listing (provision.go).
+//
+// No lock but the user's own gate is held over a network call.
+package rotate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// Errors that a caller tells apart. What the cloud refused is a *RefusedError.
+var (
+	ErrUnknown  = errors.New("no such environment or user")
+	ErrConflict = errors.New("held by another identity")
+	ErrAbsent   = errors.New("there is nothing of that kind")
+)
+
+// A RefusedError says that the cloud did not accept a value, now or when it was
+// last asked: what was refused is not sent again.
+type RefusedError struct {
+	Subject string    // "the password of system-ccontini-2925"
+	At      time.Time // when it was refused
+	Reason  string    // the cloud's, in our words
+	Again   bool      // it was not sent this time
+}
+
+func (e *RefusedError) Error() string {
+	if e.Again {
+		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again", e.Subject, e.At.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("%s is refused by the cloud: %s", e.Subject, e.Reason)
+}
+
+// A Keeper owns the decisions about one opened vault.
+type Keeper struct {
+	vault *vault.Vault
+	cloud *cloud.Cloud
+	now   func() time.Time
+
+	mu      sync.Mutex
+	gates   map[string]*sync.Mutex // one per Keystone user, by guard key; never held with mu
+	logins  map[string]cloud.Grant // unscoped grants, by account.User.ID
+	tokens  map[string]cloud.Grant // project-scoped grants, by account.Environment.ID
+	watcher func(before, after *vault.Contents, why string)
+}
+
+// New makes a Keeper. changed is called after every commit that may matter to
+// clients, with what was there before and after and an event's name; it must
+// not call back.
+func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(before, after *vault.Contents, why string)) *Keeper {
+	return &Keeper{
+		vault: v, cloud: c, now: now, watcher: changed,
+		gates:  map[string]*sync.Mutex{},
+		logins: map[string]cloud.Grant{},
+		tokens: map[string]cloud.Grant{},
+	}
+}
+
+// Contents returns what is in force.
+func (k *Keeper) Contents() *vault.Contents { return k.vault.Contents() }
+
+// commit changes the store and tells.
+func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
+	var before *vault.Contents
+	err := k.vault.Change(func(c *vault.Contents) error {
+		before = k.vault.Contents()
+		return change(c)
+	})
+	if err != nil {
+		return fmt.Errorf("write the store: %w", err)
+	}
+	k.watcher(before, k.vault.Contents(), why)
+	return nil
+}
+
+// gate returns the one way to Keystone for a user, locked; the caller calls
+// what it returns when done.
+func (k *Keeper) gate(key string) (unlock func()) {
+	k.mu.Lock()
+	g := k.gates[key]
+	if g == nil {
+		g = &sync.Mutex{}
+		k.gates[key] = g
+	}
+	k.mu.Unlock()
+	g.Lock()
+	return g.Unlock
+}
+
+// guardKey names a Keystone user wherever he is not stored yet: the gate and
+// the fingerprints of his attempts go by it.
+func guardKey(u account.User) string {
+	return cmp.Or(u.Auth.Origin(), "-") + "\x00" + cmp.Or(u.DomainID, u.DomainName, "default") + "\x00" + u.Name
+}
+
+// Environment returns a stored environment and its user (zero where it has
+// none).
+func (k *Keeper) Environment(name string) (vault.Environment, vault.User, error) {
+	c := k.vault.Contents()
+	e, ok := c.Environments[name]
+	if !ok {
+		return e, vault.User{}, fmt.Errorf("%q: %w", name, ErrUnknown)
+	}
+	return e, c.Users[e.UserID], nil
+}
+
+// FindUser returns the user that a person means by "NAME" or "NAME@host".
+func (k *Keeper) FindUser(name string) (vault.User, error) {
+	var found []vault.User
+	for _, u := range k.vault.Contents().Users {
+		if u.Name == name || u.Name+"@"+u.Auth.Host() == name {
+			found = append(found, u)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return vault.User{}, fmt.Errorf("user %q: %w", name, ErrUnknown)
+	case 1:
+		return found[0], nil
+	}
+	slices.SortFunc(found, func(a, b vault.User) int { return cmp.Compare(a.Auth.URL, b.Auth.URL) })
+	return vault.User{}, fmt.Errorf("user %q is at %s and at %s: say %s@HOST: %w", name, found[0].Auth.Host(), found[1].Auth.Host(), name, ErrUnknown)
+}
+
+// Remove forgets an environment, and its user with the last of them. What it
+// had at the cloud stays there. The store's predecessors go too.
+func (k *Keeper) Remove(name string) error {
+	e, _, err := k.Environment(name)
+	if err != nil {
+		return err
+	}
+	err = k.commit("removed", func(c *vault.Contents) error {
+		delete(c.Environments, name)
+		if e.UserID != "" && len(c.EnvironmentsOf(e.UserID)) == 0 {
+			delete(c.Users, e.UserID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	k.forget(e.UserID, []string{e.ID})
+	if err := k.vault.PrunePredecessors(); err != nil {
+		return fmt.Errorf("%s is removed, but older copies of the store are left: %w", name, err)
+	}
+	return nil
+}
+
+// forget drops cached tokens.
+func (k *Keeper) forget(userID string, environmentIDs []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.logins, userID)
+	for _, id := range environmentIDs {
+		delete(k.tokens, id)
+	}
+}
+
+// touch raises the generation of an environment: something that is served for
+// it has changed.
+func touch(c *vault.Contents, name string) {
+	e, ok := c.Environments[name]
+	if !ok {
+		return
+	}
+	e.Generation = c.NextGeneration()
+	c.Environments[name] = e
+}
+
+// touchAll raises the generations of all environments of a user in one step.
+func touchAll(c *vault.Contents, userID string) {
+	for _, e := range c.EnvironmentsOf(userID) {
+		touch(c, e.Name)
+	}
+}
+
+// detached lets the answer of the cloud be waited for by several clients: the
+// first one hanging up must not take it from the others.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+}

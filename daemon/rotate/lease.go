@@ -1,0 +1,96 @@
+package rotate
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Lease is what one client was given: a view of an environment, in which
+// version, and until when it may still be using it.
+type Lease struct {
+	Environment string // account.Environment.ID
+	View        string
+	Version     int
+	Holder      Process   // whose end ends the lease, where Until is zero
+	Parent      string    // the program that started the client
+	Until       time.Time // credential-process: its Expiration; zero: until the holder ends
+}
+
+// A Process is one, told from a later one of the same number by its start.
+type Process struct {
+	PID     int
+	Started uint64 // clock ticks since boot, /proc/PID/stat; 0 where it is unknown
+	Program string
+}
+
+// A Ledger knows the leases that have not ended. It lives in memory: after a
+// restart, a rotation counts from the longest lease there can be.
+type Ledger struct {
+	now   func() time.Time
+	alive func(Process) bool
+
+	mu     sync.Mutex
+	leases map[key]Lease
+}
+
+// key makes one lease of what a client asks for again and again.
+type key struct {
+	environment, view string
+	holder            Process
+}
+
+// NewLedger makes an empty ledger. alive tells whether a process still runs.
+func NewLedger(now func() time.Time, alive func(Process) bool) *Ledger {
+	return &Ledger{now: now, alive: alive, leases: map[key]Lease{}}
+}
+
+// Add records what was handed out just now.
+func (l *Ledger) Add(lease Lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leases[key{lease.Environment, lease.View, lease.Holder}] = lease
+	if len(l.leases)%1024 == 0 {
+		l.purgeLocked()
+	}
+}
+
+// Of returns an environment's leases, the longest-lived first.
+func (l *Ledger) Of(environmentID string) []Lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.purgeLocked()
+	var found []Lease
+	for _, lease := range l.leases {
+		if lease.Environment == environmentID {
+			found = append(found, lease)
+		}
+	}
+	slices.SortFunc(found, func(a, b Lease) int {
+		return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(a.Holder.PID, b.Holder.PID))
+	})
+	return found
+}
+
+// Counts returns how many leases each environment has, by its id.
+func (l *Ledger) Counts() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.purgeLocked()
+	counts := map[string]int{}
+	for _, lease := range l.leases {
+		counts[lease.Environment]++
+	}
+	return counts
+}
+
+func (l *Ledger) purgeLocked() {
+	now := l.now()
+	for k, lease := range l.leases {
+		ended := !lease.Until.IsZero() && !now.Before(lease.Until)
+		if ended || lease.Until.IsZero() && !l.alive(lease.Holder) {
+			delete(l.leases, k)
+		}
+	}
+}

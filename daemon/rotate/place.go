@@ -1,0 +1,160 @@
+package rotate
+
+import (
+	"fmt"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// An Offer is what a person or a file says of one environment. Any of the three
+// values may be missing.
+type Offer struct {
+	Name        string // the environment's; a guess unless Named
+	Named       bool   // a person chose Name
+	User        account.User
+	Environment account.Environment // without Name and ids of ours
+	Password    account.Secret
+	AppCred     *account.ApplicationCredential
+	Keys        *account.KeyPair
+	By          string        // the version's source: "import", "person", …
+	From        *vault.Source // the file, to be remembered
+	NoVerify    bool
+}
+
+// hasUser reports whether the offer names a Keystone user or project at all.
+func (o Offer) hasUser() bool { return !o.User.Auth.IsZero() }
+
+// A place is where an offer belongs.
+type place struct {
+	user   vault.User        // stored or new
+	env    vault.Environment // stored or new, its bindings merged
+	added  bool              // the environment is new
+	secret account.Secret    // the password to try: offered, else the user's own
+}
+
+// placeFor decides whose an offer is. Same user and project: merged into what
+// is there. Same name, other identity: refused. It changes nothing.
+func placeFor(c *vault.Contents, o Offer) (place, error) {
+	var p place
+	if o.hasUser() {
+		p.user = userFor(c, o)
+	}
+	name, err := nameFor(c, o, p.user.ID)
+	if err != nil {
+		return p, err
+	}
+	stored, exists := c.Environments[name]
+	if !exists {
+		if !account.ValidName(name) {
+			return p, fmt.Errorf("%q is no environment name (a-z, 0-9, dot, hyphen, underscore; 63 characters)", name)
+		}
+		p.added = true
+		p.env = vault.Environment{Environment: o.Environment}
+		p.env.ID, p.env.Name, p.env.UserID = account.NewID(), name, p.user.ID
+	} else if p.env, err = merged(c, stored, o, p.user); err != nil {
+		return p, err
+	}
+	if p.user.ID == "" && p.env.UserID != "" {
+		p.user = c.Users[p.env.UserID]
+	}
+	p.secret = o.Password
+	if active, ok := p.user.Passwords.Active(); ok && p.secret.Empty() {
+		p.secret = active.Value
+	}
+	return p, nil
+}
+
+// userFor returns the stored user that an offer names, or a new one.
+func userFor(c *vault.Contents, o Offer) vault.User {
+	if o.User.Name == "" { // an application credential alone: the user of the environment that has it
+		for _, e := range c.Environments {
+			for _, v := range e.AppCreds.List {
+				if u := c.Users[e.UserID]; o.AppCred != nil && v.Value.ID == o.AppCred.ID && u.Auth.SameOrigin(o.User.Auth) {
+					return u
+				}
+			}
+		}
+	} else {
+		for _, u := range c.Users {
+			if u.Same(o.User) {
+				return u
+			}
+		}
+	}
+	u := vault.User{User: o.User}
+	u.ID = account.NewID()
+	return u
+}
+
+// nameFor returns the environment's name: where the user and project are stored
+// already, the name they have.
+func nameFor(c *vault.Contents, o Offer, userID string) (string, error) {
+	if userID != "" && projectOf(o.Environment) != "" {
+		for _, e := range c.EnvironmentsOf(userID) {
+			if !e.SameProject(o.Environment) {
+				continue
+			}
+			if o.Named && o.Name != e.Name {
+				return "", fmt.Errorf("project %s of %s is environment %s already: %w", projectOf(e.Environment), o.User, e.Name, ErrConflict)
+			}
+			return e.Name, nil
+		}
+	}
+	name := o.Name
+	if !o.Named {
+		name, _ = account.NameFrom(name)
+	}
+	return name, nil
+}
+
+// merged joins an offer to a stored environment of that name, if it is the same
+// identity. Bindings change only by what a person gives, and this is.
+func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vault.Environment, error) {
+	if o.hasUser() {
+		switch {
+		case e.UserID == "":
+			e.UserID = u.ID
+		case e.UserID != u.ID:
+			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID], o.User, ErrConflict)
+		}
+		if projectOf(e.Environment) == "" {
+			e.Project, e.ProjectID = o.Environment.Project, o.Environment.ProjectID
+			e.ProjectDomainID, e.ProjectDomainName = o.Environment.ProjectDomainID, o.Environment.ProjectDomainName
+		} else if projectOf(o.Environment) != "" && !e.SameProject(o.Environment) {
+			return e, fmt.Errorf("environment %s is project %s, not %s: %w", e.Name, projectOf(e.Environment), projectOf(o.Environment), ErrConflict)
+		}
+		if o.Environment.Region != "" {
+			e.Region = o.Environment.Region
+		}
+	}
+	given := o.Environment.S3
+	switch {
+	case given.Endpoint.IsZero():
+	case e.S3.Endpoint.IsZero():
+		e.S3 = given
+	case !e.S3.Endpoint.SameOrigin(given.Endpoint) && !o.hasUser():
+		return e, fmt.Errorf("environment %s has its S3 at %s, not at %s: %w", e.Name, e.S3.Endpoint.Host(), given.Endpoint.Host(), ErrConflict)
+	default:
+		e.S3.Endpoint = given.Endpoint
+		if given.Region != "" {
+			e.S3.Region = given.Region
+		}
+	}
+	return e, nil
+}
+
+// remember adds a source to an environment's, once a path.
+func remember(e vault.Environment, from *vault.Source) vault.Environment {
+	if from == nil {
+		return e
+	}
+	kept := make([]vault.Source, 0, len(e.Sources)+1)
+	for _, s := range e.Sources {
+		if s.Path != from.Path {
+			kept = append(kept, s)
+		}
+	}
+	e.Sources = append(kept, *from)
+	return e
+}

@@ -1,0 +1,173 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// EnsureKey makes sure that an environment has an S3 key pair: its own, else
+// one that Keystone lists, else a new one. The intended pair is in the store
+// before the cloud hears of it; if this process dies in between, the next
+// check finds it in Keystone's list, or drops it.
+func (k *Keeper) EnsureKey(ctx context.Context, name string) (created bool, err error) {
+	e, u, err := k.Environment(name)
+	if err != nil {
+		return false, err
+	}
+	if _, ok := e.Keys.Active(); ok {
+		return false, MayServeKeys(e)
+	}
+	if _, ok := u.Passwords.Active(); !ok {
+		return false, fmt.Errorf("environment %s has no S3 key, and making one needs its user's password: %w", name, ErrAbsent)
+	}
+	defer k.gate(guardKey(u.User))()
+	g, err := k.scopedLocked(ctx, u, e)
+	if err != nil {
+		return false, err
+	}
+	if err := k.reconcileLocked(ctx, u, e, g, false); err != nil {
+		return false, err
+	}
+	e = k.vault.Contents().Environments[name]
+	if _, ok := e.Keys.Active(); ok {
+		return false, nil
+	}
+	return true, k.createKeyLocked(ctx, u, e, g)
+}
+
+func (k *Keeper) createKeyLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant) error {
+	var intended vault.Version[account.KeyPair]
+	err := k.vault.Change(func(c *vault.Contents) error {
+		e := c.Environments[e.Name]
+		e.Keys, intended = e.Keys.Stage(cloud.NewKeyPair(), "rotation", k.now())
+		c.Environments[e.Name] = e
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record the S3 key about to be made for %s: %w", e.Name, err)
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	made, err := k.cloud.CreateKey(ctx, u.User, g, intended.Value)
+	if err != nil {
+		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
+			_ = k.vault.Change(func(c *vault.Contents) error {
+				e := c.Environments[e.Name]
+				e.Keys = e.Keys.Drop(intended.ID)
+				c.Environments[e.Name] = e
+				return nil
+			})
+		}
+		return fmt.Errorf("make an S3 key for %s: %w", e.Name, err)
+	}
+	err = k.commit("adopted", func(c *vault.Contents) error {
+		e := c.Environments[e.Name]
+		keys, v := e.Keys, intended
+		if !made.Secret.Equal(intended.Value.Secret) || made.AccessKeyID != intended.Value.AccessKeyID {
+			keys, v = keys.Drop(intended.ID).Stage(made, "rotation", k.now()) // Keystone chose the pair
+		}
+		v.Accepted, v.Checked = true, k.now()
+		e.Keys = keys.With(v).Activate(v.ID)
+		e.KeysRefused = nil
+		c.Environments[e.Name] = e
+		touch(c, e.Name)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if e := k.vault.Contents().Environments[e.Name]; !e.S3.Endpoint.IsZero() {
+		return k.learnRegionLocked(ctx, e)
+	}
+	return nil
+}
+
+// ApplicationCredential returns the environment's, made at the cloud at the
+// first request. Its name is in the store before; one whose making was cut
+// short is found by that name.
+func (k *Keeper) ApplicationCredential(ctx context.Context, name string) (account.ApplicationCredential, error) {
+	e, u, err := k.Environment(name)
+	if err != nil {
+		return account.ApplicationCredential{}, err
+	}
+	if v, ok := e.AppCreds.Active(); ok {
+		return v.Value, nil
+	}
+	defer k.gate(guardKey(u.User))()
+	e, u, err = k.Environment(name)
+	if err != nil {
+		return account.ApplicationCredential{}, err
+	}
+	if v, ok := e.AppCreds.Active(); ok { // another client was first
+		return v.Value, nil
+	}
+	g, err := k.scopedLocked(ctx, u, e)
+	if err != nil {
+		return account.ApplicationCredential{}, err
+	}
+	return k.createCredentialLocked(ctx, u, e, g)
+}
+
+func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant) (account.ApplicationCredential, error) {
+	none := account.ApplicationCredential{}
+	intended, err := k.intendCredential(e.Name)
+	if err != nil {
+		return none, err
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value)
+	if err != nil {
+		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
+			_ = k.dropCredential(e.Name, intended.ID)
+		}
+		return none, fmt.Errorf("make an application credential for %s: %w", e.Name, err)
+	}
+	err = k.commit("adopted", func(c *vault.Contents) error {
+		e := c.Environments[e.Name]
+		v := intended
+		v.Value, v.Accepted, v.Checked = made, true, k.now()
+		e.AppCreds = e.AppCreds.With(v).Activate(v.ID)
+		c.Environments[e.Name] = e
+		touch(c, e.Name)
+		return nil
+	})
+	return made, err
+}
+
+// intendCredential records an application credential before it is made. One
+// that an earlier process intended is taken up again: same name and secret.
+func (k *Keeper) intendCredential(name string) (vault.Version[account.ApplicationCredential], error) {
+	e := k.vault.Contents().Environments[name]
+	for _, v := range e.AppCreds.List {
+		if v.State == vault.Pending {
+			return v, nil
+		}
+	}
+	var intended vault.Version[account.ApplicationCredential]
+	err := k.vault.Change(func(c *vault.Contents) error {
+		e := c.Environments[name]
+		value := account.ApplicationCredential{Name: "ccad-" + name + "-" + account.NewID()[:8], Secret: cloud.NewPassword()}
+		e.AppCreds, intended = e.AppCreds.Stage(value, "rotation", k.now())
+		c.Environments[name] = e
+		return nil
+	})
+	if err != nil {
+		return intended, fmt.Errorf("record the application credential about to be made for %s: %w", name, err)
+	}
+	return intended, nil
+}
+
+func (k *Keeper) dropCredential(name, versionID string) error {
+	return k.vault.Change(func(c *vault.Contents) error {
+		e := c.Environments[name]
+		e.AppCreds = e.AppCreds.Drop(versionID)
+		c.Environments[name] = e
+		return nil
+	})
+}

@@ -1,0 +1,62 @@
+package rotate
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// Restore brings the users and environments of a backup that are not there, as
+// unverified values. What is stored already stays as it is: a backup is older.
+func (k *Keeper) Restore(old *vault.Contents, handsOff bool) ([]Outcome, error) {
+	var outcomes []Outcome
+	err := k.commit("adopted", func(c *vault.Contents) error {
+		outcomes = nil
+		for _, name := range slices.Sorted(maps.Keys(old.Environments)) {
+			e := old.Environments[name]
+			if _, there := c.Environments[name]; there {
+				outcomes = append(outcomes, Outcome{Environment: name, Notes: []string{"is there already and stays as it is"}})
+				continue
+			}
+			if u, ok := old.Users[e.UserID]; ok {
+				e.UserID = adoptUser(c, u, handsOff)
+			}
+			e.Keys, e.AppCreds = cautious(e.Keys, handsOff), cautious(e.AppCreds, handsOff)
+			c.Environments[name] = e
+			touch(c, name)
+			outcomes = append(outcomes, Outcome{Environment: name, Added: true})
+		}
+		return nil
+	})
+	return outcomes, err
+}
+
+// adoptUser returns the id of the stored user that is the same, or stores this
+// one.
+func adoptUser(c *vault.Contents, u vault.User, handsOff bool) string {
+	for id, stored := range c.Users {
+		if stored.Same(u.User) {
+			return id
+		}
+	}
+	if _, taken := c.Users[u.ID]; taken {
+		u.ID = account.NewID()
+	}
+	u.Passwords = cautious(u.Passwords, handsOff)
+	c.Users[u.ID] = u
+	return u.ID
+}
+
+// cautious marks every version so that only a person's verify sends it.
+func cautious[T vault.Value](vs vault.Versions[T], handsOff bool) vault.Versions[T] {
+	if !handsOff {
+		return vs
+	}
+	for _, v := range vs.List {
+		v.HandsOff = true
+		vs = vs.With(v)
+	}
+	return vs
+}

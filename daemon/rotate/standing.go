@@ -1,0 +1,96 @@
+package rotate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// The states of users, environments and S3 keys, as the contract names them.
+const (
+	StateOK         = "ok"
+	StateUnverified = "unverified"
+	StateRefused    = "refused"
+	StateLockedOut  = "locked-out"
+	StateExpiring   = "expiring"
+	StateNone       = "none"
+)
+
+// expiringWithin is how long before its end a password is called expiring.
+const expiringWithin = 14 * 24 * time.Hour
+
+// UserState says how a user stands. A user without a password lives by the
+// application credentials of his environments.
+func UserState(c *vault.Contents, u vault.User, now time.Time) string {
+	active, ok := u.Passwords.Active()
+	switch {
+	case u.Refused != nil && u.Refused.LockedOut:
+		return StateLockedOut
+	case u.Refused != nil:
+		return StateRefused
+	case !ok:
+		for _, e := range c.EnvironmentsOf(u.ID) {
+			if ac, ok := e.AppCreds.Active(); ok && ac.Accepted {
+				return StateOK
+			}
+		}
+		return StateUnverified
+	case !active.Accepted:
+		return StateUnverified
+	case !u.PasswordExpires.IsZero() && u.PasswordExpires.Sub(now) < expiringWithin:
+		return StateExpiring
+	}
+	return StateOK
+}
+
+// KeyState says how an environment's S3 key stands. A password that was changed
+// kills no S3 key, so it does not follow the user.
+func KeyState(e vault.Environment) string {
+	active, ok := e.Keys.Active()
+	switch {
+	case e.KeysRefused != nil:
+		return StateRefused
+	case !ok:
+		return StateNone
+	case !active.Accepted:
+		return StateUnverified
+	}
+	return StateOK
+}
+
+// EnvironmentState is the user's state, or that of the keys where there is no
+// user, or where they are what is wrong.
+func EnvironmentState(c *vault.Contents, e vault.Environment, now time.Time) string {
+	keys := KeyState(e)
+	if e.UserID == "" {
+		return keys
+	}
+	state := UserState(c, c.Users[e.UserID], now)
+	if state == StateOK && (keys == StateRefused || keys == StateUnverified) {
+		return keys
+	}
+	return state
+}
+
+// standing is the error for a user whose password was refused earlier.
+func standing(u vault.User) error {
+	return &RefusedError{Subject: fmt.Sprintf("the password of %s", u.User), At: u.Refused.At, Reason: u.Refused.Reason, Again: true}
+}
+
+// MayServePassword returns nil if a view may hold the user's password: shells
+// and programs must not send one that was refused.
+func MayServePassword(u vault.User) error {
+	if u.Refused != nil {
+		return standing(u)
+	}
+	return nil
+}
+
+// MayServeKeys is MayServePassword for an environment's S3 key.
+func MayServeKeys(e vault.Environment) error {
+	if e.KeysRefused != nil {
+		return &RefusedError{Subject: "the S3 key of " + e.Name, At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
+	}
+	return nil
+}

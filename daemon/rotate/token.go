@@ -1,0 +1,149 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// tokenMargin is how long before its end a token is no longer handed out, where
+// a tenth of its life is not less.
+const tokenMargin = 5 * time.Minute
+
+// fresh reports whether a grant may still be handed out.
+func (k *Keeper) fresh(g cloud.Grant) bool {
+	margin := min(g.Token.Expires.Sub(g.Token.Issued)/10, tokenMargin)
+	return !g.Token.ID.Empty() && k.now().Add(margin).Before(g.Token.Expires)
+}
+
+// young reports whether an unscoped grant may be the base of new scoped ones,
+// which end when it ends: in the first half of its life.
+func (k *Keeper) young(g cloud.Grant) bool {
+	return k.fresh(g) && k.now().Before(g.Token.Issued.Add(g.Token.Expires.Sub(g.Token.Issued)/2))
+}
+
+// Token returns a token scoped to the environment's project. It is cached, and
+// obtained once however many clients ask at the same time.
+func (k *Keeper) Token(ctx context.Context, name string) (account.Token, string, error) {
+	g, err := k.grant(ctx, name)
+	return g.Token, g.StorageURL, err
+}
+
+func (k *Keeper) grant(ctx context.Context, name string) (cloud.Grant, error) {
+	e, u, err := k.Environment(name)
+	if err != nil {
+		return cloud.Grant{}, err
+	}
+	if g, ok := k.cachedToken(e.ID); ok {
+		return g, nil
+	}
+	defer k.gate(guardKey(u.User))()
+	if g, ok := k.cachedToken(e.ID); ok { // another client was first
+		return g, nil
+	}
+	e, u, err = k.Environment(name)
+	if err != nil {
+		return cloud.Grant{}, err
+	}
+	g, err := k.scopedLocked(ctx, u, e)
+	if err != nil {
+		return cloud.Grant{}, err
+	}
+	return g, nil
+}
+
+func (k *Keeper) cachedToken(environmentID string) (cloud.Grant, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	g, ok := k.tokens[environmentID]
+	return g, ok && k.fresh(g)
+}
+
+// scopedLocked obtains a project's token with what the environment has: the
+// user's password, else its application credential. The caller holds the gate.
+func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
+	active, ok := u.Passwords.Active()
+	if !ok {
+		return k.applicationLocked(ctx, u, e)
+	}
+	if u.Refused != nil {
+		return cloud.Grant{}, standing(u)
+	}
+	base, err := k.baseLocked(ctx, u, e.Environment, active)
+	if err != nil {
+		return cloud.Grant{}, err
+	}
+	return k.rescopeLocked(ctx, u, e, base)
+}
+
+// baseLocked returns a young unscoped grant, by a login if need be.
+func (k *Keeper) baseLocked(ctx context.Context, u vault.User, scope account.Environment, active vault.Version[account.Secret]) (cloud.Grant, error) {
+	k.mu.Lock()
+	base, ok := k.logins[u.ID]
+	k.mu.Unlock()
+	if ok && k.young(base) && u.IdentityAPI != "2.0" {
+		return base, nil
+	}
+	base, err := k.login(ctx, try{user: u.User, password: active.Value}, scope)
+	if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
+		return cloud.Grant{}, recordErr
+	}
+	return base, err
+}
+
+// rescopeLocked makes a project's token of an unscoped one and caches it.
+func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base cloud.Grant) (cloud.Grant, error) {
+	g := base
+	if u.IdentityAPI != "2.0" {
+		ctx, cancel := detached(ctx)
+		defer cancel()
+		var err error
+		if g, err = k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment); err != nil {
+			if errors.Is(err, cloud.ErrRefused) {
+				return cloud.Grant{}, &RefusedError{Subject: fmt.Sprintf("project %s for user %s", projectOf(e.Environment), u.User), At: k.now(), Reason: "the user has no role on it, or it does not exist"}
+			}
+			return cloud.Grant{}, err
+		}
+	}
+	if e.ProjectID != "" && g.ProjectID != e.ProjectID {
+		return cloud.Grant{}, &RefusedError{Subject: "project " + projectOf(e.Environment), At: k.now(), Reason: "the cloud answers for another project of that name"}
+	}
+	k.mu.Lock()
+	k.tokens[e.ID] = g
+	k.mu.Unlock()
+	return g, nil
+}
+
+// applicationLocked obtains a token with the environment's application
+// credential.
+func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
+	active, ok := e.AppCreds.Active()
+	if !ok {
+		return cloud.Grant{}, fmt.Errorf("environment %s has neither a password nor an application credential: %w", e.Name, ErrAbsent)
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	g, err := k.cloud.Application(ctx, u.Auth, active.Value)
+	if errors.Is(err, cloud.ErrRefused) {
+		return cloud.Grant{}, &RefusedError{Subject: "the application credential of " + e.Name, At: k.now(), Reason: "it is wrong, expired or deleted"}
+	}
+	if err != nil {
+		return cloud.Grant{}, err
+	}
+	k.mu.Lock()
+	k.tokens[e.ID] = g
+	k.mu.Unlock()
+	return g, nil
+}
+
+func projectOf(e account.Environment) string {
+	if e.Project != "" {
+		return e.Project
+	}
+	return e.ProjectID
+}

@@ -1,0 +1,68 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// UpdatePassword takes a password that a person says is the user's now, and
+// with it brings the S3 keys of all his environments in line. A refused one
+// changes nothing.
+func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password account.Secret, noVerify bool) (notes []string, err error) {
+	defer k.gate(guardKey(k.vault.Contents().Users[userID].User))()
+	u, ok := k.vault.Contents().Users[userID]
+	if !ok {
+		return nil, ErrUnknown
+	}
+	var base *cloud.Grant
+	if !noVerify {
+		scope := account.Environment{}
+		if mine := k.vault.Contents().EnvironmentsOf(userID); len(mine) > 0 {
+			scope = mine[0].Environment
+		}
+		g, err := k.login(ctx, try{user: u.User, password: password, person: true}, scope)
+		switch {
+		case err == nil:
+			base = &g
+		case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
+			notes = append(notes, "stored unverified: "+err.Error())
+		default:
+			return nil, err
+		}
+	}
+	if err := k.putPassword(u, password, base, noVerify); err != nil {
+		return nil, err
+	}
+	if base == nil {
+		return notes, nil
+	}
+	return append(notes, k.healLocked(ctx, userID, "", *base)...), nil
+}
+
+func (k *Keeper) putPassword(u vault.User, password account.Secret, base *cloud.Grant, noVerify bool) error {
+	a := adoption{
+		Keeper: k, login: base,
+		offer: Offer{By: "person", NoVerify: noVerify},
+		place: place{user: u, secret: password},
+	}
+	err := k.commit("adopted", func(c *vault.Contents) error {
+		u, _ := a.withPassword(c.Users[u.ID], k.now())
+		c.Users[u.ID] = u
+		touchAll(c, u.ID)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, e := range k.vault.Contents().EnvironmentsOf(u.ID) {
+		ids = append(ids, e.ID)
+	}
+	k.forget(u.ID, ids)
+	a.cache()
+	return nil
+}
