@@ -1,0 +1,58 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func addVerb() *cobra.Command {
+	var r ipc.AddRequest
+	var stdin bool
+	c := verb("add NAME [--user U] [--project P] [--s3-access-key K] [--password-stdin]", "Add an environment by hand", words(1, 1), func(c *cobra.Command, args []string) (err error) {
+		if r.Name = args[0]; !validName(r.Name) {
+			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
+		}
+		if err := addSecrets(c, &r, stdin); err != nil {
+			return err
+		}
+		var done ipc.Changes
+		if err := call("POST", "/v1/environments", r, &done); err != nil {
+			return err
+		}
+		return tell(done, nil)
+	})
+	f := c.Flags()
+	f.StringVar(&r.User, "user", "", "the Keystone user; without one the environment holds S3 keys alone")
+	f.StringVar(&r.Project, "project", "", "the Keystone project")
+	f.StringVar(&r.AuthURL, "auth-url", "", "where Keystone is (default https://auth.cloud.ca)")
+	f.StringVar(&r.UserDomainID, "user-domain-id", "", "the user's domain (default \"default\")")
+	f.StringVar(&r.ProjectDomainID, "project-domain-id", "", "the project's domain (default \"default\")")
+	f.StringVar(&r.IdentityAPI, "identity-api", "", "3 or 2.0 (default 3)")
+	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is (default of cloud.ca https://objects.cloud.ca)")
+	f.StringVar(&r.S3Region, "s3-region", "", "the region that S3 requests are signed for")
+	f.StringVar(&r.S3AccessKey, "s3-access-key", "", "the S3 access key; without a user its secret is asked for")
+	f.BoolVar(&stdin, "password-stdin", false, "read the password (without a user the S3 secret) from stdin")
+	f.BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
+	f.BoolVar(&r.NoVerify, "no-verify", false, "store it without asking the cloud")
+	return c
+}
+
+// addSecrets gets the password of a user and the secret of an S3 access key.
+// Stdin can carry one of both: the password where there is a user.
+func addSecrets(c *cobra.Command, r *ipc.AddRequest, stdin bool) (err error) {
+	if r.User == "" && r.S3AccessKey == "" {
+		return misused(c, "give --user, or --s3-access-key for S3 keys alone")
+	}
+	instead := "--password-stdin"
+	if r.User != "" {
+		if r.Password, err = given(stdin, "password of "+r.User, instead); err != nil {
+			return err
+		}
+		stdin, instead = false, "ccactl update "+r.Name+" --s3-access-key afterwards"
+	}
+	if r.S3AccessKey != "" {
+		r.S3Secret, err = given(stdin, "secret of the S3 access key "+r.S3AccessKey, instead)
+	}
+	return err
+}

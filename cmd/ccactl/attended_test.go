@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// attend runs ccactl on a terminal of its own, against a fake daemon.
+func attend(t *testing.T, f *fake, args ...string) (*exec.Cmd, *os.File) {
+	t.Helper()
+	c := exec.Command("ccactl", args...)
+	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket, "TERM=xterm", "NO_COLOR=")
+	terminal, err := pty.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = terminal.Close() })
+	return c, terminal
+}
+
+func daemonFor(t *testing.T) *fake {
+	t.Helper()
+	f, err := startFake()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.stop)
+	return f
+}
+
+// until reads the terminal up to a text.
+func until(t *testing.T, r io.Reader, text string) string {
+	t.Helper()
+	var seen bytes.Buffer
+	one := make([]byte, 1)
+	for !strings.HasSuffix(seen.String(), text) {
+		if _, err := r.Read(one); err != nil {
+			t.Fatalf("waited for %q, saw %q: %v", text, seen.String(), err)
+		}
+		seen.Write(one)
+	}
+	return seen.String()
+}
+
+func echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), ioctlGetTermios)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+// waitForEcho waits until the echo is as wanted; the test's deadline bounds it.
+func waitForEcho(t *testing.T, terminal *os.File, want bool) {
+	t.Helper()
+	for echoes(t, terminal) != want {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A secret is not shown while it is typed.
+func TestHidden(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Locked: true, Keyring: "file"}})
+	f.set("POST /v1/unlock", struct{}{})
+	c, terminal := attend(t, f, "unlock")
+	until(t, terminal, "passphrase: ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, "hunter2\n")
+	if rest := until(t, terminal, "unlocked"); strings.Contains(rest, "hunter2") {
+		t.Errorf("shown: %q", rest)
+	}
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+	if !echoes(t, terminal) {
+		t.Error("the terminal stays without echo")
+	}
+}
+
+// Ctrl-C at a question ends the program by that signal and gives the terminal
+// its echo back.
+func TestInterruptedQuestion(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Locked: true, Keyring: "file"}})
+	c, terminal := attend(t, f, "unlock")
+	until(t, terminal, "passphrase: ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, "\x03")
+	until(t, terminal, "\n")
+	waitForEcho(t, terminal, true)
+	_ = c.Wait()
+	if status := c.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("ended by %v", c.ProcessState)
+	}
+}
+
+// States have colours on a terminal; NO_COLOR is obeyed (and so are pipes, as
+// the stories show).
+func TestColours(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Environments: []ipc.Environment{{Name: "dev", State: "ok"}}})
+	for value, want := range map[string]string{"": "\x1b[32mok\x1b[0m", "1": "  ok"} {
+		c := exec.Command("ccactl", "list")
+		c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket, "TERM=xterm", "NO_COLOR="+value)
+		terminal, err := pty.Start(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, terminal, want)
+		_ = c.Wait()
+		_ = terminal.Close()
+	}
+}
+
+// watch goes on when a stream ends, as a lock makes it, and Ctrl-C is its
+// proper end.
+func TestWatch(t *testing.T) {
+	f := daemonFor(t)
+	f.mu.Lock()
+	f.answers["GET /v1/events"] = answer{status: 200, stream: true, body: []byte("{\"event\":\"locked\"}\n{\"event\":\"end\"}\n")}
+	f.mu.Unlock()
+	c := exec.Command("ccactl", "watch")
+	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for range 2 {
+		if !lines.Scan() || lines.Text() != `{"event":"locked"}` {
+			t.Fatalf("line %q", lines.Text())
+		}
+	}
+	_ = c.Process.Signal(os.Interrupt)
+	for lines.Scan() {
+	}
+	if err := c.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+type otherFile struct {
+	fs.FileInfo
+	uid  uint32
+	mode fs.FileMode
+}
+
+func (f otherFile) Sys() any          { return &syscall.Stat_t{Uid: f.uid} }
+func (f otherFile) Mode() fs.FileMode { return f.mode }
+func (f otherFile) Size() int64       { return 1 }
+
+// A file of another user is refused; root's pass for certificates.
+func TestGuardOwner(t *testing.T) {
+	me := uint32(os.Getuid())
+	for _, c := range []struct {
+		g    guard
+		uid  uint32
+		fine bool
+	}{
+		{guard{limit: 1}, me, true},
+		{guard{limit: 1}, me + 1, false},
+		{guard{limit: 1, system: true}, 0, true},
+		{guard{limit: 1, system: true}, me + 1, false},
+		{guard{limit: 0}, me, false},
+	} {
+		if err := c.g.check("f", otherFile{uid: c.uid, mode: 0o644}); (err == nil) != c.fine {
+			t.Errorf("%+v, uid %d: %v", c.g, c.uid, err)
+		}
+	}
+}
+
+func TestRelative(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for want, t0 := range map[string]time.Time{
+		"30s ago": now.Add(-30 * time.Second), "3m ago": now.Add(-200 * time.Second), "30h ago": now.Add(-30 * time.Hour),
+		"3d ago": now.Add(-80 * time.Hour), "in 20m": now.Add(20 * time.Minute), "never": {},
+	} {
+		if got := relative(&t0, now); got != want {
+			t.Errorf("%v: %q, want %q", t0, got, want)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func backupVerb() *cobra.Command {
+	var from passphraseFlags
+	c := verb("backup FILE [--passphrase-file F | --passphrase-stdin]", "Write everything to a file, sealed with a passphrase (age)", words(1, 1), func(_ *cobra.Command, args []string) (err error) {
+		if _, err := os.Lstat(args[0]); err == nil {
+			return fmt.Errorf("%s exists already", args[0])
+		}
+		var r ipc.BackupRequest
+		if r.Passphrase, err = from.get("passphrase of the backup", true); err != nil {
+			return err
+		}
+		var reply ipc.BackupReply
+		if err := call("POST", "/v1/backup", r, &reply); err != nil {
+			return err
+		}
+		if err := writeNew(args[0], reply.Data); err != nil {
+			return err
+		}
+		return emit(fmt.Appendf(nil, "wrote %s (%d bytes)\n", args[0], len(reply.Data)))
+	})
+	from.register(c)
+	c.ValidArgsFunction = nil // files
+	return c
+}
+
+// writeNew writes a file that does not exist yet, and leaves none that is not
+// whole.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+func restoreVerb() *cobra.Command {
+	var from passphraseFlags
+	var r ipc.RestoreRequest
+	c := verb("restore FILE [--passphrase-file F | --passphrase-stdin]", "Bring back what a backup holds", words(1, 1), func(_ *cobra.Command, args []string) (err error) {
+		if r.Data, err = (guard{limit: backupLimit}).read(args[0]); err != nil {
+			return err
+		}
+		if r.Passphrase, err = from.get("passphrase of the backup", false); err != nil {
+			return err
+		}
+		var done ipc.Changes
+		if err := call("POST", "/v1/restore", r, &done); err != nil {
+			return err
+		}
+		return tell(done, nil)
+	})
+	from.register(c)
+	c.Flags().BoolVar(&r.NoVerify, "no-verify", false, "do not ask the cloud about it")
+	c.ValidArgsFunction = nil // files
+	return c
+}
+
+// secretOf reads a passphrase file, which nobody else may read.
+func secretOf(path string) (string, error) {
+	data, err := guard{limit: secretLimit, private: true}.read(path)
+	if err != nil {
+		return "", err
+	}
+	return secretFrom(bytes.NewReader(data))
+}

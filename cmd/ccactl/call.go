@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// call sends one request and says its warnings.
+func call(method, path string, in, out any) error {
+	warnings, err := ipc.Do(context.Background(), method, path, in, out)
+	warn(warnings)
+	return err
+}
+
+// emitJSON prints the daemon's own JSON.
+func emitJSON(path string) error {
+	body, warnings, err := ipc.Get(path)
+	if err != nil {
+		return err
+	}
+	warn(warnings)
+	return emit(append(bytes.TrimRight(body, "\n"), '\n'))
+}
+
+// environmentPath is the path of an environment on the wire.
+func environmentPath(name string) (string, error) {
+	return "/v1/environments/" + name, checkName(name)
+}
+
+// status asks for everything there is to know. Locked is not a failure here.
+func status() (ipc.Status, error) {
+	var st ipc.Status
+	err := call("GET", "/v1/status", nil, &st)
+	return st, err
+}
+
+// unlocked is status for verbs that can do nothing while locked.
+func unlocked() (ipc.Status, error) {
+	st, err := status()
+	if err == nil && st.Daemon.Locked {
+		err = &ipc.Error{Code: ipc.CodeLocked, Message: "the keyring is locked"}
+	}
+	return st, err
+}
+
+// words demands the words after the verb: at least min and at most max of them,
+// -1 being no limit.
+func words(min, max int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < min:
+			return advised(usage("%s: too few words", verbOf(c)), c.UseLine())
+		case max >= 0 && len(args) > max:
+			return misused(c, "too many words: "+quote(args[max]))
+		}
+		return nil
+	}
+}
+
+// verb makes a command; use is "NAME WORDS".
+func verb(use, short string, args cobra.PositionalArgs, run func(c *cobra.Command, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: run, ValidArgsFunction: cobra.NoFileCompletions, DisableFlagsInUseLine: true}
+}
+
+// ofEnvironments lets the shell complete up to max names of environments, -1
+// being no limit.
+func ofEnvironments(c *cobra.Command, max int) *cobra.Command {
+	c.ValidArgsFunction = names(max)
+	return c
+}
+
+func names(max int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if max >= 0 && len(args) >= max {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return environmentNames(), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// environmentNames is empty, and silent, where nobody tells them.
+func environmentNames() (names []string) {
+	var st ipc.Status
+	if _, err := ipc.Do(context.Background(), "GET", "/v1/status", nil, &st); err != nil {
+		return nil
+	}
+	for _, e := range st.Environments {
+		names = append(names, e.Name)
+	}
+	return names
+}

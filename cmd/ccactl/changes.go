@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// tell says what was done to each environment, and what failed on stderr. The
+// exit code is the first failure's. Hint, if there is one, names the command that
+// helps.
+func tell(done ipc.Changes, hint func(ipc.Change) string) error {
+	var first error
+	for _, c := range done.Changes {
+		if c.Error == nil {
+			_, _ = fmt.Fprintln(os.Stdout, plain(sentence(c, done.DryRun)))
+		}
+		for _, note := range c.Notes {
+			_, _ = fmt.Fprintln(os.Stdout, "  "+plain(note))
+		}
+		if c.Error == nil {
+			continue
+		}
+		help := ""
+		if hint != nil {
+			help = hint(c)
+		}
+		code := exit(advised(&ipc.Error{Code: c.Error.Code, Message: subject(c) + ": " + c.Error.Message}, help))
+		if first == nil {
+			first = exitCode(code)
+		}
+	}
+	for _, note := range done.Notes {
+		_, _ = fmt.Fprintln(os.Stdout, plain(note))
+	}
+	return first
+}
+
+func subject(c ipc.Change) string {
+	switch {
+	case c.Environment != "":
+		return c.Environment
+	case c.User != "":
+		return c.User
+	}
+	return c.Source
+}
+
+// sentence is one change in words: "added dev (user u, project p), verified".
+func sentence(c ipc.Change, dryRun bool) string {
+	action := c.Action
+	if dryRun {
+		switch action {
+		case "added":
+			action = "would add"
+		case "merged":
+			action = "would merge into"
+		}
+	}
+	var about []string
+	for _, fact := range [][2]string{{"user ", c.User}, {"project ", c.Project}, {"at ", c.AuthURL}, {"S3 key ", c.AccessKeyID}, {"S3 at ", c.S3Endpoint}, {"from ", c.Source}} {
+		if fact[1] != "" {
+			about = append(about, fact[0]+fact[1])
+		}
+	}
+	s := strings.TrimSpace(action + " " + subject(c))
+	if len(about) > 0 {
+		s += " (" + strings.Join(about, ", ") + ")"
+	}
+	switch {
+	case c.Missing == "password":
+		s += ", the password is missing"
+	case c.Missing != "":
+		s += ", the S3 secret is missing"
+	case c.State == "ok":
+		s += ", the cloud accepts it"
+	case c.State == "unverified":
+		s += ", not verified yet"
+	case c.State != "":
+		s += ", " + c.State
+	}
+	return s
+}

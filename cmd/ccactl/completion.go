@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func completionVerb() *cobra.Command {
+	c := verb("completion bash|zsh|fish", "Print a shell's completion script", words(1, 1), func(c *cobra.Command, args []string) error {
+		switch args[0] {
+		case "bash":
+			return c.Root().GenBashCompletionV2(os.Stdout, true)
+		case "zsh":
+			return c.Root().GenZshCompletion(os.Stdout)
+		case "fish":
+			return c.Root().GenFishCompletion(os.Stdout, true)
+		}
+		return misused(c, "there is none for "+quote(args[0]))
+	})
+	c.ValidArgsFunction = cobra.FixedCompletions([]string{"bash", "zsh", "fish"}, cobra.ShellCompDirectiveNoFileComp)
+	return c
+}
+
+// release is set by the linker: -X main.release=v1.2.3.
+var release = "devel"
+
+func versionVerb() *cobra.Command {
+	return verb("version", "Print the version", words(0, 0), func(*cobra.Command, []string) error {
+		return emit(fmt.Appendf(nil, "ccactl %s (protocol %d, %s, %s/%s)\n", release, ipc.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	})
+}

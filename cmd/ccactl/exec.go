@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func execVerb() *cobra.Command {
+	c := verb("exec NAME [--auth A] [--client C] -- CMD…", "Run a command with an environment's variables", words(1, -1), func(c *cobra.Command, args []string) error {
+		if dash := c.ArgsLenAtDash(); dash != 1 || len(args) < 2 {
+			return misused(c, "one name, then -- and the command")
+		}
+		query := url.Values{"format": {"environ"}, "as": {"exec"}}
+		for _, flag := range []string{"auth", "client"} {
+			if value := c.Flag(flag).Value.String(); value != "" {
+				query.Set(flag, value)
+			}
+		}
+		body, warnings, err := view(args[0], "env?"+query.Encode())
+		if err != nil {
+			return err
+		}
+		warn(warnings)
+		return become(args[1:], environment(os.Environ(), args[0], string(body)))
+	})
+	clientFlags(c)
+	return ofEnvironments(c, 1)
+}
+
+// environment is base changed by a view of the format environ: NAME=VALUE sets,
+// NAME alone takes out what would fight with it, each ended by a zero byte.
+// CCAD_ENV names the environment, so that a hooked shell inside keeps to it.
+func environment(base []string, name, view string) []string {
+	changed := map[string]bool{"CCAD_ENV": true}
+	set := []string{"CCAD_ENV=" + name}
+	for entry := range strings.SplitSeq(view, "\x00") {
+		variable, _, sets := strings.Cut(entry, "=")
+		if changed[variable] = true; sets {
+			set = append(set, entry)
+		}
+	}
+	kept := slices.DeleteFunc(slices.Clone(base), func(entry string) bool {
+		variable, _, _ := strings.Cut(entry, "=")
+		return changed[variable]
+	})
+	return append(kept, set...)
+}
+
+// become replaces this process by the command, so that its exit code, its
+// signals and its terminal are its own; its pid stays the one that the lease
+// was given to.
+func become(command, env []string) error {
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return fmt.Errorf("run %s: %w", quote(command[0]), err)
+	}
+	return fmt.Errorf("run %s: %w", quote(command[0]), syscall.Exec(path, command, env))
+}

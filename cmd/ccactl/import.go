@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func importVerb() *cobra.Command {
+	var r ipc.ImportRequest
+	c := verb("import FILE…|- [--name N] [--dry-run]", "Import environments from files: openrc, clouds.yaml, AWS, s3cfg, rclone, .env", words(1, -1), func(_ *cobra.Command, args []string) (err error) {
+		if r.Name != "" && !validName(r.Name) {
+			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
+		}
+		if r.Files, err = gather(args); err != nil {
+			return err
+		}
+		return bringIn(r)
+	})
+	f := c.Flags()
+	f.StringVar(&r.Name, "name", "", "name the environment so, not after its project or profile")
+	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is")
+	f.StringVar(&r.S3Region, "s3-region", "", "the region that S3 requests are signed for")
+	f.BoolVar(&r.DryRun, "dry-run", false, "show what would be stored, store nothing, ask the cloud nothing")
+	f.BoolVar(&r.NoWatch, "no-watch", false, "do not keep an eye on the files")
+	f.BoolVar(&r.NoVerify, "no-verify", false, "store without asking the cloud")
+	f.BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
+	c.ValidArgsFunction = nil // files
+	return c
+}
+
+// bringIn imports, and where secrets are missing asks for them and imports
+// again: the daemon stores nothing that is not whole.
+func bringIn(r ipc.ImportRequest) error {
+	var done ipc.Changes
+	if err := call("POST", "/v1/import", r, &done); err != nil {
+		return err
+	}
+	missing := lacking(done.Changes)
+	if len(missing) == 0 || r.DryRun {
+		return tell(done, nil)
+	}
+	if err := askFor(missing, &r); err != nil {
+		for _, c := range missing {
+			c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
+		}
+		return tell(done, afterwards)
+	}
+	var second ipc.Changes
+	if err := call("POST", "/v1/import", r, &second); err != nil {
+		return err
+	}
+	return tell(merge(done, second), nil)
+}
+
+func lacking(changes []ipc.Change) (missing []*ipc.Change) {
+	for i := range changes {
+		if changes[i].Missing != "" {
+			missing = append(missing, &changes[i])
+		}
+	}
+	return missing
+}
+
+// askFor asks for what is missing. A request carries one password and one S3
+// secret, and a password must not be tried on another user: that could lock him
+// out. So there may be one user, and one environment, that lacks something.
+func askFor(missing []*ipc.Change, r *ipc.ImportRequest) (err error) {
+	password, secret := map[string]string{}, map[string]string{}
+	for _, c := range missing {
+		if c.Missing == "password" {
+			password[c.User+" "+c.AuthURL] = "password of " + c.User + " at " + c.AuthURL
+		} else {
+			secret[c.Environment] = "S3 secret of " + c.Environment + " for the access key " + c.AccessKeyID
+		}
+	}
+	if len(password) > 1 || len(secret) > 1 {
+		return errors.New("so are others: import one file at a time")
+	}
+	for _, question := range password {
+		if r.Password, err = ask(question); err != nil {
+			return err
+		}
+	}
+	for _, question := range secret {
+		if r.S3Secret, err = ask(question); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// afterwards is how a missing secret is handed in later.
+func afterwards(c ipc.Change) string {
+	switch {
+	case c.Missing == "password":
+		return "ccactl update --user " + c.User + " --password-stdin"
+	case c.Missing != "":
+		return "ccactl update " + c.Environment + " --s3-secret-stdin"
+	}
+	return ""
+}
+
+// merge tells the story of two imports as one: of what the first one stored,
+// the second one only found that it was there.
+func merge(first, second ipc.Changes) ipc.Changes {
+	for i, c := range second.Changes {
+		for _, earlier := range first.Changes {
+			if earlier.Environment == c.Environment && earlier.Source == c.Source && earlier.Missing == "" {
+				second.Changes[i] = earlier
+			}
+		}
+	}
+	return second
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// passphraseFlags are the two ways of giving a passphrase without a terminal.
+type passphraseFlags struct {
+	file  string
+	stdin bool
+}
+
+func (p *passphraseFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&p.file, "passphrase-file", "", "read the passphrase from this file")
+	c.Flags().BoolVar(&p.stdin, "passphrase-stdin", false, "read the passphrase from stdin")
+	_ = c.MarkFlagFilename("passphrase-file")
+}
+
+func (p *passphraseFlags) given() bool { return p.file != "" || p.stdin }
+
+// get returns the passphrase, asking where no flag gives it; one that is new is
+// asked for twice.
+func (p *passphraseFlags) get(question string, isNew bool) (passphrase string, err error) {
+	switch {
+	case p.file != "" && p.stdin:
+		return "", usage("either --passphrase-file or --passphrase-stdin")
+	case p.file != "":
+		return secretOf(p.file)
+	case p.stdin:
+		return secretFrom(os.Stdin)
+	case isNew:
+		passphrase, err = askNew(question)
+	default:
+		passphrase, err = ask(question)
+	}
+	if errors.Is(err, errNoTerminal) {
+		err = usage("%v: use --passphrase-file or --passphrase-stdin", err)
+	}
+	return passphrase, err
+}
+
+func lockVerb() *cobra.Command {
+	return verb("lock", "Lock the keyring: the daemon forgets every secret", words(0, 0), func(*cobra.Command, []string) error {
+		if err := call("POST", "/v1/lock", nil, nil); err != nil {
+			return err
+		}
+		return emit([]byte("locked\n"))
+	})
+}
+
+func unlockVerb() *cobra.Command {
+	var from passphraseFlags
+	c := verb("unlock [--passphrase-file F | --passphrase-stdin]", "Unlock the keyring", words(0, 0), func(*cobra.Command, []string) error {
+		st, err := status()
+		if err != nil {
+			return err
+		}
+		if !st.Daemon.Locked && !from.given() {
+			return emit([]byte("unlocked already\n"))
+		}
+		var r ipc.UnlockRequest
+		if from.given() || st.Daemon.Keyring == "file" {
+			question := "passphrase"
+			if st.Daemon.Fresh {
+				question = "new passphrase of the keyring"
+			}
+			if r.Passphrase, err = from.get(question, st.Daemon.Fresh); err != nil {
+				return err
+			}
+		}
+		if err := call("POST", "/v1/unlock", r, nil); err != nil {
+			return err
+		}
+		return emit([]byte("unlocked\n"))
+	})
+	from.register(c)
+	return c
+}
+
+func passwdVerb() *cobra.Command {
+	return verb("passwd", "Change the keyring's passphrase", words(0, 0), func(*cobra.Command, []string) (err error) {
+		var r ipc.PassphraseRequest
+		if r.Old, err = ask("present passphrase"); err != nil {
+			return err
+		}
+		if r.New, err = askNew("new passphrase"); err != nil {
+			return err
+		}
+		if err := call("POST", "/v1/passphrase", r, nil); err != nil {
+			return err
+		}
+		return emit([]byte("changed\n"))
+	})
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// lean runs credential-process and env when their words are the plain ones, and
+// reports whether it did.
+func lean(args []string) (done bool, err error) {
+	if len(args) == 0 {
+		return false, nil
+	}
+	switch args[0] {
+	case "credential-process":
+		words, flags, plain := parse(args[1:], []string{"env"})
+		if plain && len(words) == 0 && flags["env"] != "" {
+			return true, credentialProcess(flags["env"])
+		}
+	case "env":
+		words, flags, plain := parse(args[1:], envFlags)
+		if plain && len(words) == 1 {
+			return true, env(words[0], flags)
+		}
+	}
+	return false, nil
+}
+
+// parse reads words and flags of the forms --flag value and --flag=value. It
+// reports false on anything else.
+func parse(args, known []string) (words []string, flags map[string]string, plain bool) {
+	flags = map[string]string{}
+	for i := 0; i < len(args); i++ {
+		if !strings.HasPrefix(args[i], "-") {
+			words = append(words, args[i])
+			continue
+		}
+		name, value, given := strings.Cut(strings.TrimPrefix(args[i], "--"), "=")
+		if !given {
+			if i++; i == len(args) {
+				return nil, nil, false
+			}
+			value = args[i]
+		}
+		if !slices.Contains(known, name) {
+			return nil, nil, false
+		}
+		flags[name] = value
+	}
+	return words, flags, true
+}
+
+// credentialProcess prints the document of an AWS SDK's credential_process:
+// nothing else on stdout ever, nothing at all on stderr when it works.
+func credentialProcess(name string) error {
+	body, _, err := view(name, "credential-process")
+	if err != nil {
+		return err
+	}
+	return emit(body)
+}
+
+// envFlags are what a client may say about the view it wants.
+var envFlags = []string{"format", "auth", "client", "for"}
+
+// env prints an environment as variables or as a file.
+func env(name string, flags map[string]string) error {
+	query := url.Values{}
+	for flag, value := range flags {
+		if value != "" {
+			query.Set(flag, value)
+		}
+	}
+	body, warnings, err := view(name, "env?"+query.Encode())
+	if err != nil {
+		return err
+	}
+	warn(warnings)
+	return emit(body)
+}
+
+// view asks for a rendering of an environment. What the cloud refuses comes
+// with the command that mends it.
+func view(name, view string) (body []byte, warnings []string, err error) {
+	if err := checkName(name); err != nil {
+		return nil, nil, err
+	}
+	body, warnings, err = ipc.Get("/v1/environments/" + name + "/views/" + view)
+	var failure *ipc.Error
+	if errors.As(err, &failure) && failure.Code == ipc.CodeRefused {
+		err = advised(err, mending(name))
+	}
+	return body, warnings, err
+}
+
+// checkName refuses what can't name an environment and thus names none: a name
+// becomes part of a path of the wire.
+func checkName(name string) error {
+	if !validName(name) {
+		return &ipc.Error{Code: ipc.CodeUnknown, Message: "no environment can be named " + quote(name)}
+	}
+	return nil
+}
+
+// validName is the contract's rule, ^[a-z0-9][a-z0-9._-]{0,62}$.
+func validName(name string) bool {
+	for i, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+		case i > 0 && (r == '.' || r == '_' || r == '-'):
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= 63
+}
+
+// emit writes to stdout at once.
+func emit(data []byte) error {
+	_, err := os.Stdout.Write(data)
+	return err
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func listVerb() *cobra.Command {
+	var asJSON bool
+	c := verb("list [--json]", "List the environments", words(0, 0), func(*cobra.Command, []string) error {
+		st, err := unlocked()
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return list(st.Environments)
+		}
+		if len(st.Environments) == 0 {
+			return emit([]byte("no environments yet: ccactl import FILE, or ccactl add NAME\n"))
+		}
+		t := newTable(os.Stdout)
+		t.row("NAME", "USER", "PROJECT", "S3 ENDPOINT", "S3 KEY", "STATE")
+		for _, e := range st.Environments {
+			t.row(e.Name, e.User, e.Project, e.S3.Endpoint, e.S3.AccessKeyID, coloured(e.State))
+		}
+		return t.flush()
+	})
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// list prints the environments as JSON, and nothing as an empty list.
+func list(environments []ipc.Environment) error {
+	if environments == nil {
+		environments = []ipc.Environment{}
+	}
+	data, err := json.Marshal(environments)
+	if err != nil {
+		return err
+	}
+	return emit(append(data, '\n'))
+}
+
+func showVerb() *cobra.Command {
+	var asJSON, reveal bool
+	c := verb("show NAME [--reveal] [--json]", "Show an environment, its secrets with --reveal", words(1, 1), func(_ *cobra.Command, args []string) error {
+		path, err := environmentPath(args[0])
+		if err != nil {
+			return err
+		}
+		if reveal {
+			path += "?reveal=true"
+		}
+		if asJSON {
+			return emitJSON(path)
+		}
+		var e ipc.Shown
+		if err := call("GET", path, nil, &e); err != nil {
+			return err
+		}
+		return show(e)
+	})
+	c.Flags().BoolVar(&reveal, "reveal", false, "show the secrets too")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return ofEnvironments(c, 1)
+}
+
+// show prints what there is of an environment, a line each. The secrets are
+// printed as they are, so that they can be copied.
+func show(e ipc.Shown) error {
+	t := newTable(os.Stdout)
+	line := func(name, value string) {
+		if value != "" {
+			t.row(name, plain(value))
+		}
+	}
+	line("name", e.Name)
+	t.row("state", coloured(e.State))
+	line("generation", strconv.FormatUint(e.Generation, 10))
+	line("user", e.User)
+	line("user domain", e.UserDomain)
+	line("auth URL", e.AuthURL)
+	line("identity API", e.IdentityAPI)
+	line("project", e.Project)
+	line("project id", e.ProjectID)
+	line("project domain", e.ProjectDomain)
+	line("storage URL", e.StorageURL)
+	if e.Password != "" {
+		t.row("password", e.Password)
+	}
+	line("S3 endpoint", e.S3.Endpoint)
+	line("S3 region", e.S3.Region)
+	line("S3 access key", e.S3.AccessKeyID)
+	if e.SecretAccessKey != "" {
+		t.row("S3 secret key", e.SecretAccessKey)
+	}
+	if e.S3.AccessKeyID != "" {
+		t.row("S3 key state", coloured(e.S3.State))
+	}
+	for _, source := range e.Sources {
+		line("source", source)
+	}
+	for _, l := range e.Holders {
+		line("held by", holder(l))
+	}
+	return t.flush()
+}
+
+// holder says who holds what, and until when.
+func holder(l ipc.Lease) string {
+	who := []string{l.Program + " (" + strconv.Itoa(l.PID) + ")"}
+	if l.Parent != "" {
+		who = append(who, "of "+l.Parent)
+	}
+	who = append(who, "has "+l.View+", version "+strconv.Itoa(l.Version)+",")
+	if l.Until == nil {
+		return strings.Join(append(who, "until further notice"), " ")
+	}
+	return strings.Join(append(who, "until "+relative(l.Until, time.Now())), " ")
+}
+
+func removeVerb() *cobra.Command {
+	return ofEnvironments(verb("remove NAME", "Forget an environment and its secrets", words(1, 1), func(_ *cobra.Command, args []string) error {
+		path, err := environmentPath(args[0])
+		if err != nil {
+			return err
+		}
+		var done ipc.Changes
+		if err := call("DELETE", path, nil, &done); err != nil {
+			return err
+		}
+		return tell(done, nil)
+	}), 1)
+}

@@ -1,0 +1,78 @@
+// Ccactl is the command of ccad's user: it asks the daemon over the socket and
+// holds nothing itself.
+//
+// credential-process and env are what SDKs and shells run again and again. They
+// go the lean way (lean.go): their words are read by hand, the socket is
+// dialled, the answer is printed in one write, and no CLI framework is built.
+// Whatever is unusual about the words falls through to the framework, which
+// knows how to complain. Every other verb is a file or shares one; its function
+// returns a *cobra.Command and its errors carry the exit code (ipc.Error).
+//
+// voice.go owns what is said on stderr, terminal.go what is asked, read.go what
+// is read from files. Package configure edits the files of other programs,
+// package shell writes the prompt hooks; neither talks to the daemon.
+//
+// Start-up time is a feature: nothing that costs time to import is linked
+// (deps_test.go has the list), and package-level variables hold constants only.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	if done, err := lean(args); done {
+		return exit(err)
+	}
+	c := root()
+	c.SetArgs(args)
+	return exit(c.Execute())
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ccactl",
+		Short: "Use the credentials that ccad keeps",
+		Long: `Use the credentials that ccad, the credentials daemon, keeps.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
+5 no such environment or user, 6 refused by the cloud.`,
+		SilenceErrors:      true, // said by exit
+		SilenceUsage:       true,
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}, // an unknown verb is the better complaint
+		Args:               cobra.ArbitraryArgs,
+		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+
+		DisableFlagsInUseLine:      true,
+		SuggestionsMinimumDistance: 2,
+
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(c, args[0])
+			}
+			return c.Help()
+		},
+	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, err.Error()) })
+	for _, group := range []struct {
+		title string
+		verbs []*cobra.Command
+	}{
+		{"Environments:", []*cobra.Command{addVerb(), importVerb(), listVerb(), showVerb(), removeVerb(), statusVerb(), updateVerb(), verifyVerb()}},
+		{"Clients:", []*cobra.Command{credentialProcessVerb(), envVerb(), useVerb(), shellInitVerb(), execVerb()}},
+		{"Keyring and daemon:", []*cobra.Command{lockVerb(), unlockVerb(), passwdVerb(), watchVerb(), logVerb(), backupVerb(), restoreVerb()}},
+		{"Other:", []*cobra.Command{completionVerb(), versionVerb()}},
+	} {
+		c.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, verb := range group.verbs {
+			verb.GroupID = group.title
+			c.AddCommand(verb)
+		}
+	}
+	c.SetHelpCommandGroupID("Other:")
+	return c
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func statusVerb() *cobra.Command {
+	var asJSON bool
+	c := verb("status [--json]", "Show users, environments, what is wrong and what mends it", words(0, 0), func(*cobra.Command, []string) error {
+		if asJSON {
+			return emitJSON("/v1/status")
+		}
+		st, err := status()
+		if err != nil {
+			return err
+		}
+		return report(os.Stdout, st, time.Now())
+	})
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func report(w io.Writer, st ipc.Status, now time.Time) error {
+	state := "unlocked"
+	if st.Daemon.Locked {
+		state = coloured("locked")
+	}
+	_, _ = fmt.Fprintf(w, "ccad %s, process %d, keyring %s, %s\n", plain(st.Daemon.Version), st.Daemon.PID, plain(st.Daemon.Keyring), state)
+	t := newTable(w)
+	if len(st.Users) > 0 {
+		_, _ = fmt.Fprintln(w)
+		t.row("USER", "AUTH URL", "PASSWORD", "CHECKED", "STATE")
+	}
+	for _, u := range st.Users {
+		t.row(u.Name, u.AuthURL, version(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if len(st.Environments) > 0 {
+		_, _ = fmt.Fprintln(w)
+		t.row("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")
+	}
+	for _, e := range st.Environments {
+		t.row(e.Name, e.User, e.Project, e.S3.AccessKeyID, strconv.Itoa(e.Leases), coloured(e.State))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for i, trouble := range troubles(st, now) {
+		if i == 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
+	}
+	return nil
+}
+
+// version shows a version's number; 0 is none.
+func version(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return "v" + strconv.Itoa(n)
+}
+
+// trouble is something wrong and the one command that mends it.
+type trouble struct{ user, environment, what, mend string }
+
+func troubles(st ipc.Status, now time.Time) (all []trouble) {
+	if st.Daemon.Warning != "" {
+		all = append(all, trouble{what: st.Daemon.Warning, mend: "ccactl log"})
+	}
+	if st.Daemon.Locked {
+		return append(all, trouble{what: "the keyring is locked", mend: "ccactl unlock"})
+	}
+	for _, u := range st.Users {
+		if t, is := userTrouble(u, now); is {
+			all = append(all, t)
+		}
+	}
+	for _, e := range st.Environments {
+		t := trouble{environment: e.Name}
+		switch e.S3.State {
+		case "refused":
+			t.what, t.mend = e.Name+": the cloud refuses the S3 key", "ccactl update "+e.Name
+		case "unverified":
+			t.what, t.mend = e.Name+": the cloud has not answered about the S3 key yet", "ccactl verify "+e.Name
+		default:
+			continue
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
+	t := trouble{user: u.Name, mend: "ccactl update --user " + u.Name}
+	switch u.State {
+	case "refused":
+		t.what = u.Name + ": the cloud refuses the password"
+	case "locked-out":
+		t.what, t.mend = u.Name+": the cloud seems to have locked the user out for a while", "ccactl verify, once that has ended"
+	case "expiring":
+		t.what = u.Name + ": the password expires " + relative(u.Expires, now)
+	case "unverified":
+		t.what, t.mend = u.Name+": the cloud has not answered about the password yet", "ccactl verify"
+	default:
+		return t, false
+	}
+	if u.Reason != "" {
+		t.what += " (" + u.Reason + ")"
+	}
+	return t, true
+}
+
+// mending returns the command for an environment that the cloud refused.
+func mending(name string) string {
+	const otherwise = "ccactl status says what is wrong"
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var st ipc.Status
+	if _, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st); err != nil {
+		return otherwise
+	}
+	user := ""
+	for _, e := range st.Environments {
+		if e.Name == name {
+			user = e.User
+		}
+	}
+	for _, t := range troubles(st, time.Now()) {
+		if t.environment == name || t.user != "" && t.user == user {
+			return t.mend
+		}
+	}
+	return otherwise
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// table prints rows in columns. A cell may come from the cloud, so it is made
+// plain. The last column may be coloured: nothing is aligned behind it.
+type table struct{ w *tabwriter.Writer }
+
+func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
+func (t table) row(cells ...string) {
+	for i, cell := range cells[:len(cells)-1] {
+		if cells[i] = plain(cell); cells[i] == "" {
+			cells[i] = "-"
+		}
+	}
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+}
+
+func (t table) flush() error { return t.w.Flush() }
+
+// colourful reports whether stdout is a terminal whose owner likes colours.
+func colourful() bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+// coloured shows a state: green what is well, red what is not, yellow what is
+// between. Without colours it is the word alone.
+func coloured(state string) string {
+	state = plain(state)
+	if !colourful() {
+		return state
+	}
+	colour := "33"
+	switch state {
+	case "ok":
+		colour = "32"
+	case "refused", "locked-out", "locked", "failed":
+		colour = "31"
+	case "none", "":
+		return state
+	}
+	return "\x1b[" + colour + "m" + state + "\x1b[0m"
+}
+
+// relative says how far a time is from now.
+func relative(t *time.Time, now time.Time) string {
+	if t == nil || t.IsZero() {
+		return "never"
+	}
+	if d := now.Sub(*t); d >= 0 {
+		return span(d) + " ago"
+	}
+	return "in " + span(t.Sub(now))
+}
+
+// span is a duration in its largest unit.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// secretLimit is far above every password and passphrase.
+const secretLimit = 64 << 10
+
+var errNoTerminal = errors.New("there is no terminal to ask on")
+
+// attended reports whether somebody sits in front of us: only then is anything
+// asked. A controlling terminal alone does not say so: a job that a session left
+// running in the background has one.
+func attended() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) || term.IsTerminal(int(os.Stderr.Fd()))
+}
+
+// ask reads a secret from the terminal, hidden. Stdin stays free for data.
+func ask(question string) (string, error) {
+	if !attended() {
+		return "", errNoTerminal
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", errNoTerminal
+	}
+	defer tty.Close()
+	defer restoreOnSignal(tty)()
+	_, _ = fmt.Fprintf(tty, "%s: ", plain(question))
+	secret, err := term.ReadPassword(int(tty.Fd()))
+	_, _ = fmt.Fprintln(tty)
+	if err != nil {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	return checkSecret(secret)
+}
+
+// askNew asks for a new secret twice.
+func askNew(question string) (string, error) {
+	first, err := ask(question)
+	if err != nil {
+		return "", err
+	}
+	again, err := ask("the same again")
+	if err != nil {
+		return "", err
+	}
+	if first != again {
+		return "", errors.New("the two differ")
+	}
+	return first, nil
+}
+
+// restoreOnSignal makes sure that a terminal whose echo is off gets it back
+// when a signal ends us; the signal then does what it would have done.
+func restoreOnSignal(tty *os.File) (stop func()) {
+	state, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return func() {}
+	}
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		select {
+		case s := <-signals:
+			_ = term.Restore(int(tty.Fd()), state)
+			_, _ = fmt.Fprintln(tty)
+			signal.Reset(s)
+			_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+		case <-done:
+		}
+	}()
+	return func() { signal.Stop(signals); close(done) }
+}
+
+// secretFrom reads a secret from stdin or a file: one final newline is dropped,
+// nothing else.
+func secretFrom(r io.Reader) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(r, secretLimit+2))
+	if err != nil {
+		return "", fmt.Errorf("read the secret: %w", err)
+	}
+	return checkSecret(bytes.TrimSuffix(data, []byte("\n")))
+}
+
+// checkSecret refuses what can't be one. JSON can't carry bytes that are no
+// UTF-8: it would change them silently.
+func checkSecret(data []byte) (string, error) {
+	switch {
+	case len(data) == 0:
+		return "", usage("the secret is empty")
+	case len(data) > secretLimit:
+		return "", usage("the secret is longer than %d bytes", secretLimit)
+	case !utf8.Valid(data):
+		return "", usage("the secret is no UTF-8 text")
+	case bytes.IndexByte(data, 0) >= 0:
+		return "", usage("the secret holds a zero byte")
+	}
+	return string(data), nil
+}
+
+// given returns the secret from stdin where the flag says so, else asks. Flag
+// names what to use where nobody can be asked.
+func given(stdin bool, question, flag string) (string, error) {
+	if stdin {
+		return secretFrom(os.Stdin)
+	}
+	secret, err := ask(question)
+	if errors.Is(err, errNoTerminal) {
+		return "", usage("%v: use %s", err, flag)
+	}
+	return secret, err
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func updateVerb() *cobra.Command {
+	var r ipc.UpdateRequest
+	var passwordStdin, secretStdin bool
+	c := verb("update NAME [--s3-secret-stdin] [--s3-access-key K] | --user USER [--password-stdin]", "Hand in what was regenerated in the portal", words(0, 1), func(c *cobra.Command, args []string) (err error) {
+		switch {
+		case len(args) == 1 && r.User == "" && !passwordStdin:
+			if r.Environment = args[0]; !validName(r.Environment) {
+				return checkName(r.Environment)
+			}
+			r.S3Secret, err = given(secretStdin, "S3 secret of "+r.Environment, "--s3-secret-stdin")
+		case len(args) == 0 && r.User != "" && !secretStdin && r.S3AccessKey == "":
+			r.Password, err = given(passwordStdin, "password of "+r.User, "--password-stdin")
+		default:
+			err = misused(c, "either NAME for its S3 keys, or --user for a password")
+		}
+		if err != nil {
+			return err
+		}
+		var done ipc.Changes
+		if err := call("POST", "/v1/update", r, &done); err != nil {
+			return err
+		}
+		return tell(done, nil)
+	})
+	f := c.Flags()
+	f.StringVar(&r.User, "user", "", "the user whose password it is")
+	f.BoolVar(&passwordStdin, "password-stdin", false, "read the password from stdin")
+	f.StringVar(&r.S3AccessKey, "s3-access-key", "", "the S3 access key, where it changed too")
+	f.BoolVar(&secretStdin, "s3-secret-stdin", false, "read the S3 secret from stdin")
+	f.BoolVar(&r.NoVerify, "no-verify", false, "store it without asking the cloud")
+	return ofEnvironments(c, 1)
+}
+
+func verifyVerb() *cobra.Command {
+	var r ipc.VerifyRequest
+	var asJSON bool
+	c := verb("verify [NAME…] | --rejected NAME [--json]", "Ask the cloud about what is stored", words(0, -1), func(c *cobra.Command, args []string) error {
+		if r.Rejected != "" && len(args) > 0 {
+			return misused(c, "either names, or --rejected")
+		}
+		r.Environments = args
+		if c.Flags().Changed("rejected") {
+			args = []string{r.Rejected}
+		}
+		for _, name := range args {
+			if err := checkName(name); err != nil {
+				return err
+			}
+		}
+		var done ipc.Changes
+		if err := call("POST", "/v1/verify", r, &done); err != nil {
+			return err
+		}
+		if asJSON {
+			return json.NewEncoder(os.Stdout).Encode(done)
+		}
+		return tell(done, func(c ipc.Change) string { return mending(c.Environment) })
+	})
+	c.Flags().StringVar(&r.Rejected, "rejected", "", "report that the cloud refused what this environment gave out")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	_ = c.RegisterFlagCompletionFunc("rejected", names(-1))
+	return ofEnvironments(c, -1)
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// The program's voice: one line on stderr, lower case, "ccactl: …", and one
+// more that begins with "ccactl: hint: " where a command helps. What is said
+// comes in part from the cloud, so nothing in it reaches the terminal as a
+// control character.
+
+func say(line string) { _, _ = fmt.Fprintln(os.Stderr, "ccactl: "+plain(line)) }
+func warn(warnings []string) {
+	for _, w := range warnings {
+		say("warning: " + w)
+	}
+}
+
+// exit says what went wrong and returns the exit code.
+func exit(err error) int {
+	var said exitCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &said):
+		return int(said)
+	}
+	say(err.Error())
+	if hint := hintFor(err); hint != "" {
+		say("hint: " + hint)
+	}
+	return codeOf(err)
+}
+
+func codeOf(err error) int {
+	var failure *ipc.Error
+	if errors.As(err, &failure) {
+		return failure.Exit()
+	}
+	return 1
+}
+
+// exitCode is an error that has been said already.
+type exitCode int
+
+func (c exitCode) Error() string { return "exit code " + strconv.Itoa(int(c)) }
+
+// advice is an error with the command that helps.
+type advice struct {
+	error
+	hint string
+}
+
+func (a advice) Unwrap() error { return a.error }
+
+func advised(err error, hint string) error { return advice{err, hint} }
+
+func hintFor(err error) string {
+	var a advice
+	if errors.As(err, &a) {
+		return a.hint
+	}
+	var failure *ipc.Error
+	if !errors.As(err, &failure) {
+		return ""
+	}
+	switch failure.Code {
+	case ipc.CodeNoDaemon:
+		return "ccad run starts one"
+	case ipc.CodeLocked:
+		return "ccactl unlock"
+	case ipc.CodeUnknown:
+		return "ccactl list"
+	case ipc.CodeRefused:
+		return "ccactl status says what is wrong"
+	case ipc.CodeProtocol:
+		return "restart the daemon, so that both are of one version"
+	}
+	return ""
+}
+
+// usage is a misuse that no flag parser sees.
+func usage(format string, args ...any) error {
+	return &ipc.Error{Code: ipc.CodeUsage, Message: fmt.Sprintf(format, args...)}
+}
+
+// misused is a misuse of c's words.
+func misused(c *cobra.Command, reason string) error {
+	return advised(usage("%s: %s", verbOf(c), reason), c.CommandPath()+" --help")
+}
+
+func verbOf(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), "ccactl ")
+}
+
+func unknownVerb(root *cobra.Command, verb string) error {
+	hint := "ccactl --help"
+	if similar := root.SuggestionsFor(verb); len(similar) > 0 {
+		hint = "ccactl " + similar[0]
+	}
+	return advised(usage("there is no verb %s", quote(verb)), hint)
+}
+
+// quote shows what somebody typed; a long one not to its end.
+func quote(s string) string {
+	if len(s) > 80 {
+		s = s[:80] + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// plain makes a string one line without control characters.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return ' '
+		case unicode.IsPrint(r):
+			return r
+		}
+		return '?'
+	}, strings.TrimSpace(s))
+}
