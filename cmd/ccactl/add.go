@@ -8,8 +8,8 @@ import (
 
 func addVerb() *cobra.Command {
 	var r ipc.AddRequest
-	var stdin bool
-	c := verb("add NAME [--user U] [--project P] [--s3-access-key K] [--password-stdin]", "Add an environment by hand", words(1, 1), func(c *cobra.Command, args []string) (err error) {
+	var stdin addStdin
+	c := verb("add NAME [--user U] [--project P] [--s3-access-key K] [--password-stdin | --s3-secret-stdin]", "Add an environment by hand", words(1, 1), func(c *cobra.Command, args []string) (err error) {
 		if r.Name = args[0]; !validName(r.Name) {
 			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
 		}
@@ -32,27 +32,38 @@ func addVerb() *cobra.Command {
 	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is (default of cloud.ca https://objects.cloud.ca)")
 	f.StringVar(&r.S3Region, "s3-region", "", "the region that S3 requests are signed for")
 	f.StringVar(&r.S3AccessKey, "s3-access-key", "", "the S3 access key; without a user its secret is asked for")
-	f.BoolVar(&stdin, "password-stdin", false, "read the password (without a user the S3 secret) from stdin")
+	f.BoolVar(&stdin.password, "password-stdin", false, "read the password from stdin")
+	f.BoolVar(&stdin.secret, "s3-secret-stdin", false, "read the secret of the S3 access key from stdin")
 	f.BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
 	f.BoolVar(&r.NoVerify, "no-verify", false, "store it without asking the cloud")
 	return c
 }
 
+// addStdin says which of the two secrets comes from stdin.
+type addStdin struct{ password, secret bool }
+
 // addSecrets gets the password of a user and the secret of an S3 access key.
-// Stdin can carry one of both: the password where there is a user.
-func addSecrets(c *cobra.Command, r *ipc.AddRequest, stdin bool) (err error) {
-	if r.User == "" && r.S3AccessKey == "" {
+// Without a user there is but one secret, and --password-stdin brings it too.
+func addSecrets(c *cobra.Command, r *ipc.AddRequest, stdin addStdin) (err error) {
+	switch {
+	case r.User == "" && r.S3AccessKey == "":
 		return misused(c, "give --user, or --s3-access-key for S3 keys alone")
-	}
-	instead := "--password-stdin"
-	if r.User != "" {
-		if r.Password, err = given(stdin, "password of "+r.User, instead); err != nil {
+	case stdin.password && stdin.secret:
+		return misused(c, "stdin has one secret only; hand in the other with ccactl update")
+	case r.User == "":
+		stdin.secret = stdin.secret || stdin.password
+	default:
+		if r.Password, err = given(stdin.password, "password of "+r.User, "--password-stdin"); err != nil {
 			return err
 		}
-		stdin, instead = false, "ccactl update "+r.Name+" --s3-access-key afterwards"
 	}
-	if r.S3AccessKey != "" {
-		r.S3Secret, err = given(stdin, "secret of the S3 access key "+r.S3AccessKey, instead)
+	if r.S3AccessKey == "" {
+		return nil
 	}
+	instead := "--s3-secret-stdin"
+	if stdin.password {
+		instead = "ccactl update " + r.Name + " --s3-access-key afterwards"
+	}
+	r.S3Secret, err = given(stdin.secret, "secret of the S3 access key "+r.S3AccessKey, instead)
 	return err
 }

@@ -26,11 +26,11 @@ func completionVerb() *cobra.Command {
 	return c
 }
 
-// release is set by the linker: -X main.release=v1.2.3.
-var release = "devel"
+// version is set by the linker.
+var version = "dev"
 
 func versionVerb() *cobra.Command {
 	return verb("version", "Print the version", words(0, 0), func(*cobra.Command, []string) error {
-		return emit(fmt.Appendf(nil, "ccactl %s (protocol %d, %s, %s/%s)\n", release, ipc.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+		return emit(fmt.Appendf(nil, "ccactl %s (protocol %d, %s, %s/%s)\n", version, ipc.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	})
 }

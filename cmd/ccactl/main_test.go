@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,8 @@ func TestMain(m *testing.M) {
 // tells it to. Beside testscript's own commands there are
 //
 //	exits CODE COMMAND…            run it and demand an exit code
-//	answer METHOD PATH FILE        answer so from now on; .jsonl is a stream
+//	answer METHOD PATH FILE        answer so from now on; .jsonl is a stream,
+//	                               .environ gets zero bytes for its newlines
 //	answer METHOD PATH CODE TEXT   answer with a typed failure
 //	warning TEXT                   send a warning with each answer
 //	[!] asked METHOD PATH REGEXP   the last such request's body (does not) match
@@ -159,6 +161,9 @@ func (f *fake) answerCommand(ts *testscript.TestScript, args []string) {
 		a.body, _ = json.Marshal(map[string]any{"error": ipc.Error{Code: ipc.Code(args[2]), Message: args[3]}})
 	} else {
 		a.body, a.stream = []byte(ts.ReadFile(args[2])), strings.HasSuffix(args[2], ".jsonl")
+		if strings.HasSuffix(args[2], ".environ") {
+			a.body = bytes.ReplaceAll(a.body, []byte("\n"), []byte{0})
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

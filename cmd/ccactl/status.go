@@ -41,7 +41,7 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 		t.row("USER", "AUTH URL", "PASSWORD", "CHECKED", "STATE")
 	}
 	for _, u := range st.Users {
-		t.row(u.Name, u.AuthURL, version(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))
+		t.row(u.Name, u.AuthURL, numbered(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -65,8 +65,8 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	return nil
 }
 
-// version shows a version's number; 0 is none.
-func version(n int) string {
+// numbered shows a version's number; 0 is none.
+func numbered(n int) string {
 	if n == 0 {
 		return ""
 	}
