@@ -1,0 +1,356 @@
+package shell
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// deadline is for what takes milliseconds on an idle machine.
+const deadline = 60 * time.Second
+
+// dialect is what a test must know of a shell.
+type dialect struct {
+	name   string
+	quote  func(string) string
+	export string // format: name, value
+	unset  string // format: name
+	prompt string // rc lines: a prompt that counts, @@1.1@@, @@1.2@@…
+	status string // the last status and those of the last pipe
+	plain  []string
+	start  func(rc string) []string // arguments and environment of an interactive shell that reads rc
+}
+
+var dialects = []dialect{
+	{
+		name: "bash", quote: quotePOSIX, export: "export %s=%s", unset: "unset %s",
+		prompt: ": ${__n:=0}; PS1='@@$SHLVL.$((++__n))@@ '\n",
+		status: `"$? ${PIPESTATUS[*]}"`,
+		plain:  []string{"--norc", "--noprofile"},
+		start:  func(rc string) []string { return []string{"--noprofile", "--rcfile", rc} },
+	},
+	{
+		name: "zsh", quote: quotePOSIX, export: "export %s=%s", unset: "unset %s",
+		prompt: ": ${__n:=0}; setopt prompt_subst; unsetopt prompt_sp; PS1='@@$SHLVL.$((++__n))@@ '\n",
+		status: `"$? ${pipestatus[*]}"`,
+		plain:  []string{"-f"},
+		start:  func(string) []string { return []string{"-d"} }, // ZDOTDIR says where its rc is
+	},
+	{
+		name: "fish", quote: quoteFish, export: "set -gx %s %s", unset: "set -e %s",
+		prompt: "set -q __n; or set -g __n 0; function fish_prompt; set -g __n (math $__n + 1); echo -n \"@@$SHLVL.$__n@@ \"; end; function fish_greeting; end\n",
+		status: `"$status $pipestatus"`,
+		plain:  []string{"--no-config"},
+		start:  func(rc string) []string { return []string{"--no-config", "--init-command", "source " + quoteFish(rc)} },
+	},
+}
+
+// need finds a program that the tests can't do without.
+func need(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CCAD_TEST_PARTIAL") == "1" {
+		t.Skipf("left out, for CCAD_TEST_PARTIAL=1: %v", err)
+	}
+	t.Fatalf("%v (CCAD_TEST_PARTIAL=1 leaves the test out)", err)
+	return ""
+}
+
+// daemon stands for ccad and ccactl: generation files, and a ccactl that prints
+// prepared lines and keeps a list of its calls.
+type daemon struct {
+	t   testing.TB
+	dir string
+}
+
+func newDaemon(t testing.TB) *daemon {
+	dir := filepath.Join(t.TempDir(), `it's "odd" $HOME \ [x]`)
+	d := &daemon{t, dir}
+	for _, sub := range []string{"gen", "lines"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.write("ccactl", `#!/bin/sh
+cd `+quotePOSIX(dir)+` || exit 99
+echo "$CCAD_SOCKET $*" >>calls
+case $1 in
+env) if [ -f lines/"$2 $4" ]; then cat lines/"$2 $4"; exit; fi
+     if [ -f error ]; then cat error >&2; exit 4; fi
+     echo "ccactl: no environment $2" >&2; exit 5 ;;
+esac
+echo "binary: $*"; exit 7
+`)
+	if err := os.Chmod(filepath.Join(dir, "ccactl"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *daemon) write(name, text string) {
+	d.t.Helper()
+	tmp := filepath.Join(d.dir, ".new")
+	if err := os.WriteFile(tmp, []byte(text), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.Rename(tmp, filepath.Join(d.dir, name)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *daemon) remove(name string) {
+	d.t.Helper()
+	if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// serve makes generation the current one of env, with these variables.
+func (d *daemon) serve(env, generation string, vars map[string]string) {
+	d.t.Helper()
+	for format, quote := range map[string]func(string) string{"hook-sh": quotePOSIX, "hook-fish": quoteFish} {
+		text := "__ccad_drop OS_TENANT_NAME\n__ccad_drop HOME\n"
+		for name, value := range vars {
+			text += "__ccad_put " + name + " " + quote(value) + "\n"
+		}
+		d.write("lines/"+env+" "+format, text)
+	}
+	d.write("gen/"+env, generation+"\n")
+}
+
+// lock does what the daemon does: generation 0, no more answers.
+func (d *daemon) lock(env string) {
+	d.t.Helper()
+	d.remove("lines/" + env + " hook-sh")
+	d.remove("lines/" + env + " hook-fish")
+	d.write("error", "ccactl: locked\n")
+	d.write("gen/"+env, "0\n")
+}
+
+func (d *daemon) calls() []string {
+	data, err := os.ReadFile(filepath.Join(d.dir, "calls"))
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+}
+
+func (d *daemon) init(shell, preselected string) string {
+	d.t.Helper()
+	script, err := Init(shell, Paths{
+		Ccactl:      filepath.Join(d.dir, "ccactl"),
+		Socket:      filepath.Join(d.dir, "sock"),
+		Generations: filepath.Join(d.dir, "gen"),
+		Default:     preselected,
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return script
+}
+
+// session is an interactive shell in a pty.
+type session struct {
+	t       testing.TB
+	d       dialect
+	dir     string
+	tty     *os.File
+	done    chan struct{}
+	level   int // of nesting
+	prompts int // seen at that level
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+// options of a session.
+type options struct {
+	before, after string   // rc lines around the hook
+	preselected   string   // what Init bakes in
+	env           []string // NAME=VALUE
+	wrapper       []string // a program to run the shell under
+	twice         bool     // source the hook twice
+}
+
+func (o options) rc(d dialect, daemon *daemon) string {
+	// as shell-init is used: an eval is parsed as a whole under the options of the rc file
+	load := `\builtin eval "$(command cat ` + d.quote(filepath.Join(daemon.dir, "init."+d.name)) + ")\"\n"
+	if d.name == "fish" {
+		load = "cat " + d.quote(filepath.Join(daemon.dir, "init.fish")) + " | source\n"
+	}
+	if o.twice {
+		load += load
+	}
+	return d.prompt + o.before + "\n" + load + o.after + "\n"
+}
+
+// interactive starts a shell and waits for its first prompt.
+func interactive(t testing.TB, d dialect, daemon *daemon, o options) *session {
+	t.Helper()
+	program := need(t, d.name)
+	s := &session{t: t, d: d, level: 1, dir: t.TempDir(), done: make(chan struct{})}
+	daemon.write("init."+d.name, daemon.init(d.name, o.preselected))
+	rc := filepath.Join(s.dir, ".zshrc")
+	if err := os.WriteFile(rc, []byte(o.rc(d, daemon)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	argv := append(append(append([]string{}, o.wrapper...), program), d.start(rc)...)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = s.dir
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "ZDOTDIR=" + s.dir, "TERM=dumb", "LC_ALL=C.UTF-8",
+		"RC=" + rc, "HISTFILE=", "TMPDIR=" + s.dir, "LSAN_OPTIONS=",
+	}, o.env...)
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tty = tty
+	go s.read()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = tty.Close()
+		<-s.done
+	})
+	s.prompt()
+	return s
+}
+
+func (s *session) read() {
+	defer close(s.done)
+	buf := make([]byte, 4096)
+	for {
+		n, err := s.tty.Read(buf)
+		s.mu.Lock()
+		s.out.Write(buf[:n])
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *session) output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+// shown is the end of the output, for messages.
+func (s *session) shown() string {
+	out := s.output()
+	return out[max(0, len(out)-1000):]
+}
+
+// wait blocks until ok holds; the deadline is for a shell that hangs.
+func (s *session) wait(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(deadline); !ok(); time.Sleep(time.Millisecond) {
+		select {
+		case <-s.done:
+			s.t.Fatalf("%s ended before %s:\n%s", s.d.name, what, s.shown())
+		default:
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%s: no %s:\n%s", s.d.name, what, s.shown())
+		}
+	}
+}
+
+var counter = regexp.MustCompile(`@@(\d+)\.(\d+)@@`)
+
+// prompt waits for the next prompt.
+func (s *session) prompt() {
+	s.t.Helper()
+	s.prompts++
+	s.wait(fmt.Sprintf("prompt %d.%d", s.level, s.prompts), func() bool {
+		for _, seen := range counter.FindAllStringSubmatch(s.output(), -1) {
+			n, _ := strconv.Atoi(seen[2])
+			if seen[1] == strconv.Itoa(s.level) && n >= s.prompts {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// run types a line, waits for the next prompt, and returns what was written.
+func (s *session) run(line string) string {
+	s.t.Helper()
+	before := len(s.output())
+	if _, err := s.tty.WriteString(line + "\r"); err != nil {
+		s.t.Fatal(err)
+	}
+	s.prompt()
+	return s.output()[before:]
+}
+
+// eval returns the text that an expression of the shell expands to.
+func (s *session) eval(expression string) string {
+	s.t.Helper()
+	file := filepath.Join(s.dir, "value")
+	_ = os.Remove(file)
+	s.run("printf %s " + expression + " >" + s.d.quote(file))
+	data, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatalf("%v:\n%s", err, s.shown())
+	}
+	return string(data)
+}
+
+// env returns a variable as a program started from the shell gets it, and "-"
+// where it is unset.
+func (s *session) env(name string) string {
+	s.t.Helper()
+	file := filepath.Join(s.dir, "env")
+	_ = os.Remove(file)
+	s.run("command env -0 >" + s.d.quote(file))
+	data, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatalf("%v:\n%s", err, s.shown())
+	}
+	for _, entry := range strings.Split(string(data), "\x00") {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return "-"
+}
+
+func (s *session) want(name, value string) {
+	s.t.Helper()
+	if got := s.env(name); got != value {
+		s.t.Errorf("%s: %s is %q, want %q:\n%s", s.d.name, name, got, value, s.shown())
+	}
+}
+
+func (s *session) export(name, value string) {
+	s.t.Helper()
+	s.run(fmt.Sprintf(s.d.export, name, s.d.quote(value)))
+}
+
+// runPlain runs a script in a shell that isn't interactive.
+func runPlain(t testing.TB, d dialect, env []string, script string) string {
+	t.Helper()
+	cmd := exec.Command(need(t, d.name), append(d.plain, "-c", script)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8"}, env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	return string(out)
+}
