@@ -22,6 +22,8 @@ func addVerb() *cobra.Command {
 		}
 		return tell(done, nil)
 	})
+	c.Example = `  ccactl add dev --user system-ccontini-2925 --project dev-ccontini
+  ccactl add old --s3-endpoint https://s3.example --s3-access-key KEY`
 	f := c.Flags()
 	f.StringVar(&r.User, "user", "", "the Keystone user; without one the environment holds S3 keys alone")
 	f.StringVar(&r.Project, "project", "", "the Keystone project")

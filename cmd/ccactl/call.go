@@ -42,7 +42,7 @@ func status() (ipc.Status, error) {
 func unlocked() (ipc.Status, error) {
 	st, err := status()
 	if err == nil && st.Daemon.Locked {
-		err = &ipc.Error{Code: ipc.CodeLocked, Message: "the keyring is locked"}
+		err = &ipc.Error{Code: ipc.CodeLocked, Message: "ccad is locked"}
 	}
 	return st, err
 }

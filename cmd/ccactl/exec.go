@@ -30,6 +30,8 @@ func execVerb() *cobra.Command {
 		warn(warnings)
 		return become(args[1:], environment(os.Environ(), args[0], string(body)))
 	})
+	c.Example = `  ccactl exec dev -- swift list
+  ccactl exec dev --client restic -- restic backup ~`
 	clientFlags(c)
 	return ofEnvironments(c, 1)
 }

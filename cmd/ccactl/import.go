@@ -19,6 +19,8 @@ func importVerb() *cobra.Command {
 		}
 		return bringIn(r)
 	})
+	c.Example = `  ccactl import openrc.sh ~/.aws/credentials
+  pbpaste | ccactl import - --name dev`
 	f := c.Flags()
 	f.StringVar(&r.Name, "name", "", "name the environment so, not after its project or profile")
 	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is")

@@ -72,8 +72,7 @@ func showVerb() *cobra.Command {
 	return ofEnvironments(c, 1)
 }
 
-// show prints what there is of an environment, a line each. The secrets are
-// printed as they are, so that they can be copied.
+// show prints what there is of an environment, a line each.
 func show(e ipc.Shown) error {
 	t := newTable(os.Stdout)
 	line := func(name, value string) {
@@ -92,15 +91,11 @@ func show(e ipc.Shown) error {
 	line("project id", e.ProjectID)
 	line("project domain", e.ProjectDomain)
 	line("storage URL", e.StorageURL)
-	if e.Password != "" {
-		t.row("password", e.Password)
-	}
+	line("password", copyable(e.Password))
 	line("S3 endpoint", e.S3.Endpoint)
 	line("S3 region", e.S3.Region)
 	line("S3 access key", e.S3.AccessKeyID)
-	if e.SecretAccessKey != "" {
-		t.row("S3 secret key", e.SecretAccessKey)
-	}
+	line("S3 secret key", copyable(e.SecretAccessKey))
 	if e.S3.AccessKeyID != "" {
 		t.row("S3 key state", coloured(e.S3.State))
 	}
@@ -111,6 +106,15 @@ func show(e ipc.Shown) error {
 		line("held by", holder(l))
 	}
 	return t.flush()
+}
+
+// copyable is a secret as it is, quoted where its ends or its inside could not be
+// seen.
+func copyable(secret string) string {
+	if plain(secret) != secret {
+		return strconv.Quote(secret)
+	}
+	return secret
 }
 
 // holder says who holds what, and until when.

@@ -18,6 +18,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,6 +30,9 @@ func run(args []string) int {
 		return exit(err)
 	}
 	c := root()
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
+		return exit(advised(usage("a verb comes first, not %s", quote(args[0])), "ccactl --help"))
+	}
 	c.SetArgs(args)
 	return exit(c.Execute())
 }

@@ -80,8 +80,11 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	if st.Daemon.Warning != "" {
 		all = append(all, trouble{what: st.Daemon.Warning, mend: "ccactl log"})
 	}
-	if st.Daemon.Locked {
-		return append(all, trouble{what: "the keyring is locked", mend: "ccactl unlock"})
+	switch {
+	case st.Daemon.Fresh:
+		return append(all, trouble{what: "there is no keyring yet, the first passphrase makes it", mend: "ccactl unlock"})
+	case st.Daemon.Locked:
+		return append(all, trouble{what: "ccad is locked", mend: "ccactl unlock"})
 	}
 	for _, u := range st.Users {
 		if t, is := userTrouble(u, now); is {

@@ -27,6 +27,8 @@ func envVerb() *cobra.Command {
 		}
 		return env(args[0], flags)
 	})
+	c.Example = `  eval "$(ccactl env dev)"
+  ccactl env dev --client rclone --format rclone > rclone.conf`
 	clientFlags(c)
 	c.Flags().String("format", "", "sh, fish, dotenv, json, clouds.yaml, rclone or s3cfg")
 	c.Flags().String("for", "", "how long a key in a file may live, such as 12h")
