@@ -1,0 +1,92 @@
+// Package cloud is what the far end says: Keystone (password, tokens, EC2 keys,
+// application credentials) and an S3 probe. It stores nothing, decides nothing
+// and tries nothing twice: one call is one request, but for those that say so.
+//
+//	Password ──▶ Grant ──▶ Rescope (another project)
+//	                  ├──▶ Keys, CreateKey, DeleteKey ──▶ ListBuckets (the probe)
+//	                  └──▶ CreateApplicationCredential ──▶ Application ──▶ Grant
+//
+// Where a secret goes. Everything passes one function, send (send.go). Its
+// target is an account.Endpoint, never a catalog, a redirect or an answer:
+// redirects are not followed, the environment's proxy variables are not read,
+// and plain http is refused again here except on loopback or where a person
+// allowed it. What a catalog names is reported in the Grant and never called.
+//
+// What an answer means. Refused, unreachable and rate-limited are different
+// answers (errors.go): the first drops a value, the others wait. So a server
+// that is not Keystone, a certificate of another host and an overloaded proxy
+// are all ErrUnreachable, and only what Keystone or S3 itself says about a
+// secret is ErrRefused. An unreadable 401 is a refusal too: to take it for
+// silence would send a password again that counts as a failed login.
+//
+// Connections are not kept: the calls are few, an idle one would be stale after
+// a suspend, and net/http sends a request again when a kept one breaks.
+package cloud
+
+import (
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+// Options of a Cloud. The zero value serves.
+type Options struct {
+	Proxy   string           // URL of a proxy for https targets, through a tunnel; "": none. Plain http goes direct: a proxy would read it
+	Timeout time.Duration    // of one request with its answer; 0: 10 s
+	Now     func() time.Time // nil: time.Now
+}
+
+// A Cloud asks Keystone and S3. It is safe for concurrent use.
+type Cloud struct {
+	proxy    *url.URL
+	proxyErr error
+	timeout  time.Duration
+	now      func() time.Time
+
+	mu      sync.Mutex
+	clients map[string]*http.Client // by Endpoint.CA: few, for a person enters each
+}
+
+// New returns a Cloud. A proxy that is no URL fails every https request: it
+// must not be passed by.
+func New(o Options) *Cloud {
+	c := &Cloud{timeout: o.Timeout, now: o.Now, clients: map[string]*http.Client{}}
+	if c.timeout == 0 {
+		c.timeout = 10 * time.Second
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if o.Proxy != "" {
+		if u, err := url.Parse(o.Proxy); err != nil || u.Host == "" {
+			c.proxyErr = errProxy // err would quote a password inside the URL
+		} else {
+			c.proxy = u
+		}
+	}
+	return c
+}
+
+// A Grant is a token and what the cloud said with it. Without a scope the
+// project and the URLs are empty.
+type Grant struct {
+	Token                                   account.Token
+	UserID, UserName, UserDomainID          string
+	ProjectID, ProjectName, ProjectDomainID string
+	StorageURL                              string    // the catalog's public object-store URL; "" where it has none that may be used
+	S3URL                                   string    // the same for the service type s3
+	PasswordExpires                         time.Time // zero: it does not, or Keystone does not say. After a change Keystone tells the former one for a while
+	Methods                                 []string  // how the token was got: password, token, application_credential
+}
+
+// EC2 is a key pair as Keystone lists it, with its secret.
+type EC2 struct {
+	account.KeyPair
+	UserID, ProjectID string
+}
+
+// An Owner is whom S3 names as the owner of the buckets it lists.
+type Owner struct{ ID, Name string }

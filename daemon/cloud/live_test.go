@@ -1,0 +1,320 @@
+package cloud_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+)
+
+// A target is a cloud that the suite runs against. The user's password is
+// changed and changed back, and his tokens are revoked by that: nobody else may
+// use him at the same time.
+type target struct {
+	user account.User
+	pass account.Secret
+	s3   account.S3
+}
+
+// TestLab runs the suite against a real Keystone and Swift.
+func TestLab(t *testing.T) { fromFile(t, "CCAD_LAB_ENV") }
+
+// TestPractice runs the same suite against the stand-in, so that it can't lie.
+func TestPractice(t *testing.T) { fromFile(t, "CCAD_PRACTICE_ENV") }
+
+// fromFile reads a target from the file of KEY=VALUE lines that a variable names.
+func fromFile(t *testing.T, variable string) {
+	path := os.Getenv(variable)
+	if path == "" {
+		t.Skip(variable + " is unset: make test sets it")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			env[key] = value
+		}
+	}
+	for _, key := range []string{"OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD", "CLOUD_S3_URL", "CLOUD_S3_REGION"} {
+		if env[key] == "" {
+			t.Fatalf("%s lacks %s", path, key)
+		}
+	}
+	auth := must[account.Endpoint](t)(account.ParseEndpoint(env["OS_AUTH_URL"], false))
+	auth.URL = strings.TrimSuffix(auth.URL, "/v3")
+	suite(t, target{
+		user: account.User{Name: env["OS_USERNAME"], DomainID: "default", Auth: auth, IdentityAPI: "3"},
+		pass: account.NewSecret(env["OS_PASSWORD"]),
+		s3:   account.S3{Endpoint: must[account.Endpoint](t)(account.ParseEndpoint(env["CLOUD_S3_URL"], false)), Region: env["CLOUD_S3_REGION"]},
+	})
+}
+
+// The projects of the documentation's user.
+var system, dev = account.Environment{Project: "system-ccontini"}, account.Environment{Project: "dev-ccontini"}
+
+func suite(t *testing.T, at target) {
+	c := cloud.New(cloud.Options{})
+	t.Run("tokens", func(t *testing.T) { liveTokens(t, c, at) })
+	t.Run("refusals", func(t *testing.T) { liveRefusals(t, at) })
+	t.Run("rescope", func(t *testing.T) { liveRescope(t, c, at) })
+	t.Run("keys", func(t *testing.T) { liveKeys(t, c, at) })
+	t.Run("application credentials", func(t *testing.T) { liveApplication(t, c, at) })
+	t.Run("password", func(t *testing.T) { livePassword(t, c, at) })
+}
+
+func liveTokens(t *testing.T, c *cloud.Cloud, at target) {
+	first := must[cloud.Grant](t)(c.Password(t.Context(), at.user, at.pass, dev))
+	byID, byName, suffixed, unnamed := at.user, at.user, at.user, at.user
+	byName.DomainID, byName.DomainName = "", "Default"
+	suffixed.Auth.URL += "/v3"
+	unnamed.Name, unnamed.KeystoneID = "", first.UserID
+	for _, u := range []account.User{byID, byName, suffixed, unnamed} {
+		for _, e := range []account.Environment{
+			system, dev, {Project: dev.Project, ProjectDomainName: "Default"}, {Project: dev.Project, ProjectDomainID: "default"}, {ProjectID: first.ProjectID}, {},
+		} {
+			g, err := c.Password(t.Context(), u, at.pass, e)
+			if err != nil {
+				t.Fatalf("%+v: %v", e, err)
+			}
+			project := e.Project
+			if e.ProjectID != "" {
+				project = dev.Project
+			}
+			if g.UserID != first.UserID || g.UserName != at.user.Name || g.UserDomainID != "default" || g.ProjectName != project || !slices.Equal(g.Methods, []string{"password"}) {
+				t.Errorf("%+v: got %+v", e, g)
+			}
+			if scoped := project != ""; scoped != (g.ProjectID != "" && g.ProjectDomainID == "default" && strings.HasSuffix(g.StorageURL, "/v1/AUTH_"+g.ProjectID)) {
+				t.Errorf("%+v: got %+v", e, g)
+			}
+			if age := time.Since(g.Token.Issued); age < -2*time.Second || age > time.Minute || g.Token.Expires.Sub(g.Token.Issued) < time.Minute {
+				t.Errorf("issued %v, expires %v", g.Token.Issued, g.Token.Expires)
+			}
+		}
+	}
+}
+
+// counted puts a counting gate before Keystone.
+func counted(t *testing.T, at target) (account.User, *atomic.Int32) {
+	n := new(atomic.Int32)
+	proxy := httputil.NewSingleHostReverseProxy(must[*url.URL](t)(url.Parse(at.user.Auth.URL)))
+	proxy.Transport = &http.Transport{DisableKeepAlives: true}
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.Add(1)
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(gate.Close)
+	u := at.user
+	u.Auth.URL = gate.URL
+	return u, n
+}
+
+func liveRefusals(t *testing.T, at target) {
+	u, n := counted(t, at)
+	c, ctx := cloud.New(cloud.Options{}), t.Context()
+	nobody := u
+	nobody.Name = "nobody-at-all"
+	_, e1 := c.Password(ctx, u, account.NewSecret("wrong must-not-show"), dev)
+	if n.Load() != 1 {
+		t.Errorf("a wrong password made %d attempts; want one", n.Load())
+	}
+	_, e2 := c.Password(ctx, nobody, at.pass, dev)
+	_, e3 := c.Password(ctx, u, at.pass, account.Environment{Project: "no-such-project"})
+	_, e4 := c.Application(ctx, u.Auth, account.ApplicationCredential{ID: strings.Repeat("0", 32), Secret: secret})
+	for _, err := range []error{e1, e2, e3, e4} {
+		checkError(t, err, cloud.ErrRefused, "for a token: ")
+		if errors.Is(err, cloud.ErrPasswordExpired) || !cloud.MayHaveJudged(err) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n.Load() != 4 {
+		t.Errorf("%d requests; want one a call", n.Load())
+	}
+	old := u
+	old.IdentityAPI = "2.0"
+	_, err := c.Password(ctx, old, at.pass, dev)
+	checkError(t, err, cloud.ErrNotOffered, "it does not offer that (404)")
+	astray := u
+	astray.Auth.URL += "/nowhere"
+	_, err = c.Password(ctx, astray, at.pass, dev)
+	checkError(t, err, cloud.ErrNotOffered, "it does not offer that (404)")
+}
+
+func liveRescope(t *testing.T, c *cloud.Cloud, at target) {
+	first := must[cloud.Grant](t)(c.Password(t.Context(), at.user, at.pass, account.Environment{}))
+	g := must[cloud.Grant](t)(c.Rescope(t.Context(), at.user, first.Token.ID, dev))
+	if g.ProjectName != dev.Project || g.UserID != first.UserID || !g.Token.Expires.Equal(first.Token.Expires) || !slices.Contains(g.Methods, "token") {
+		t.Errorf("got %+v", g)
+	}
+	g = must[cloud.Grant](t)(c.Rescope(t.Context(), at.user, g.Token.ID, system))
+	if g.ProjectName != system.Project {
+		t.Errorf("got %+v", g)
+	}
+	_, err := c.Rescope(t.Context(), at.user, g.Token.ID, account.Environment{Project: "no-such-project"})
+	checkError(t, err, cloud.ErrRefused, "for a token: refused (401)")
+	lives(t, c, at, first, true)
+	lives(t, c, at, g, true)
+	for _, nonsense := range []string{"nonsense", first.Token.ID.Reveal() + "A"} {
+		lives(t, c, at, cloud.Grant{Token: account.Token{ID: account.NewSecret(nonsense)}}, false)
+	}
+}
+
+func lives(t *testing.T, c *cloud.Cloud, at target, g cloud.Grant, want bool) {
+	t.Helper()
+	if got, err := c.TokenLives(t.Context(), at.user.Auth, g.Token.ID); err != nil || got != want {
+		t.Errorf("token lives: %v, %v; want %v", got, err, want)
+	}
+}
+
+func liveKeys(t *testing.T, c *cloud.Cloud, at target) {
+	ctx := t.Context()
+	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, dev))
+	listed := func(pair account.KeyPair) bool {
+		return slices.ContainsFunc(must[[]cloud.EC2](t)(c.Keys(ctx, at.user, g)), func(k cloud.EC2) bool {
+			return k.AccessKeyID == pair.AccessKeyID && k.Secret.Equal(pair.Secret) && k.UserID == g.UserID && k.ProjectID == g.ProjectID
+		})
+	}
+	intended := cloud.NewKeyPair()
+	for range 2 { // the second time after a lost answer
+		if made := must[account.KeyPair](t)(c.CreateKey(ctx, at.user, g, intended)); made != intended {
+			t.Errorf("got the pair %v; want the intended one", made)
+		}
+	}
+	t.Cleanup(func() { _ = c.DeleteKey(ctx, at.user, g, intended.AccessKeyID) })
+	other := intended
+	other.Secret = cloud.NewKeyPair().Secret
+	_, err := c.CreateKey(ctx, at.user, g, other)
+	checkError(t, err, cloud.ErrConflict, "to make an S3 key: there is one already (409)")
+	if !listed(intended) {
+		t.Error("the new key is not listed")
+	}
+	owner := must[cloud.Owner](t)(c.ListBuckets(ctx, at.s3, intended))
+	if owner.ID == "" {
+		t.Error("S3 names no owner")
+	}
+	wrong := at.s3
+	wrong.Region = "elsewhere-1"
+	_, err = c.ListBuckets(ctx, wrong, intended)
+	if region := (*cloud.RegionError)(nil); !errors.As(err, &region) || region.Want != at.s3.Region {
+		t.Errorf("in another region: %v", err)
+	}
+	_, err = c.ListBuckets(ctx, at.s3, other)
+	checkError(t, err, cloud.ErrRefused, "to list the buckets: refused (403)")
+	if err := c.DeleteKey(ctx, at.user, g, intended.AccessKeyID); err != nil {
+		t.Fatal(err)
+	}
+	if listed(intended) {
+		t.Error("the deleted key is listed")
+	}
+	checkError(t, c.DeleteKey(ctx, at.user, g, intended.AccessKeyID), cloud.ErrNotFound, "to delete an S3 key: it is not there (404)")
+	eventually(t, "S3 refuses the deleted key", func() bool {
+		_, err := c.ListBuckets(ctx, at.s3, intended)
+		return errors.Is(err, cloud.ErrRefused)
+	})
+}
+
+// eventually waits for what a far end with caches and whole seconds does late.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("30 s were not enough until %s", what)
+		}
+	}
+}
+
+func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
+	ctx := t.Context()
+	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, dev))
+	intended := account.ApplicationCredential{Name: "ccad-" + account.NewID(), Secret: cloud.NewPassword()}
+	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, at.user, g, intended))
+	t.Cleanup(func() { _ = c.DeleteApplicationCredential(ctx, at.user, g, ac.ID) })
+	if ac.ID == "" || ac.Name != intended.Name || !ac.Secret.Equal(intended.Secret) {
+		t.Errorf("got %v", ac)
+	}
+	_, err := c.CreateApplicationCredential(ctx, at.user, g, intended)
+	checkError(t, err, cloud.ErrConflict, "for an application credential: there is one already (409)")
+
+	own := must[cloud.Grant](t)(c.Application(ctx, at.user.Auth, ac))
+	if own.ProjectID != g.ProjectID || own.UserID != g.UserID || own.StorageURL != g.StorageURL || !slices.Equal(own.Methods, []string{"application_credential"}) {
+		t.Errorf("got %+v", own)
+	}
+	lives(t, c, at, own, true)
+	if _, err = c.Keys(ctx, at.user, own); err != nil { // Keystones before the fixes of 2026 allow it
+		checkError(t, err, cloud.ErrRefused, "to list the S3 keys: refused (403)")
+	}
+	_, err = c.Rescope(ctx, at.user, own.Token.ID, system)
+	checkError(t, err, cloud.ErrRefused, "for a token: refused (403)")
+	wrong := ac
+	wrong.Secret = secret
+	_, err = c.Application(ctx, at.user.Auth, wrong)
+	checkError(t, err, cloud.ErrRefused, "for a token: refused (401)")
+
+	if err := c.DeleteApplicationCredential(ctx, at.user, g, ac.ID); err != nil {
+		t.Fatal(err)
+	}
+	checkError(t, c.DeleteApplicationCredential(ctx, at.user, g, ac.ID), cloud.ErrNotFound, "it is not there (404)")
+	_, err = c.Application(ctx, at.user.Auth, ac)
+	checkError(t, err, cloud.ErrRefused, "for a token: it is not there any more (404)")
+	lives(t, c, at, own, false)
+}
+
+func livePassword(t *testing.T, c *cloud.Cloud, at target) {
+	ctx := t.Context()
+	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, dev))
+	u := at.user
+	u.KeystoneID = g.UserID
+	pair := must[account.KeyPair](t)(c.CreateKey(ctx, u, g, cloud.NewKeyPair()))
+	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, u, g, account.ApplicationCredential{Name: "ccad-" + account.NewID()}))
+	next := cloud.NewPassword()
+	checkError(t, c.ChangePassword(ctx, u, secret, next, g.Token.ID), cloud.ErrRefused, "to change the password: refused (401)")
+
+	change := func(from, to, token account.Secret) {
+		t.Helper()
+		if err := c.ChangePassword(ctx, u, from, to, token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(at.pass, next, g.Token.ID)
+	var fresh cloud.Grant
+	defer func() { // there and back, whatever fails
+		change(next, at.pass, account.Secret{})
+		lives(t, c, at, fresh, false)
+		eventually(t, "the old password gives a token that lives", func() bool {
+			fresh = must[cloud.Grant](t)(c.Password(ctx, u, at.pass, dev))
+			alive, err := c.TokenLives(ctx, u.Auth, fresh.Token.ID)
+			return err == nil && alive
+		})
+		if err := errors.Join(c.DeleteKey(ctx, u, fresh, pair.AccessKeyID), c.DeleteApplicationCredential(ctx, u, fresh, ac.ID)); err != nil {
+			t.Error(err)
+		}
+	}()
+	lives(t, c, at, g, false)
+	_, err := c.Password(ctx, u, at.pass, dev)
+	checkError(t, err, cloud.ErrRefused, "for a token: refused (401)")
+	_, err = c.Keys(ctx, u, g)
+	checkError(t, err, cloud.ErrRefused, "to list the S3 keys: refused (401)")
+	eventually(t, "the new password gives a token that lives", func() bool { // one of the same second never does
+		fresh = must[cloud.Grant](t)(c.Password(ctx, u, next, dev))
+		alive, err := c.TokenLives(ctx, u.Auth, fresh.Token.ID)
+		return err == nil && alive
+	})
+	if _, err := c.ListBuckets(ctx, at.s3, pair); err != nil {
+		t.Errorf("the S3 key did not survive: %v", err)
+	}
+	if _, err := c.Application(ctx, u.Auth, ac); err != nil {
+		t.Errorf("the application credential did not survive: %v", err)
+	}
+}
