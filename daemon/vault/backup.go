@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -30,12 +31,9 @@ func (v *Vault) Backup(passphrase account.Secret) ([]byte, error) {
 		return nil, fmt.Errorf("back up: %w", err)
 	}
 	to.SetWorkFactor(backupWork)
-	contents, err := encodeContents(bindings(v.Contents()))
-	if err != nil {
-		return nil, fmt.Errorf("back up: %w", err)
-	}
 	var out bytes.Buffer
-	if err := writeSealed(&out, to, header{Schema: schema}, contents); err != nil {
+	fill := func(w io.Writer) ([]byte, error) { return nil, encodeContents(w, bindings(v.Contents())) }
+	if err := writeSealed(&out, to, header{Schema: schema}, fill); err != nil {
 		return nil, fmt.Errorf("back up: %w", err)
 	}
 	return out.Bytes(), nil
@@ -53,7 +51,7 @@ func ReadBackup(data []byte, passphrase account.Secret) (*Contents, error) {
 		return nil, fmt.Errorf("read backup: %w", err)
 	}
 	by.SetMaxWorkFactor(backupWork)
-	_, contents, err := readSealed(bytes.NewReader(data), by, int64(len(data)))
+	d, err := readSealed(bytes.NewReader(data), by, int64(len(data)))
 	if stranger, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
 		if slices.Equal(stranger.StanzaTypes, []string{"scrypt"}) {
 			return nil, fmt.Errorf("read backup: %w", ErrPassphrase)
@@ -63,7 +61,7 @@ func ReadBackup(data []byte, passphrase account.Secret) (*Contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read backup: %w", err)
 	}
-	c, err := decodeContents(contents)
+	c, err := decodeContents(d.contents)
 	if err != nil {
 		return nil, fmt.Errorf("read backup: %w: %w", ErrCorrupt, err)
 	}

@@ -126,18 +126,16 @@ func TestProven(t *testing.T) {
 
 // Whatever somebody put into a backup, only bindings and values come out.
 func TestReadBackupBelievesLittle(t *testing.T) {
-	contents, err := encodeContents(rich())
-	if err != nil {
-		t.Fatal(err)
-	}
+	contents := encoded(t, rich())
 	sealed := func(h header, contents []byte, work int) []byte {
+		t.Helper()
 		to, err := age.NewScryptRecipient(right.Reveal())
 		if err != nil {
 			t.Fatal(err)
 		}
 		to.SetWorkFactor(work)
 		var out bytes.Buffer
-		if err := writeSealed(&out, to, h, contents); err != nil {
+		if err := writeSealed(&out, to, h, as(contents, nil)); err != nil {
 			t.Fatal(err)
 		}
 		return out.Bytes()
@@ -166,7 +164,7 @@ func TestReadBackupBelievesLittle(t *testing.T) {
 		"cut":              {good[:len(good)-1], right, ErrCorrupt},
 		"empty":            {nil, right, ErrCorrupt},
 		"noise":            {bytes.Repeat([]byte{0xff}, 99), right, ErrCorrupt},
-		"other contents":   {sealed(header{Schema: schema}, []byte(`[]`), 10), right, ErrCorrupt},
+		"other contents":   {sealed(header{Schema: schema}, []byte(`{"users":7}`), 10), right, ErrCorrupt},
 		"too much work":    {sealed(header{Schema: schema}, contents, backupWork+1), right, ErrCorrupt},
 		"a store":          {storeBytes(t), right, ErrCorrupt},
 	} {

@@ -26,6 +26,7 @@ var children = map[string]func(args []string) error{
 	"nothing":    func([]string) error { return nil },
 	"lock":       childLock,
 	"full disk":  childFullDisk,
+	"unlock":     childUnlock,
 }
 
 func TestMain(m *testing.M) {
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // child returns the command that does it.
-func child(t *testing.T, name string, args ...string) *exec.Cmd {
+func child(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

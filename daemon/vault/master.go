@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"filippo.io/age"
@@ -34,13 +35,13 @@ func NewMaster() (Master, error) {
 // Format prints nothing of it, with any verb.
 func (Master) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
-// authenticate returns the MAC of a store.
-func (m Master) authenticate(schema int, sequence uint64, contents []byte) []byte {
-	h := hmac.New(sha256.New, m.mac)
-	_, _ = io.WriteString(h, "ccad store\n")
-	_ = binary.Write(h, binary.BigEndian, [2]uint64{uint64(schema), sequence})
-	_, _ = h.Write(contents)
-	return h.Sum(nil)
+// authenticator makes the MAC of a store with that header, of the contents that
+// are written to it.
+func (m Master) authenticator(h header) hash.Hash {
+	sum := hmac.New(sha256.New, m.mac)
+	_, _ = io.WriteString(sum, "ccad store\n")
+	_ = binary.Write(sum, binary.BigEndian, [2]uint64{uint64(h.Schema), h.Sequence})
+	return sum
 }
 
 // masterRecord is the keyring's item. Its identity is one that the age tool

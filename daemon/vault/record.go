@@ -3,6 +3,7 @@ package vault
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -22,8 +23,8 @@ type contentsRecord struct {
 	AuditLine    uint64              `json:"audit_line,omitempty"`
 	AuditMAC     []byte              `json:"audit_mac,omitempty"`
 	GatewayKey   []byte              `json:"gateway_key,omitempty"`
-	Users        []userRecord        `json:"users"`
-	Environments []environmentRecord `json:"environments"`
+	Users        []userRecord        `json:"users,omitempty"`
+	Environments []environmentRecord `json:"environments,omitempty"`
 
 	FingerprintKey []byte                   `json:"fingerprint_key,omitempty"`
 	Attempts       map[string]attemptRecord `json:"attempts,omitempty"`
@@ -117,17 +118,16 @@ type valueRecord struct {
 	Raw    []byte `json:"raw,omitempty"` // the secret where it is no UTF-8, which JSON would silently mend
 }
 
-// encodeContents puts everything but the sequence number, which is the
-// envelope's.
-func encodeContents(c *Contents) ([]byte, error) {
+// encodeContents writes everything but the sequence number, which is the
+// envelope's: a record a line, and one after another, since all at once would
+// take several times the room of the contents.
+func encodeContents(w io.Writer, c *Contents) error {
 	r := contentsRecord{
-		Generation:   c.Generation,
-		AuditKey:     c.AuditKey,
-		AuditLine:    c.AuditHead.Line,
-		AuditMAC:     c.AuditHead.MAC,
-		GatewayKey:   c.GatewayKey,
-		Users:        make([]userRecord, 0, len(c.Users)),
-		Environments: make([]environmentRecord, 0, len(c.Environments)),
+		Generation: c.Generation,
+		AuditKey:   c.AuditKey,
+		AuditLine:  c.AuditHead.Line,
+		AuditMAC:   c.AuditHead.MAC,
+		GatewayKey: c.GatewayKey,
 
 		FingerprintKey: c.FingerprintKey,
 		Attempts:       make(map[string]attemptRecord, len(c.Attempts)),
@@ -135,17 +135,41 @@ func encodeContents(c *Contents) ([]byte, error) {
 	for mark, a := range c.Attempts {
 		r.Attempts[mark] = attemptRecord(a)
 	}
-	for _, u := range c.Users {
-		r.Users = append(r.Users, recordUser(u))
-	}
-	for _, e := range c.Environments {
-		r.Environments = append(r.Environments, recordEnvironment(e))
-	}
-	data, err := json.Marshal(r)
+	head, err := json.Marshal(r)
 	if err != nil {
-		return nil, fmt.Errorf("encode the contents: %w", err)
+		return fmt.Errorf("encode the contents: %w", err)
 	}
-	return data, nil
+	if _, err := w.Write(head[:len(head)-1]); err != nil {
+		return err
+	}
+	if err := encodeList(w, "users", c.Users, recordUser); err != nil {
+		return err
+	}
+	if err := encodeList(w, "environments", c.Environments, recordEnvironment); err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, "}")
+	return err
+}
+
+// encodeList writes the values of a map as the last member so far of an object.
+func encodeList[V, R any](w io.Writer, name string, values map[string]V, record func(V) R) error {
+	separator := fmt.Sprintf(",%q:[\n", name)
+	encoder := json.NewEncoder(w)
+	for _, v := range values {
+		if _, err := io.WriteString(w, separator); err != nil {
+			return err
+		}
+		if err := encoder.Encode(record(v)); err != nil {
+			return fmt.Errorf("encode %s: %w", name, err)
+		}
+		separator = ","
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(w, "]")
+	return err
 }
 
 func decodeContents(data []byte) (*Contents, error) {

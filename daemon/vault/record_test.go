@@ -76,13 +76,18 @@ func fill(v reflect.Value, name string, n *int) {
 	}
 }
 
-func TestEveryFieldIsStored(t *testing.T) {
-	c := filled()
-	data, err := encodeContents(c)
-	if err != nil {
+func encoded(t *testing.T, c *Contents) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := encodeContents(&out, c); err != nil {
 		t.Fatal(err)
 	}
-	back, err := decodeContents(data)
+	return out.Bytes()
+}
+
+func TestEveryFieldIsStored(t *testing.T) {
+	c := filled()
+	back, err := decodeContents(encoded(t, c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +101,8 @@ func TestEveryFieldIsStored(t *testing.T) {
 // still be read.
 func TestSchemaIsAsItWas(t *testing.T) {
 	file := fmt.Sprintf("testdata/schema-%d.json", schema)
-	data, err := encodeContents(filled())
-	if err != nil {
-		t.Fatal(err)
-	}
 	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, append(data, '\n'), "", "  "); err != nil {
+	if err := json.Indent(&pretty, append(encoded(t, filled()), '\n'), "", "  "); err != nil {
 		t.Fatal(err)
 	}
 	if os.Getenv("CCAD_TEST_WRITE") == "1" {

@@ -22,20 +22,23 @@ var (
 )
 
 // The plaintext of a store is one JSON document, so that age and any JSON tool
-// open it: {"schema":1,"sequence":7,"mac":"…","contents":{…}}. The MAC is over
+// open it: {"schema":1,"sequence":7,"contents":{…},"mac":"…"}. The MAC is over
 // the bytes of contents as they stand there.
 type header struct {
 	Schema   int    `json:"schema"`
 	Sequence uint64 `json:"sequence"`
-	MAC      []byte `json:"mac,omitempty"`
 }
 
-// middle joins header and contents. A header holds only numbers and base64, so
-// its first occurrence is the one.
-const middle = `,"contents":`
+// What stands before the contents and before the MAC: the first and the last of
+// their kind, for a header is numbers and a MAC is base64.
+const (
+	beforeContents = `,"contents":`
+	beforeMAC      = `,"mac":`
+)
 
-// writeSealed writes the document sealed to a recipient.
-func writeSealed(w io.Writer, to age.Recipient, h header, contents []byte) error {
+// writeSealed writes the document sealed to a recipient. fill writes the
+// contents and returns their MAC, if they have one.
+func writeSealed(w io.Writer, to age.Recipient, h header, fill func(io.Writer) (mac []byte, err error)) error {
 	head, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -44,20 +47,36 @@ func writeSealed(w io.Writer, to age.Recipient, h header, contents []byte) error
 	if err != nil {
 		return err
 	}
-	for _, part := range [][]byte{head[:len(head)-1], []byte(middle), contents, []byte("}\n")} {
-		if _, err := sealed.Write(part); err != nil {
-			return err
-		}
+	if _, err := sealed.Write(append(head[:len(head)-1], beforeContents...)); err != nil {
+		return err
+	}
+	mac, err := fill(sealed)
+	if err != nil {
+		return err
+	}
+	tail, err := json.Marshal(mac)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(sealed, "%s%s}\n", beforeMAC, tail); err != nil {
+		return err
 	}
 	return sealed.Close()
 }
 
+// A document is what readSealed found, none of it proved.
+type document struct {
+	header
+	contents []byte
+	mac      []byte
+}
+
 // readSealed opens it again; size is about that of r. Errors are
 // *age.NoIdentityMatchError, ErrCorrupt, or a schema that we don't know.
-func readSealed(r io.Reader, by age.Identity, size int64) (h header, contents []byte, err error) {
+func readSealed(r io.Reader, by age.Identity, size int64) (d document, err error) {
 	clear, err := age.Decrypt(r, by)
 	if _, stranger := errors.AsType[*age.NoIdentityMatchError](err); stranger {
-		return h, nil, err
+		return d, err
 	}
 	var buf bytes.Buffer
 	if err == nil {
@@ -65,27 +84,32 @@ func readSealed(r io.Reader, by age.Identity, size int64) (h header, contents []
 		_, err = buf.ReadFrom(clear)
 	}
 	if err != nil {
-		return h, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return d, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	head, rest, ok := bytes.Cut(buf.Bytes(), []byte(middle))
-	contents, whole := bytes.CutSuffix(rest, []byte("}\n"))
-	if !ok || !whole || json.Unmarshal(append(bytes.Clone(head), '}'), &h) != nil {
-		return h, nil, fmt.Errorf("%w: no document of ours", ErrCorrupt)
+	head, rest, begins := bytes.Cut(buf.Bytes(), []byte(beforeContents))
+	end := bytes.LastIndex(rest, []byte(beforeMAC))
+	if !begins || end < 0 || json.Unmarshal(append(bytes.Clone(head), '}'), &d.header) != nil {
+		return d, fmt.Errorf("%w: no document of ours", ErrCorrupt)
 	}
-	if h.Schema != schema {
-		return h, nil, fmt.Errorf("its schema is %d, this program knows %d: another ccad wrote it", h.Schema, schema)
+	mac, ends := bytes.CutSuffix(rest[end+len(beforeMAC):], []byte("}\n"))
+	if !ends || json.Unmarshal(mac, &d.mac) != nil {
+		return d, fmt.Errorf("%w: no document of ours", ErrCorrupt)
 	}
-	return h, contents, nil
+	if d.Schema != schema {
+		return d, fmt.Errorf("its schema is %d, this program knows %d: another ccad wrote it", d.Schema, schema)
+	}
+	d.contents = rest[:end]
+	return d, nil
 }
 
 // seal writes c as a store.
 func (m Master) seal(w io.Writer, c *Contents) error {
-	contents, err := encodeContents(c)
-	if err != nil {
-		return err
-	}
-	h := header{Schema: schema, Sequence: c.Sequence, MAC: m.authenticate(schema, c.Sequence, contents)}
-	return writeSealed(w, m.identity.Recipient(), h, contents)
+	h := header{Schema: schema, Sequence: c.Sequence}
+	return writeSealed(w, m.identity.Recipient(), h, func(w io.Writer) ([]byte, error) {
+		sum := m.authenticator(h)
+		err := encodeContents(io.MultiWriter(w, sum), c)
+		return sum.Sum(nil), err
+	})
 }
 
 // unseal reads a store and believes nothing of it before its MAC is proved.
@@ -94,20 +118,22 @@ func (m Master) unseal(f *os.File) (*Contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, contents, err := readSealed(f, m.identity, info.Size())
+	d, err := readSealed(f, m.identity, info.Size())
 	if _, stranger := errors.AsType[*age.NoIdentityMatchError](err); stranger {
 		return nil, ErrForeign
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !hmac.Equal(h.MAC, m.authenticate(h.Schema, h.Sequence, contents)) {
+	sum := m.authenticator(d.header)
+	_, _ = sum.Write(d.contents)
+	if !hmac.Equal(d.mac, sum.Sum(nil)) {
 		return nil, ErrForeign
 	}
-	c, err := decodeContents(contents)
+	c, err := decodeContents(d.contents)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	c.Sequence = h.Sequence
+	c.Sequence = d.Sequence
 	return c, nil
 }

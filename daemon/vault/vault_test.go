@@ -2,8 +2,10 @@ package vault
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -260,51 +262,60 @@ func TestTornStore(t *testing.T) {
 func TestForeignStore(t *testing.T) {
 	dir, m, v := testVault(t)
 	path := filepath.Join(dir, storeName)
-	contents, err := encodeContents(v.Contents())
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(h header, contents []byte) {
+	contents := encoded(t, v.Contents())
+	write := func(h header, contents, mac []byte) {
 		t.Helper()
 		var out bytes.Buffer
-		if err := writeSealed(&out, m.identity.Recipient(), h, contents); err != nil {
+		if err := writeSealed(&out, m.identity.Recipient(), h, as(contents, mac)); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mac := func(schema int, sequence uint64) []byte { return m.authenticate(schema, sequence, contents) }
+	mac := func(m Master, h header, contents []byte) []byte {
+		sum := m.authenticator(h)
+		sum.Write(contents)
+		return sum.Sum(nil)
+	}
 
-	write(header{schema, 3, mac(schema, 3)}, contents)
+	h := header{schema, 3}
+	good := mac(m, h, contents)
+	write(h, contents, good)
 	if _, err := Open(dir, m, 3); err != nil {
 		t.Fatalf("as we write it: %v", err)
 	}
-	for what, h := range map[string]header{
-		"no MAC":            {schema, 3, nil},
-		"another number":    {schema, 4, mac(schema, 3)},
-		"another schema":    {schema, 3, mac(schema+1, 3)},
-		"another's MAC key": {schema, 3, testMaster(t).authenticate(schema, 3, contents)},
+	spaced, broken := append(bytes.Clone(contents), ' '), []byte(`{"users":7}`)
+	for what, c := range map[string]struct {
+		header
+		contents, mac []byte
+		want          error
+	}{
+		"no MAC":            {h, contents, nil, ErrForeign},
+		"another number":    {header{schema, 4}, contents, good, ErrForeign},
+		"another schema":    {h, contents, mac(m, header{schema + 1, 3}, contents), ErrForeign},
+		"another's MAC key": {h, contents, mac(testMaster(t), h, contents), ErrForeign},
+		"a space more":      {h, spaced, good, ErrForeign},
+		"of another form":   {h, broken, mac(m, h, broken), ErrCorrupt},
 	} {
-		if write(h, contents); !errorIs(Open(dir, m, 0))(ErrForeign) {
-			t.Errorf("%s was believed", what)
+		if write(c.header, c.contents, c.mac); !errorIs(Open(dir, m, 0))(c.want) {
+			t.Errorf("contents with %s were believed", what)
 		}
 	}
-	if write(header{schema, 3, mac(schema, 3)}, append(bytes.Clone(contents), ' ')); !errorIs(Open(dir, m, 0))(ErrForeign) {
-		t.Error("a space more was believed")
-	}
-	write(header{schema + 1, 3, mac(schema+1, 3)}, contents)
+	newer := header{schema + 1, 3}
+	write(newer, contents, mac(m, newer, contents))
 	if _, err := Open(dir, m, 0); err == nil || !strings.Contains(err.Error(), "another ccad wrote it") {
 		t.Errorf("a newer schema: %v", err)
 	}
-	broken := []byte(`{"users":7}`)
-	if write(header{schema, 3, m.authenticate(schema, 3, broken)}, broken); !errorIs(Open(dir, m, 0))(ErrCorrupt) {
-		t.Error("contents of another form were believed")
-	}
-	write(header{schema, 3, mac(schema, 3)}, contents)
+	write(h, contents, good)
 	if !errorIs(Open(dir, testMaster(t), 0))(ErrForeign) {
 		t.Error("another keyring's store was opened")
 	}
+}
+
+// as writes given contents and MAC into a sealed document.
+func as(contents, mac []byte) func(io.Writer) ([]byte, error) {
+	return func(w io.Writer) ([]byte, error) { _, err := w.Write(contents); return mac, err }
 }
 
 func errorIs(_ *Vault, err error) func(error) bool {
@@ -415,7 +426,7 @@ func TestAgeOpensTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), "age", "-d", "-i", identity, filepath.Join(dir, storeName)).Output()
-	if err != nil || !bytes.HasPrefix(out, []byte(`{"schema":1,"sequence":2,"mac":"`)) || !bytes.Contains(out, []byte(`"name":"dev"`)) {
+	if err != nil || !bytes.HasPrefix(out, []byte(`{"schema":1,"sequence":2,"contents":{`)) || !json.Valid(out) || !bytes.Contains(out, []byte(`"name":"dev"`)) {
 		t.Errorf("age: %v: %s", err, out)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, storeName))
