@@ -15,25 +15,42 @@ import (
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/test/lab"
 )
 
 // A target is a cloud that the suite runs against. The user's password is
-// changed and changed back, and his tokens are revoked by that: nobody else may
-// use him at the same time.
+// changed and changed back, which revokes his tokens.
 type target struct {
-	user account.User
-	pass account.Secret
-	s3   account.S3
+	user        account.User
+	pass        account.Secret
+	system, dev account.Environment
+	s3          account.S3
 }
 
-// TestLab runs the suite against a real Keystone and Swift.
-func TestLab(t *testing.T) { fromFile(t, "CCAD_LAB_ENV") }
+// TestLab runs the suite against a real Keystone and Swift. In a lab that other
+// tests share (CCAD_LAB) it takes a user of its own.
+func TestLab(t *testing.T) {
+	at := fromFile(t, "CCAD_LAB_ENV")
+	if os.Getenv("CCAD_LAB") != "" {
+		own := lab.Start(t, lab.Options{}).NewUser(t, "system", "dev")
+		at.user.Name, at.pass = own.Name, account.NewSecret(own.Password)
+		for name := range own.Projects {
+			if strings.HasPrefix(name, "system") {
+				at.system.Project = name
+			} else {
+				at.dev.Project = name
+			}
+		}
+	}
+	suite(t, at)
+}
 
 // TestPractice runs the same suite against the stand-in, so that it can't lie.
-func TestPractice(t *testing.T) { fromFile(t, "CCAD_PRACTICE_ENV") }
+func TestPractice(t *testing.T) { suite(t, fromFile(t, "CCAD_PRACTICE_ENV")) }
 
-// fromFile reads a target from the file of KEY=VALUE lines that a variable names.
-func fromFile(t *testing.T, variable string) {
+// fromFile reads a target from the file of KEY=VALUE lines that a variable
+// names, with the projects of the documentation's user.
+func fromFile(t *testing.T, variable string) target {
 	path := os.Getenv(variable)
 	if path == "" {
 		t.Skip(variable + " is unset: make test sets it")
@@ -55,15 +72,14 @@ func fromFile(t *testing.T, variable string) {
 	}
 	auth := must[account.Endpoint](t)(account.ParseEndpoint(env["OS_AUTH_URL"], false))
 	auth.URL = strings.TrimSuffix(auth.URL, "/v3")
-	suite(t, target{
-		user: account.User{Name: env["OS_USERNAME"], DomainID: "default", Auth: auth, IdentityAPI: "3"},
-		pass: account.NewSecret(env["OS_PASSWORD"]),
-		s3:   account.S3{Endpoint: must[account.Endpoint](t)(account.ParseEndpoint(env["CLOUD_S3_URL"], false)), Region: env["CLOUD_S3_REGION"]},
-	})
+	return target{
+		user:   account.User{Name: env["OS_USERNAME"], DomainID: "default", Auth: auth, IdentityAPI: "3"},
+		pass:   account.NewSecret(env["OS_PASSWORD"]),
+		system: account.Environment{Project: "system-ccontini"},
+		dev:    account.Environment{Project: "dev-ccontini"},
+		s3:     account.S3{Endpoint: must[account.Endpoint](t)(account.ParseEndpoint(env["CLOUD_S3_URL"], false)), Region: env["CLOUD_S3_REGION"]},
+	}
 }
-
-// The projects of the documentation's user.
-var system, dev = account.Environment{Project: "system-ccontini"}, account.Environment{Project: "dev-ccontini"}
 
 func suite(t *testing.T, at target) {
 	c := cloud.New(cloud.Options{})
@@ -76,14 +92,14 @@ func suite(t *testing.T, at target) {
 }
 
 func liveTokens(t *testing.T, c *cloud.Cloud, at target) {
-	first := must[cloud.Grant](t)(c.Password(t.Context(), at.user, at.pass, dev))
+	first := must[cloud.Grant](t)(c.Password(t.Context(), at.user, at.pass, at.dev))
 	byID, byName, suffixed, unnamed := at.user, at.user, at.user, at.user
 	byName.DomainID, byName.DomainName = "", "Default"
 	suffixed.Auth.URL += "/v3"
 	unnamed.Name, unnamed.KeystoneID = "", first.UserID
 	for _, u := range []account.User{byID, byName, suffixed, unnamed} {
 		for _, e := range []account.Environment{
-			system, dev, {Project: dev.Project, ProjectDomainName: "Default"}, {Project: dev.Project, ProjectDomainID: "default"}, {ProjectID: first.ProjectID}, {},
+			at.system, at.dev, {Project: at.dev.Project, ProjectDomainName: "Default"}, {Project: at.dev.Project, ProjectDomainID: "default"}, {ProjectID: first.ProjectID}, {},
 		} {
 			g, err := c.Password(t.Context(), u, at.pass, e)
 			if err != nil {
@@ -91,7 +107,7 @@ func liveTokens(t *testing.T, c *cloud.Cloud, at target) {
 			}
 			project := e.Project
 			if e.ProjectID != "" {
-				project = dev.Project
+				project = at.dev.Project
 			}
 			if g.UserID != first.UserID || g.UserName != at.user.Name || g.UserDomainID != "default" || g.ProjectName != project || !slices.Equal(g.Methods, []string{"password"}) {
 				t.Errorf("%+v: got %+v", e, g)
@@ -126,11 +142,11 @@ func liveRefusals(t *testing.T, at target) {
 	c, ctx := cloud.New(cloud.Options{}), t.Context()
 	nobody := u
 	nobody.Name = "nobody-at-all"
-	_, e1 := c.Password(ctx, u, account.NewSecret("wrong must-not-show"), dev)
+	_, e1 := c.Password(ctx, u, account.NewSecret("wrong must-not-show"), at.dev)
 	if n.Load() != 1 {
 		t.Errorf("a wrong password made %d attempts; want one", n.Load())
 	}
-	_, e2 := c.Password(ctx, nobody, at.pass, dev)
+	_, e2 := c.Password(ctx, nobody, at.pass, at.dev)
 	_, e3 := c.Password(ctx, u, at.pass, account.Environment{Project: "no-such-project"})
 	_, e4 := c.Application(ctx, u.Auth, account.ApplicationCredential{ID: strings.Repeat("0", 32), Secret: secret})
 	for _, err := range []error{e1, e2, e3, e4} {
@@ -144,22 +160,22 @@ func liveRefusals(t *testing.T, at target) {
 	}
 	old := u
 	old.IdentityAPI = "2.0"
-	_, err := c.Password(ctx, old, at.pass, dev)
+	_, err := c.Password(ctx, old, at.pass, at.dev)
 	checkError(t, err, cloud.ErrNotOffered, "it does not offer that (404)")
 	astray := u
 	astray.Auth.URL += "/nowhere"
-	_, err = c.Password(ctx, astray, at.pass, dev)
+	_, err = c.Password(ctx, astray, at.pass, at.dev)
 	checkError(t, err, cloud.ErrNotOffered, "it does not offer that (404)")
 }
 
 func liveRescope(t *testing.T, c *cloud.Cloud, at target) {
 	first := must[cloud.Grant](t)(c.Password(t.Context(), at.user, at.pass, account.Environment{}))
-	g := must[cloud.Grant](t)(c.Rescope(t.Context(), at.user, first.Token.ID, dev))
-	if g.ProjectName != dev.Project || g.UserID != first.UserID || !g.Token.Expires.Equal(first.Token.Expires) || !slices.Contains(g.Methods, "token") {
+	g := must[cloud.Grant](t)(c.Rescope(t.Context(), at.user, first.Token.ID, at.dev))
+	if g.ProjectName != at.dev.Project || g.UserID != first.UserID || !g.Token.Expires.Equal(first.Token.Expires) || !slices.Contains(g.Methods, "token") {
 		t.Errorf("got %+v", g)
 	}
-	g = must[cloud.Grant](t)(c.Rescope(t.Context(), at.user, g.Token.ID, system))
-	if g.ProjectName != system.Project {
+	g = must[cloud.Grant](t)(c.Rescope(t.Context(), at.user, g.Token.ID, at.system))
+	if g.ProjectName != at.system.Project {
 		t.Errorf("got %+v", g)
 	}
 	_, err := c.Rescope(t.Context(), at.user, g.Token.ID, account.Environment{Project: "no-such-project"})
@@ -180,7 +196,7 @@ func lives(t *testing.T, c *cloud.Cloud, at target, g cloud.Grant, want bool) {
 
 func liveKeys(t *testing.T, c *cloud.Cloud, at target) {
 	ctx := t.Context()
-	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, dev))
+	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, at.dev))
 	listed := func(pair account.KeyPair) bool {
 		return slices.ContainsFunc(must[[]cloud.EC2](t)(c.Keys(ctx, at.user, g)), func(k cloud.EC2) bool {
 			return k.AccessKeyID == pair.AccessKeyID && k.Secret.Equal(pair.Secret) && k.UserID == g.UserID && k.ProjectID == g.ProjectID
@@ -237,7 +253,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 	ctx := t.Context()
-	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, dev))
+	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, at.dev))
 	intended := account.ApplicationCredential{Name: "ccad-" + account.NewID(), Secret: cloud.NewPassword()}
 	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, at.user, g, intended))
 	t.Cleanup(func() { _ = c.DeleteApplicationCredential(ctx, at.user, g, ac.ID) })
@@ -252,10 +268,11 @@ func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 		t.Errorf("got %+v", own)
 	}
 	lives(t, c, at, own, true)
-	if _, err = c.Keys(ctx, at.user, own); err != nil { // Keystones before the fixes of 2026 allow it
-		checkError(t, err, cloud.ErrRefused, "to list the S3 keys: refused (403)")
-	}
-	_, err = c.Rescope(ctx, at.user, own.Token.ID, system)
+	_, err = c.Keys(ctx, at.user, own)
+	checkError(t, err, cloud.ErrRefused, "to list the S3 keys: refused (403)") // Keystones before the fixes of 2026 list them
+	_, err = c.CreateKey(ctx, at.user, own, cloud.NewKeyPair())
+	checkError(t, err, cloud.ErrRefused, "to make an S3 key: refused (403)")
+	_, err = c.Rescope(ctx, at.user, own.Token.ID, at.system)
 	checkError(t, err, cloud.ErrRefused, "for a token: refused (403)")
 	wrong := ac
 	wrong.Secret = secret
@@ -273,7 +290,7 @@ func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 
 func livePassword(t *testing.T, c *cloud.Cloud, at target) {
 	ctx := t.Context()
-	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, dev))
+	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, at.dev))
 	u := at.user
 	u.KeystoneID = g.UserID
 	pair := must[account.KeyPair](t)(c.CreateKey(ctx, u, g, cloud.NewKeyPair()))
@@ -293,7 +310,7 @@ func livePassword(t *testing.T, c *cloud.Cloud, at target) {
 		change(next, at.pass, account.Secret{})
 		lives(t, c, at, fresh, false)
 		eventually(t, "the old password gives a token that lives", func() bool {
-			fresh = must[cloud.Grant](t)(c.Password(ctx, u, at.pass, dev))
+			fresh = must[cloud.Grant](t)(c.Password(ctx, u, at.pass, at.dev))
 			alive, err := c.TokenLives(ctx, u.Auth, fresh.Token.ID)
 			return err == nil && alive
 		})
@@ -302,12 +319,12 @@ func livePassword(t *testing.T, c *cloud.Cloud, at target) {
 		}
 	}()
 	lives(t, c, at, g, false)
-	_, err := c.Password(ctx, u, at.pass, dev)
+	_, err := c.Password(ctx, u, at.pass, at.dev)
 	checkError(t, err, cloud.ErrRefused, "for a token: refused (401)")
 	_, err = c.Keys(ctx, u, g)
 	checkError(t, err, cloud.ErrRefused, "to list the S3 keys: refused (401)")
 	eventually(t, "the new password gives a token that lives", func() bool { // one of the same second never does
-		fresh = must[cloud.Grant](t)(c.Password(ctx, u, next, dev))
+		fresh = must[cloud.Grant](t)(c.Password(ctx, u, next, at.dev))
 		alive, err := c.TokenLives(ctx, u.Auth, fresh.Token.ID)
 		return err == nil && alive
 	})
