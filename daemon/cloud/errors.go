@@ -65,6 +65,7 @@ type Error struct {
 	cause  error // of the network or TLS, for errors.As; not printed, for it may quote the other end
 }
 
+// Error is one line, as "ask auth.cloud.ca for a token: refused (401)".
 func (e *Error) Error() string {
 	line := fmt.Sprintf("ask %s %s: %s", e.Host, e.Op, e.reason)
 	if e.Status != 0 {
@@ -88,6 +89,7 @@ type RegionError struct {
 	Want string
 }
 
+// Error is one line that names the wanted region.
 func (e *RegionError) Error() string {
 	return fmt.Sprintf("ask %s to list the buckets: it wants them signed for region %q", e.Host, e.Want)
 }
