@@ -94,6 +94,9 @@ func (e *RegionError) Error() string {
 	return fmt.Sprintf("ask %s to list the buckets: it wants them signed for region %q", e.Host, e.Want)
 }
 
+// Unwrap returns ErrInvalid: signed like that, it is no use asking again.
+func (e *RegionError) Unwrap() error { return ErrInvalid }
+
 // MayHaveJudged reports whether the cloud may have acted on the request behind
 // err: counted a failed login, made the key. It is false only where that is
 // sure: nothing was sent, or the answer shows that nobody looked.

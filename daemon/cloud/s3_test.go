@@ -73,7 +73,7 @@ func TestS3Errors(t *testing.T) {
 	f := newFar(t, s3Said(400, "AuthorizationHeaderMalformed", "<Region>us-east-1</Region>"))
 	_, err := cloud.New(cloud.Options{}).ListBuckets(t.Context(), f.s3(), keys)
 	var region *cloud.RegionError
-	if !errors.As(err, &region) || region.Want != "us-east-1" || errors.Is(err, cloud.ErrRefused) || cloud.MayHaveJudged(err) {
+	if !errors.As(err, &region) || region.Want != "us-east-1" || !errors.Is(err, cloud.ErrInvalid) || errors.Is(err, cloud.ErrRefused) || cloud.MayHaveJudged(err) {
 		t.Errorf("got %v", err)
 	}
 	if !strings.HasSuffix(err.Error(), `to list the buckets: it wants them signed for region "us-east-1"`) {
