@@ -1,0 +1,43 @@
+# make demo   see it work, on a practice cloud on this machine
+# make test   install what the tests need, bring up a real Keystone and Swift, run everything
+# make help   the rest
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+GO       = CGO_ENABLED=0 go
+TOOL     = go tool -modfile=tools/go.mod
+
+.PHONY: help build install demo test check fuzz bench vuln clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+build: ## bin/ccad and bin/ccactl: static, not position independent (it starts faster)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ccad ./cmd/ccactl
+
+install: build ## into ~/.local/bin, or PREFIX/bin
+	install -D -m 0755 -t $(or $(PREFIX),$(HOME)/.local)/bin bin/ccad bin/ccactl
+
+demo: build ## the newcomer's tour, on a practice cloud; ends by itself
+	@test/demo.sh
+
+test: ## everything; as root or with sudo it installs what is missing, else it says what it leaves out
+	@test/test.sh
+
+check: ## vet and staticcheck
+	go vet ./...
+	GOOS=darwin go vet ./...
+	$(TOOL) staticcheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME (30s) each
+	@test/fuzz.sh $(or $(FUZZTIME),30s)
+
+bench: build ## the figures, as ratios of one run
+	@test/bench.sh
+
+vuln: ## govulncheck; its database is not reachable from every machine
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+clean: ## what make has made
+	rm -rf bin

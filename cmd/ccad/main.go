@@ -1,0 +1,101 @@
+// Command ccad is the credentials daemon. It reads flags and paths, makes the
+// process safe to hold secrets, and calls daemon.Run.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	_ "github.com/cloud-ca/ccad/daemon/vault/busguard" // before anything that talks to D-Bus
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cloud-ca/ccad/daemon"
+	"github.com/cloud-ca/ccad/daemon/session"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+const usage = `usage:
+  ccad run [--config F] [--passphrase-file F] [--log-level L]   serve in the foreground
+  ccad version
+`
+
+func main() {
+	if err := session.Harden(); err != nil {
+		fail(err)
+	}
+	if len(os.Args) < 2 {
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
+	switch os.Args[1] {
+	case "run":
+		if err := run(os.Args[2:]); err != nil {
+			fail(err)
+		}
+	case "version", "--version":
+		fmt.Println("ccad", version)
+	case "help", "--help", "-h":
+		fmt.Print(usage)
+	default:
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "ccad:", err)
+	os.Exit(1)
+}
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("ccad run", flag.ContinueOnError)
+	configPath := flags.String("config", "", "the configuration `file`")
+	passphrase := flags.String("passphrase-file", "", "unlock with the passphrase in this `file`")
+	level := flags.String("log-level", "info", "debug, info, warn or error")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		os.Exit(2)
+	}
+	var logLevel slog.Level
+	if err := logLevel.UnmarshalText([]byte(*level)); err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	unix.Umask(0o077)
+	inherited, err := session.Inherited()
+	if err != nil {
+		return err
+	}
+	o := daemon.Options{
+		Version: version, Ready: os.Stdout, Inherited: inherited,
+		Log:    slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel})),
+		Socket: ipc.SocketPath(), DataDir: ipc.DataDir(), StateDir: ipc.StateDir(),
+	}
+	if o.Binary, err = os.Executable(); err != nil {
+		return fmt.Errorf("find our own binary: %w", err)
+	}
+	if *passphrase != "" {
+		if o.PassphraseFile, err = filepath.Abs(*passphrase); err != nil {
+			return err
+		}
+	}
+	if o.Config, err = daemon.LoadConfig(cmp.Or(*configPath, ipc.ConfigPath()), *configPath != ""); err != nil {
+		return err
+	}
+	session.ScrubEnvironment()
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	return daemon.Run(ctx, o)
+}

@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is the shape of config.toml. The zero value of each field stands for
+// the default that the comment names; an unknown key is an error.
+type Config struct {
+	Keyring struct {
+		Backend string `toml:"backend"` // file; the keyring remembers what it was made with
+	} `toml:"keyring"`
+	Serve struct {
+		Lease Duration `toml:"lease"` // 20m; 16m to 12h
+	} `toml:"serve"`
+	Cloud struct {
+		Proxy string `toml:"proxy"` // none; the environment has no say in it
+	} `toml:"cloud"`
+	Metrics struct {
+		Listen string `toml:"listen"` // none: on the socket only; a loopback address otherwise
+	} `toml:"metrics"`
+}
+
+// Below a quarter of an hour before Expiration botocore runs the process again
+// for every request, hence the floor.
+const (
+	defaultLease = 20 * time.Minute
+	minLease     = 16 * time.Minute
+	maxLease     = 12 * time.Hour
+)
+
+// A Duration is a time.Duration as people write it: "20m".
+type Duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// LoadConfig reads the file at path; one that does not exist is the empty one,
+// unless required. Errors of syntax hold the line and a caret.
+func LoadConfig(path string, required bool) (Config, error) {
+	var c Config
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !required {
+		data, err = nil, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read the config: %w", err)
+	}
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		var strict *toml.StrictMissingError
+		var decode *toml.DecodeError
+		switch {
+		case errors.As(err, &strict):
+			return c, fmt.Errorf("config %s: unknown key\n%s", path, strict.String())
+		case errors.As(err, &decode):
+			return c, fmt.Errorf("config %s: %w\n%s", path, err, decode.String())
+		}
+		return c, fmt.Errorf("config %s: %w", path, err)
+	}
+	return c, c.check(path)
+}
+
+// check fills in the defaults and refuses values out of bounds.
+func (c *Config) check(path string) error {
+	if c.Keyring.Backend == "" {
+		c.Keyring.Backend = "file"
+	}
+	if c.Serve.Lease == 0 {
+		c.Serve.Lease = Duration(defaultLease)
+	}
+	if l := time.Duration(c.Serve.Lease); l < minLease || l > maxLease {
+		return fmt.Errorf("config %s: serve.lease is %v, not within %v and %v", path, l, minLease, maxLease)
+	}
+	if c.Metrics.Listen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Metrics.Listen)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("config %s: metrics.listen is no loopback address with a port", path)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+// Package daemon is ccad: it builds the rooms below it, serves them over a Unix
+// socket, and holds the lifetimes.
+//
+//	sources                     the daemon                              clients
+//	openrc, aws,      source ─▶ rotate ─▶ cloud ─▶ vault ─▶ view ─▶ socket ─▶ AWS SDKs, exec, env
+//	clouds.yaml, paste          (adopt)   (ask)      │
+//	                                                 └▶ generation files ─▶ shells
+//
+// It is locked or open. Locked, it knows nothing: no key, no name. Opening
+// (lock.go) reads the store with the keyring's master key; locking replaces the
+// whole process by a fresh image, since only a new address space has no
+// secrets in it (package session).
+//
+// Every request passes one wrapper (serve.go): the peer's uid (ipc.Listener),
+// the protocol number, a strict decode, the act, the error's code, the count.
+// Only this package and the commands log, and no room below it can; none of
+// what is logged or counted holds a secret, a key id or a name of a user.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/session"
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// Options say what one daemon is run with. All paths are absolute.
+type Options struct {
+	Version        string
+	Binary         string // what a lock re-executes
+	Socket         string
+	DataDir        string
+	StateDir       string
+	PassphraseFile string       // --passphrase-file; "" where none was given
+	Ready          io.Writer    // the one ready line
+	Log            *slog.Logger // stderr
+	Inherited      session.Handover
+	Config         Config
+}
+
+// A Daemon is one running ccad.
+type Daemon struct {
+	Options
+	keyring *vault.Keyring
+	gens    generations
+	feed    *feed
+	metrics *metrics
+	locks   []*os.File
+
+	opening sync.Mutex             // one unlock, or change of passphrase, at a time
+	open    atomic.Pointer[opened] // nil: locked
+	closing chan struct{}          // closed when streams must end
+	end     func(error)            // ends Run
+	gate    *session.Gate
+	kick    chan struct{} // cap 1: look again at what is owed
+}
+
+// Run serves until ctx ends or something fails that can't be mended. Locking
+// does not return: it replaces the process.
+func Run(ctx context.Context, o Options) error {
+	d := &Daemon{
+		Options: o,
+		gens:    generations{filepath.Join(filepath.Dir(o.Socket), "gen")},
+		feed:    newFeed(),
+		closing: make(chan struct{}),
+		kick:    make(chan struct{}, 1),
+	}
+	d.metrics = newMetrics(d)
+	listener, err := d.own()
+	if err != nil {
+		return err
+	}
+	defer d.gens.clear()
+	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
+		return fmt.Errorf("keyring: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	d.end = cancel
+	if err := d.openAtStart(ctx); err != nil {
+		o.Log.Warn("start locked", "reason", err)
+	}
+	return d.serve(ctx, listener)
+}
+
+// own proves that this is the only daemon of the user, and takes the socket.
+func (d *Daemon) own() (*ipc.Listener, error) {
+	d.locks = d.Inherited.Locks
+	if len(d.locks) == 0 {
+		for _, folder := range []string{d.DataDir, filepath.Dir(d.Socket)} {
+			lock, err := vault.LockFolder(folder)
+			if err != nil {
+				return nil, fmt.Errorf("own %s: %w", folder, err)
+			}
+			d.locks = append(d.locks, lock)
+		}
+	}
+	var listener *ipc.Listener
+	var err error
+	if d.Inherited.Listener != nil {
+		listener, err = ipc.Inherit(d.Inherited.Listener)
+	} else {
+		listener, err = ipc.Listen(d.Socket)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return listener, d.gens.lock()
+}
+
+// serve answers until ctx ends.
+func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) error {
+	d.gate = session.NewGate(listener)
+	server := &http.Server{
+		Handler:           d.handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ConnContext:       withPeer,
+		ConnState:         d.gate.ConnState,
+		ErrorLog:          slog.NewLogLogger(d.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(d.gate) }()
+	if d.Config.Metrics.Listen != "" {
+		stop, err := d.serveMetrics(failed)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	go d.checkOwed(ctx)
+	d.announce()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
+	}
+	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	close(d.closing)
+	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = server.Shutdown(grace)
+	if o := d.open.Load(); o != nil {
+		_ = o.trail.Close()
+	}
+	return err
+}
+
+// announce says that requests are answered: to who started us, to systemd, and
+// to the client whose lock request this image was made by.
+func (d *Daemon) announce() {
+	state := "open"
+	if d.open.Load() == nil {
+		state = "locked"
+	}
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady)
+	d.Log.Info("ready", "version", d.Version, "socket", d.Socket, "state", state)
+	if d.Inherited.Reply != nil {
+		answerLock(d.Inherited.Reply)
+		return
+	}
+	fmt.Fprintf(d.Ready, "ccad %s ready at %s (%s)\n", d.Version, d.Socket, state)
+}
+
+// now is the daemon's clock.
+func (d *Daemon) now() time.Time { return time.Now() }
+
+// newCloud makes the client of the far end.
+func (d *Daemon) newCloud() *cloud.Cloud {
+	return cloud.New(cloud.Options{Proxy: d.Config.Cloud.Proxy})
+}
+
+// passphraseAtStart finds the passphrase that needs no person, if there is one.
+func (d *Daemon) passphraseAtStart() (passphrase account.Secret, explicit bool, err error) {
+	if d.PassphraseFile != "" {
+		passphrase, err = readPassphrase(d.PassphraseFile)
+		return passphrase, true, err
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		passphrase, err = readPassphrase(filepath.Join(dir, "ccad"))
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	}
+	return passphrase, false, err
+}

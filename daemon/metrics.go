@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/cloud-ca/ccad/daemon/rotate"
+)
+
+// metrics is every series of ours. Labels are words of this code, never names
+// of users, environments, keys or programs.
+type metrics struct {
+	registry      *prometheus.Registry
+	requests      *prometheus.CounterVec
+	duration      *prometheus.HistogramVec
+	served        *prometheus.CounterVec
+	checks        *prometheus.CounterVec
+	auditFailures prometheus.Counter
+}
+
+func newMetrics(d *Daemon) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ccad_requests_total", Help: "Requests on the socket, by verb and outcome."}, []string{"verb", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ccad_request_duration_seconds", Help: "Time from a request's header to its answer.",
+			Buckets:                     []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 5e-3, 25e-3, 100e-3, 0.5, 1, 5},
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour}, []string{"verb"}),
+		served: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ccad_secrets_served_total", Help: "Views with secrets handed out."}, []string{"view"}),
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ccad_checks_total", Help: "Values that ccad asked the cloud about by itself, by outcome."}, []string{"outcome"}),
+		auditFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ccad_audit_failures_total", Help: "Lines that could not be written to the audit trail."}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.served, m.checks, m.auditFailures,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), state{d})
+	return m
+}
+
+// state reads at scrape time what need not be counted.
+type state struct{ d *Daemon }
+
+var (
+	lockedDesc       = prometheus.NewDesc("ccad_locked", "1 while the keyring is locked.", nil, nil)
+	buildDesc        = prometheus.NewDesc("ccad_build_info", "1, with the version.", []string{"version"}, nil)
+	usersDesc        = prometheus.NewDesc("ccad_users", "Users by state.", []string{"state"}, nil)
+	environmentsDesc = prometheus.NewDesc("ccad_environments", "Environments by state.", []string{"state"}, nil)
+	leasesDesc       = prometheus.NewDesc("ccad_leases", "Leases that have not ended.", nil, nil)
+	storeDesc        = prometheus.NewDesc("ccad_store_sequence", "Number of the store's last commit.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (state) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc} {
+		c <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s state) Collect(c chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(buildDesc, 1, s.d.Version)
+	o := s.d.open.Load()
+	if o == nil {
+		gauge(lockedDesc, 1)
+		return
+	}
+	gauge(lockedDesc, 0)
+	contents, now := o.vault.Contents(), s.d.now()
+	users, environments := map[string]float64{}, map[string]float64{}
+	for _, u := range contents.Users {
+		users[rotate.UserState(contents, u, now)]++
+	}
+	for _, e := range contents.Environments {
+		environments[rotate.EnvironmentState(contents, e, now)]++
+	}
+	for _, st := range []string{rotate.StateOK, rotate.StateUnverified, rotate.StateRefused, rotate.StateLockedOut, rotate.StateExpiring} {
+		gauge(usersDesc, users[st], st)
+		gauge(environmentsDesc, environments[st], st)
+	}
+	gauge(environmentsDesc, environments[rotate.StateNone], rotate.StateNone)
+	leases := 0
+	for _, n := range o.ledger.Counts() {
+		leases += n
+	}
+	gauge(leasesDesc, float64(leases))
+	gauge(storeDesc, float64(contents.Sequence))
+}
+
+// prometheus answers a scrape over the socket, as every other request.
+func (d *Daemon) prometheus(r *request) (any, error) {
+	families, err := d.metrics.registry.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("gather the metrics: %w", err)
+	}
+	format := expfmt.Negotiate(r.Header)
+	var body bytes.Buffer
+	enc := expfmt.NewEncoder(&body, format)
+	for _, f := range families {
+		if err := enc.Encode(f); err != nil {
+			return nil, fmt.Errorf("write the metrics: %w", err)
+		}
+	}
+	return reply{contentType: string(format), body: body.Bytes()}, nil
+}
+
+// serveMetrics answers scrapes on the loopback port of the config, and nothing
+// else there.
+func (d *Daemon) serveMetrics(failed chan<- error) (stop func(), err error) {
+	l, err := net.Listen("tcp", d.Config.Metrics.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("metrics.listen: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 5 * time.Second}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() { failed <- server.Serve(l) }()
+	return func() { _ = server.Close() }, nil
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// checkOwed asks the cloud about values that were stored unverified, once it
+// may have an answer, until ctx ends.
+func (d *Daemon) checkOwed(ctx context.Context) {
+	tries := map[string]rotate.Try{}
+	timer := time.NewTimer(time.Hour)
+	for {
+		wait := time.Hour
+		if o := d.open.Load(); o != nil {
+			names, next := rotate.Owed(o.keeper.Contents(), tries, d.now())
+			for _, name := range names {
+				d.checkOne(ctx, o, name, tries)
+			}
+			switch {
+			case len(names) > 0:
+				wait = 0 // look again: the answers moved the next one
+			case !next.IsZero():
+				wait = next.Sub(d.now())
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-d.kick:
+		}
+	}
+}
+
+func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map[string]rotate.Try) {
+	e, _, err := o.keeper.Environment(name)
+	if err != nil {
+		return
+	}
+	err = o.keeper.Verify(ctx, name, false)
+	var refused *rotate.RefusedError
+	outcome := "accepted"
+	switch {
+	case errors.As(err, &refused):
+		outcome = "refused"
+		d.feed.publish(ipc.Event{Time: d.now(), Event: "refused", Environment: name, Message: refused.Reason})
+	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
+		outcome = "unreachable"
+	case err != nil:
+		outcome = "failed"
+	}
+	d.metrics.checks.WithLabelValues(outcome).Inc()
+	t := tries[e.ID]
+	tries[e.ID] = rotate.Try{At: d.now(), Count: t.Count + 1}
+	if err == nil {
+		delete(tries, e.ID)
+	} else if t.Count == 0 {
+		d.Log.Warn("check", "outcome", outcome, "environment", name)
+	}
+}

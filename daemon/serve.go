@@ -1,0 +1,186 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// maxRequest bounds a request's body: an import of a few files of 1 MiB each,
+// in base64, or a backup.
+const maxRequest = 64 << 20
+
+// A verb is one line of the table: what is asked, and what answers it. An act
+// returns a value to be sent as JSON, a reply, or an error.
+type verb struct {
+	pattern string
+	act     func(*Daemon, *request) (any, error)
+	locked  bool // answered while locked, too
+}
+
+// verbs is every request there is, sorted by pattern.
+var verbs = []verb{
+	{"DELETE /v1/environments/{name}", (*Daemon).remove, false},
+	{"GET /metrics", (*Daemon).prometheus, true},
+	{"GET /v1/environments/{name}", (*Daemon).show, false},
+	{"GET /v1/environments/{name}/views/credential-process", (*Daemon).credentialProcess, false},
+	{"GET /v1/environments/{name}/views/env", (*Daemon).env, false},
+	{"GET /v1/events", (*Daemon).events, true},
+	{"GET /v1/log", (*Daemon).log, false},
+	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
+	{"GET /v1/status", (*Daemon).status, true},
+	{"POST /v1/backup", (*Daemon).backup, false},
+	{"POST /v1/environments", (*Daemon).add, false},
+	{"POST /v1/environments/{name}/s3-key", (*Daemon).ensureKey, false},
+	{"POST /v1/import", (*Daemon).importFiles, false},
+	{"POST /v1/lock", (*Daemon).lockNow, true},
+	{"POST /v1/passphrase", (*Daemon).changePassphrase, false},
+	{"POST /v1/restore", (*Daemon).restore, false},
+	{"POST /v1/unlock", (*Daemon).unlockNow, true},
+	{"POST /v1/update", (*Daemon).update, false},
+	{"POST /v1/verify", (*Daemon).verify, false},
+}
+
+// A request is what an act gets.
+type request struct {
+	*http.Request
+	w    http.ResponseWriter
+	open *opened // nil only for verbs that are answered while locked
+	pid  int     // the client's, as the kernel says
+}
+
+// A reply is an answer that is not JSON of a value.
+type reply struct {
+	contentType string
+	body        []byte
+	warnings    []string
+}
+
+// hijacked says that the act has answered by itself.
+type hijacked struct{}
+
+// handler routes requests through the wrapper.
+func (d *Daemon) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, v := range verbs {
+		mux.HandleFunc(v.pattern, func(w http.ResponseWriter, r *http.Request) { d.answer(v, w, r) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		d.send(w, nil, &ipc.Error{Code: ipc.CodeUsage, Message: "no such request"})
+	})
+	return mux
+}
+
+// answer is the one way through for every request.
+func (d *Daemon) answer(v verb, w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	req := &request{Request: r, w: w, open: d.open.Load(), pid: peerOf(r.Context())}
+	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+	out, err := d.act(v, req)
+	code := "ok"
+	if err != nil {
+		code = string(wireError(err).Code)
+		d.Log.Debug("request", "verb", v.pattern, "code", code)
+	}
+	d.metrics.requests.WithLabelValues(v.pattern, code).Inc()
+	d.metrics.duration.WithLabelValues(v.pattern).Observe(time.Since(start).Seconds())
+	if _, done := out.(hijacked); !done {
+		d.send(w, out, err)
+	}
+}
+
+func (d *Daemon) act(v verb, req *request) (any, error) {
+	if p := req.Header.Get(ipc.ProtocolHeader); p != "" && p != strconv.Itoa(ipc.Protocol) {
+		return nil, &ipc.Error{Code: ipc.CodeProtocol, Message: "ccad " + d.Version + " speaks protocol " + strconv.Itoa(ipc.Protocol) + ", the client another: restart the older of the two"}
+	}
+	if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") != "" {
+		return nil, &ipc.Error{Code: ipc.CodeUsage, Message: "requests of browsers are not answered"}
+	}
+	if req.open == nil && !v.locked {
+		return nil, &ipc.Error{Code: ipc.CodeLocked, Message: "ccad is locked"}
+	}
+	return v.act(d, req)
+}
+
+// decode reads a request's JSON. It is strict: an older daemon must not
+// overlook what a newer client asks for.
+func decode[T any](r *request) (in T, err error) {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
+		return in, &ipc.Error{Code: ipc.CodeUsage, Message: "the request is not understood"}
+	}
+	return in, nil
+}
+
+// send writes an answer, always with its length: a cut one must not look whole.
+func (d *Daemon) send(w http.ResponseWriter, out any, err error) {
+	h := w.Header()
+	h.Set(ipc.ProtocolHeader, strconv.Itoa(ipc.Protocol))
+	h.Set("Cache-Control", "no-store")
+	if d.open.Load() == nil {
+		h.Set("Connection", "close")
+	}
+	status, body, contentType := http.StatusOK, []byte(nil), "application/json"
+	if err != nil {
+		wire := wireError(err)
+		status = wire.Code.HTTPStatus()
+		body, _ = json.Marshal(map[string]*ipc.Error{"error": wire})
+		body = append(body, '\n')
+	} else if r, ok := out.(reply); ok {
+		body, contentType = r.body, r.contentType
+		for _, warning := range r.warnings {
+			h.Add(ipc.WarningHeader, warning)
+		}
+	} else {
+		body, _ = json.Marshal(out)
+		body = append(body, '\n')
+	}
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// wireError gives an error its code. What has none of its own is "failed".
+func wireError(err error) *ipc.Error {
+	var wire *ipc.Error
+	var refused *rotate.RefusedError
+	code := ipc.CodeFailed
+	switch {
+	case errors.As(err, &wire):
+		return wire
+	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused):
+		code = ipc.CodeRefused
+	case errors.Is(err, rotate.ErrUnknown):
+		code = ipc.CodeUnknown
+	case errors.Is(err, vault.ErrNoPassphrase):
+		code = ipc.CodeUsage
+	}
+	return &ipc.Error{Code: code, Message: err.Error()}
+}
+
+// peerKey is the context's key for the client's pid.
+type peerKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if p, ok := c.(*ipc.Conn); ok {
+		return context.WithValue(ctx, peerKey{}, p.PID)
+	}
+	return ctx
+}
+
+func peerOf(ctx context.Context) int {
+	pid, _ := ctx.Value(peerKey{}).(int)
+	return pid
+}

@@ -1,0 +1,334 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/source"
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// The documentation's cloud, whose addresses nobody need give.
+const (
+	defaultAuthURL    = "https://auth.cloud.ca"
+	defaultS3Endpoint = "https://objects.cloud.ca"
+	defaultS3Region   = "cloud.ca"
+)
+
+func usage(format string, args ...any) error {
+	return &ipc.Error{Code: ipc.CodeUsage, Message: fmt.Sprintf(format, args...)}
+}
+
+// add stores an environment that a person spells out.
+func (d *Daemon) add(r *request) (any, error) {
+	in, err := decode[ipc.AddRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	offer, err := offerOf(in)
+	if err != nil {
+		return nil, err
+	}
+	change := ipc.Change{Environment: offer.Name, User: offer.User.Name, Project: offer.Environment.Project, AuthURL: offer.User.Auth.URL}
+	return settled(ipc.Changes{Changes: []ipc.Change{d.adopt(r, offer, change)}})
+}
+
+// offerOf makes an offer of the flags of add, with the contract's defaults.
+func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
+	if !account.ValidName(in.Name) {
+		return o, usage("that is no environment name (a-z, 0-9, dot, hyphen, underscore; 63 characters)")
+	}
+	o = rotate.Offer{Name: in.Name, Named: true, By: "person", NoVerify: in.NoVerify, Password: account.NewSecret(in.Password)}
+	s3Alone := in.User == "" && in.Project == "" && in.Password == ""
+	if !s3Alone {
+		if in.User == "" || in.Project == "" {
+			return o, usage("an environment needs --user and --project, or S3 keys alone")
+		}
+		in.AuthURL = cmp.Or(in.AuthURL, defaultAuthURL)
+		api := cmp.Or(in.IdentityAPI, "3")
+		if api != "3" && api != "2.0" {
+			return o, usage("--identity-api is 3 or 2.0")
+		}
+		auth, err := account.ParseEndpoint(trimVersion(in.AuthURL), in.InsecureHTTP)
+		if err != nil {
+			return o, usage("--auth-url: %v", err)
+		}
+		o.User = account.User{Name: in.User, DomainID: cmp.Or(in.UserDomainID, "default"), Auth: auth, IdentityAPI: api}
+		o.Environment.Project, o.Environment.ProjectDomainID = in.Project, cmp.Or(in.ProjectDomainID, "default")
+		if auth.Origin() == defaultAuthURL+":443" {
+			in.S3Endpoint = cmp.Or(in.S3Endpoint, defaultS3Endpoint)
+		}
+	}
+	if o.Environment.S3, err = s3Of(in.S3Endpoint, in.S3Region, in.InsecureHTTP); err != nil {
+		return o, err
+	}
+	switch {
+	case in.S3AccessKey != "" && in.S3Secret != "":
+		o.Keys = &account.KeyPair{AccessKeyID: in.S3AccessKey, Secret: account.NewSecret(in.S3Secret)}
+	case in.S3AccessKey != "" || in.S3Secret != "":
+		return o, usage("an S3 key has two halves: the access key and its secret")
+	case s3Alone:
+		return o, usage("nothing to store: give --user and --project, or an S3 key")
+	}
+	return o, nil
+}
+
+// trimVersion takes the version off an auth URL: both forms are in use.
+func trimVersion(url string) string {
+	url = strings.TrimRight(url, "/")
+	return strings.TrimSuffix(strings.TrimSuffix(url, "/v3"), "/v2.0")
+}
+
+// s3Of makes the S3 part. Without a region it is the documentation's for its
+// own endpoint, and else the one that every client knows, until the server
+// says which it demands.
+func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
+	if endpoint == "" {
+		return account.S3{Region: region}, nil
+	}
+	e, err := account.ParseEndpoint(endpoint, insecure)
+	if err != nil {
+		return account.S3{}, usage("--s3-endpoint: %v", err)
+	}
+	if region == "" && e.Origin() == defaultS3Endpoint+":443" {
+		region = defaultS3Region
+	}
+	return account.S3{Endpoint: e, Region: cmp.Or(region, "us-east-1")}, nil
+}
+
+// importFiles reads what ccactl read and adopts what is in it.
+func (d *Daemon) importFiles(r *request) (any, error) {
+	in, err := decode[ipc.ImportRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	if in.Name != "" && !account.ValidName(in.Name) {
+		return nil, usage("--name is no environment name (a-z, 0-9, dot, hyphen, underscore; 63 characters)")
+	}
+	files := make([]source.File, len(in.Files))
+	for i, f := range in.Files {
+		files[i] = source.File{Path: f.Path, Data: f.Data, CA: f.CA}
+	}
+	found, notes, err := source.Parse(files, in.InsecureHTTP)
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	if len(found) == 0 {
+		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
+	}
+	if in.Name != "" && len(found) > 1 {
+		return nil, usage("--name is for one environment, and the files hold %d", len(found))
+	}
+	var changes []ipc.Change
+	for _, f := range found {
+		changes = append(changes, d.importOne(r, in, f))
+	}
+	out := ipc.Changes{DryRun: in.DryRun, Changes: changes, Notes: notes}
+	return out, nil
+}
+
+// importOne adopts one finding and says what became of it.
+func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc.Change {
+	change := ipc.Change{
+		Environment: cmp.Or(in.Name, f.Name), User: f.User.Name, Project: f.Environment.Project,
+		AuthURL: f.User.Auth.URL, S3Endpoint: f.Environment.S3.Endpoint.URL,
+		Source: fmt.Sprintf("%s:%d", f.File, f.Line), Notes: f.Notes,
+	}
+	if f.Keys != nil {
+		change.AccessKeyID = f.Keys.AccessKeyID
+	}
+	o := rotate.Offer{
+		Name: cmp.Or(in.Name, f.Name), Named: in.Name != "", User: f.User, Environment: f.Environment,
+		Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: "import", NoVerify: in.NoVerify,
+		From: &vault.Source{Path: f.File, Format: f.Format, Watched: !in.NoWatch && f.File != "-"},
+	}
+	switch {
+	case f.Missing == "password" && in.Password != "":
+		o.Password, f.Missing = account.NewSecret(in.Password), ""
+	case f.Missing == "s3-secret" && in.S3Secret != "" && f.Keys != nil:
+		o.Keys = &account.KeyPair{AccessKeyID: f.Keys.AccessKeyID, Secret: account.NewSecret(in.S3Secret)}
+		f.Missing = ""
+	case f.Missing != "" && f.Keys != nil:
+		o.Keys = nil
+	}
+	if err := applyS3(&o, in); err != nil {
+		change.Action, change.Error = "failed", wireError(err)
+		return change
+	}
+	preview, err := r.open.keeper.Preview(o)
+	change.Environment = cmp.Or(preview.Environment, change.Environment)
+	if err == nil && !in.DryRun && f.Missing == "" {
+		return d.adopt(r, o, change)
+	}
+	change.Action, change.Missing = "merged", f.Missing
+	switch {
+	case err != nil:
+		change.Action, change.Error = "failed", wireError(err)
+	case f.Missing != "" && !in.DryRun:
+		change.Action = "failed"
+		change.Error = &ipc.Error{Code: ipc.CodeFailed, Message: missingMessage(f.Missing, change)}
+	case preview.Added:
+		change.Action = "added"
+	}
+	return change
+}
+
+func missingMessage(missing string, c ipc.Change) string {
+	if missing == "password" {
+		return fmt.Sprintf("%s holds no password of user %s", c.Source, c.User)
+	}
+	return fmt.Sprintf("%s holds no secret for the S3 key %s", c.Source, c.AccessKeyID)
+}
+
+// applyS3 lets the flags say where S3 is, over what the file says.
+func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
+	if in.S3Endpoint == "" {
+		if in.S3Region != "" {
+			o.Environment.S3.Region = in.S3Region
+		}
+		return nil
+	}
+	s3, err := s3Of(in.S3Endpoint, cmp.Or(in.S3Region, o.Environment.S3.Region), in.InsecureHTTP)
+	s3.Endpoint.CA = cmp.Or(o.Environment.S3.Endpoint.CA, o.User.Auth.CA)
+	o.Environment.S3 = s3
+	return err
+}
+
+// adopt puts one offer to the keeper and says what became of it.
+func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change {
+	out, err := r.open.keeper.Adopt(r.Context(), o)
+	change.Environment = cmp.Or(out.Environment, change.Environment)
+	change.Notes = append(change.Notes, out.Notes...)
+	if err != nil {
+		change.Error = wireError(err)
+		change.Action = "failed"
+		if change.Error.Code == ipc.CodeRefused {
+			change.Action, change.State = "refused", rotate.StateRefused
+		}
+		return change
+	}
+	change.Action = "merged"
+	if out.Added {
+		change.Action = "added"
+	}
+	d.describe(r, &change)
+	d.record(r.open, audit.Entry{Event: "adopted", Environment: change.Environment, User: change.User, Note: change.Source})
+	return change
+}
+
+// describe fills in how an environment stands now.
+func (d *Daemon) describe(r *request, change *ipc.Change) {
+	c := r.open.keeper.Contents()
+	e, ok := c.Environments[change.Environment]
+	if !ok {
+		return
+	}
+	keys, _ := e.Keys.Active()
+	change.State = rotate.EnvironmentState(c, e, d.now())
+	change.User, change.Project = c.Users[e.UserID].Name, cmp.Or(e.Project, e.ProjectID)
+	change.S3Endpoint, change.AccessKeyID = e.S3.Endpoint.URL, keys.Value.AccessKeyID
+}
+
+// settled turns the failure of a single change into the request's.
+func settled(c ipc.Changes) (any, error) {
+	if len(c.Changes) == 1 && c.Changes[0].Error != nil {
+		return nil, c.Changes[0].Error
+	}
+	return c, nil
+}
+
+// update takes a value that was regenerated in the portal.
+func (d *Daemon) update(r *request) (any, error) {
+	in, err := decode[ipc.UpdateRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Environment != "" && in.S3Secret != "":
+		return d.updateKeys(r, in)
+	case in.User != "" && in.Password != "":
+		return d.updatePassword(r, in)
+	}
+	return nil, usage("update takes an environment and its S3 secret, or a user and his password")
+}
+
+func (d *Daemon) updateKeys(r *request, in ipc.UpdateRequest) (any, error) {
+	e, _, err := r.open.keeper.Environment(in.Environment)
+	if err != nil {
+		return nil, err
+	}
+	active, _ := e.Keys.Active()
+	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID)
+	if access == "" {
+		return nil, usage("environment %s has no S3 key: give --s3-access-key", in.Environment)
+	}
+	pair := account.KeyPair{AccessKeyID: access, Secret: account.NewSecret(in.S3Secret)}
+	change := d.adopt(r, rotate.Offer{Name: in.Environment, Named: true, Keys: &pair, By: "person", NoVerify: in.NoVerify}, ipc.Change{Environment: in.Environment})
+	return settled(ipc.Changes{Changes: []ipc.Change{change}})
+}
+
+func (d *Daemon) updatePassword(r *request, in ipc.UpdateRequest) (any, error) {
+	u, err := r.open.keeper.FindUser(in.User)
+	if err != nil {
+		return nil, err
+	}
+	notes, err := r.open.keeper.UpdatePassword(r.Context(), u.ID, account.NewSecret(in.Password), in.NoVerify)
+	if err != nil {
+		return nil, err
+	}
+	out := ipc.Changes{Notes: notes, Changes: []ipc.Change{}}
+	for _, e := range r.open.keeper.Contents().EnvironmentsOf(u.ID) {
+		change := ipc.Change{Environment: e.Name, Action: "merged"}
+		d.describe(r, &change)
+		d.record(r.open, audit.Entry{Event: "adopted", Environment: e.Name, User: change.User, Note: "update"})
+		out.Changes = append(out.Changes, change)
+	}
+	return out, nil
+}
+
+// verify asks the cloud again. A refusal of one environment is told beside the
+// others' answers; of the only one it is the request's.
+func (d *Daemon) verify(r *request) (any, error) {
+	in, err := decode[ipc.VerifyRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	names, person := in.Environments, true
+	if in.Rejected != "" {
+		names, person = []string{in.Rejected}, false
+	}
+	c := r.open.keeper.Contents()
+	if len(names) == 0 {
+		for name := range c.Environments {
+			names = append(names, name)
+		}
+	}
+	var changes []ipc.Change
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if _, _, err := r.open.keeper.Environment(name); err != nil {
+			return nil, err
+		}
+		changes = append(changes, d.verifyOne(r.Context(), r, name, person))
+	}
+	return ipc.Changes{Changes: changes}, nil
+}
+
+func (d *Daemon) verifyOne(ctx context.Context, r *request, name string, person bool) ipc.Change {
+	change := ipc.Change{Environment: name, Action: "unchanged"}
+	if err := r.open.keeper.Verify(ctx, name, person); err != nil {
+		change.Error = wireError(err)
+		change.Action = "failed"
+		if change.Error.Code == ipc.CodeRefused {
+			change.Action = "refused"
+		}
+	}
+	d.describe(r, &change)
+	return change
+}

@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+
+	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// status tells how everything stands; while locked, that it is locked.
+func (d *Daemon) status(r *request) (any, error) {
+	s := ipc.Status{
+		Daemon: ipc.Daemon{Version: d.Version, PID: os.Getpid(), Locked: r.open == nil, Keyring: d.keyring.Backend()},
+		Users:  []ipc.User{}, Environments: []ipc.Environment{},
+	}
+	if r.open == nil {
+		ctx, cancel := context.WithTimeout(r.Context(), keyringTimeout)
+		defer cancel()
+		exists, err := d.keyring.Exists(ctx)
+		s.Daemon.Fresh = err == nil && !exists
+		return s, nil
+	}
+	c := r.open.keeper.Contents()
+	for _, u := range c.Users {
+		s.Users = append(s.Users, d.user(c, u))
+	}
+	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
+	counts := r.open.ledger.Counts()
+	for _, e := range c.Environments {
+		s.Environments = append(s.Environments, d.environment(c, e, counts))
+	}
+	slices.SortFunc(s.Environments, func(a, b ipc.Environment) int { return cmp.Compare(a.Name, b.Name) })
+	return s, nil
+}
+
+func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
+	active, _ := u.Passwords.Active()
+	out := ipc.User{Name: u.User.String(), AuthURL: u.Auth.URL, State: rotate.UserState(c, u, d.now()), PasswordVersion: active.N}
+	if u.Refused != nil {
+		out.Reason = u.Refused.Reason
+	}
+	if !active.Checked.IsZero() {
+		out.CheckedAt = &active.Checked
+	}
+	if !u.PasswordExpires.IsZero() {
+		out.Expires = &u.PasswordExpires
+	}
+	return out
+}
+
+func (d *Daemon) environment(c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
+	keys, _ := e.Keys.Active()
+	return ipc.Environment{
+		Name: e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
+		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
+		S3: ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
+	}
+}
+
+// remove forgets an environment.
+func (d *Daemon) remove(r *request) (any, error) {
+	name := r.PathValue("name")
+	e, _, err := r.open.keeper.Environment(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.open.keeper.Remove(name); err != nil {
+		return nil, err
+	}
+	d.record(r.open, audit.Entry{Event: "removed", Environment: name})
+	change := ipc.Change{Environment: name, Action: "removed"}
+	if keys, ok := e.Keys.Active(); ok {
+		change.Notes = append(change.Notes, "S3 key "+keys.Value.AccessKeyID+" stays valid at the cloud")
+	}
+	if ac, ok := e.AppCreds.Active(); ok && ac.Source == "rotation" {
+		change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" stays valid at the cloud")
+	}
+	return ipc.Changes{Changes: []ipc.Change{change}}, nil
+}

@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// A stream writes JSON lines as they come; its last line says that it ended,
+// since an HTTP/1.0 stream that was cut looks like one that is over.
+type stream struct {
+	w     http.ResponseWriter
+	flush *http.ResponseController
+	enc   *json.Encoder
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set(ipc.ProtocolHeader, strconv.Itoa(ipc.Protocol))
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	s := &stream{w: w, flush: http.NewResponseController(w), enc: json.NewEncoder(w)}
+	_ = s.flush.Flush()
+	return s
+}
+
+func (s *stream) line(v any) error {
+	if err := s.enc.Encode(v); err != nil {
+		return err
+	}
+	return s.flush.Flush()
+}
+
+func (d *Daemon) endStream(s *stream, reason string) {
+	_ = s.line(ipc.Event{Time: d.now(), Event: ipc.EventEnd, Message: reason})
+}
+
+// events streams what happens until the client hangs up or the daemon locks.
+func (d *Daemon) events(r *request) (any, error) {
+	events, cancel := d.feed.subscribe()
+	defer cancel()
+	s := newStream(r.w)
+	for {
+		select {
+		case <-r.Context().Done():
+			return hijacked{}, nil
+		case <-d.closing:
+			d.drain(s, events)
+			d.endStream(s, "the daemon locks or ends")
+			return hijacked{}, nil
+		case e, ok := <-events:
+			if !ok {
+				d.endStream(s, "too slow a reader")
+				return hijacked{}, nil
+			}
+			if err := s.line(e); err != nil {
+				return hijacked{}, nil
+			}
+		}
+	}
+}
+
+// drain writes what was published before the end, "locked" above all.
+func (d *Daemon) drain(s *stream, events <-chan ipc.Event) {
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok || s.line(e) != nil {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// log streams the audit trail; with ?follow=true it goes on with what comes.
+func (d *Daemon) log(r *request) (any, error) {
+	follow := r.URL.Query().Get("follow") == "true"
+	entries, err := r.open.trail.Read(r.Context(), follow)
+	if err != nil {
+		return nil, err
+	}
+	s := newStream(r.w)
+	for {
+		select {
+		case <-d.closing:
+			d.endStream(s, "the daemon locks or ends")
+			return hijacked{}, nil
+		case e, ok := <-entries:
+			if !ok {
+				d.endStream(s, "")
+				return hijacked{}, nil
+			}
+			if err := s.line(e); err != nil {
+				return hijacked{}, nil
+			}
+		}
+	}
+}
+
+// verifyLog checks the chain of the audit trail against the store's checkpoint.
+func (d *Daemon) verifyLog(r *request) (any, error) {
+	if err := r.open.trail.Flush(); err != nil {
+		return nil, err
+	}
+	c := r.open.vault.Contents()
+	lines, err := audit.Verify(r.open.trail.Path(), c.AuditKey, audit.Head{Line: c.AuditHead.Line, MAC: c.AuditHead.MAC})
+	report := ipc.LogReport{Lines: lines, Intact: err == nil}
+	if err != nil {
+		report.Fault = err.Error()
+	}
+	return report, nil
+}

@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/daemon/view"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// credentialProcess hands out the S3 key pair as AWS SDKs want it. It follows
+// the state of the key: a password that changed kills none.
+func (d *Daemon) credentialProcess(r *request) (any, error) {
+	e, _, err := r.open.keeper.Environment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	if err := rotate.MayServeKeys(e); err != nil {
+		return nil, err
+	}
+	keys, ok := e.Keys.Active()
+	if !ok {
+		return nil, fmt.Errorf("environment %s has no S3 key", e.Name)
+	}
+	until := d.now().Add(time.Duration(d.Config.Serve.Lease))
+	d.handOut(r, e, "credential-process", keys.N, until)
+	return reply{contentType: "application/json", body: view.CredentialProcess(keys.Value, until)}, nil
+}
+
+// env renders an environment for one kind of client.
+func (d *Daemon) env(r *request) (any, error) {
+	e, u, err := r.open.keeper.Environment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
+	_, hasPassword := u.Passwords.Active()
+	_, hasCredential := e.AppCreds.Active()
+	if asked.Auth == "" && !hasPassword && hasCredential {
+		asked.Auth = "application-credential"
+	}
+	plan, need, err := view.Plan(asked)
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	m, version, err := d.material(r, e, u, need)
+	if err != nil {
+		return nil, err
+	}
+	body, warnings, err := view.Render(plan, m)
+	if err != nil {
+		return nil, fmt.Errorf("environment %s: %w", e.Name, err)
+	}
+	d.handOut(r, e, cmp.Or(q.Get("as"), plan.Client+"/"+plan.Format), version, time.Time{})
+	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
+}
+
+// material gathers what a view needs, and nothing else. All but tokens and
+// application credentials that do not exist yet comes from memory.
+func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need view.Need) (m view.Material, version int, err error) {
+	m = view.Material{User: u.User, Environment: e.Environment}
+	if need.Password {
+		active, ok := u.Passwords.Active()
+		switch {
+		case ok:
+			if err := rotate.MayServePassword(u); err != nil {
+				return m, 0, err
+			}
+			m.Password, version = active.Value, active.N
+		case e.UserID != "":
+			return m, 0, fmt.Errorf("no password of user %s is stored", u.User)
+		}
+	}
+	if need.Token && e.UserID != "" {
+		token, storage, err := r.open.keeper.Token(r.Context(), e.Name)
+		if err != nil {
+			return m, 0, err
+		}
+		m.Token, m.Environment.StorageURL = token, cmp.Or(e.StorageURL, storage)
+	}
+	if need.AppCred && e.UserID != "" {
+		if m.AppCred, err = r.open.keeper.ApplicationCredential(r.Context(), e.Name); err != nil {
+			return m, 0, err
+		}
+	}
+	if need.Keys {
+		keys, ok := e.Keys.Active()
+		refused := rotate.MayServeKeys(e)
+		switch {
+		case ok && refused == nil:
+			m.Keys = keys.Value
+			version = cmp.Or(version, keys.N)
+		case !need.Password && refused != nil: // the keys are all that the view is about
+			return m, 0, refused
+		}
+	}
+	return m, version, nil
+}
+
+// handOut records that a client was given secrets: a lease, a line in the audit
+// trail, an event. A view without an end lasts as long as who holds it: the
+// program that ccactl becomes, or the shell that called it.
+func (d *Daemon) handOut(r *request, e vault.Environment, what string, version int, until time.Time) {
+	client, parentPID := processOf(r.pid)
+	parent, _ := processOf(parentPID)
+	holder := parent
+	if what == "exec" || parentPID == 0 {
+		holder = client
+	}
+	r.open.ledger.Add(rotate.Lease{
+		Environment: e.ID, View: what, Version: version,
+		Holder: holder, Parent: parent.Program, Until: until,
+	})
+	d.metrics.served.WithLabelValues(what).Inc()
+	d.record(r.open, audit.Entry{
+		Event: "handed-out", Environment: e.Name, View: what, Version: version,
+		PID: client.PID, Program: client.Program, Parent: parent.Program,
+	})
+	d.feed.publish(ipc.Event{Time: d.now(), Event: "lease", Environment: e.Name, Generation: e.Generation, Message: what})
+}
+
+// show tells everything about one environment; its secrets only if asked.
+func (d *Daemon) show(r *request) (any, error) {
+	e, u, err := r.open.keeper.Environment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	c := r.open.keeper.Contents()
+	shown := ipc.Shown{
+		Environment: d.environment(c, e, r.open.ledger.Counts()),
+		AuthURL:     u.Auth.URL, IdentityAPI: u.IdentityAPI, UserDomain: cmp.Or(u.DomainName, u.DomainID),
+		UserDomainID: u.DomainID, ProjectDomainID: e.ProjectDomainID, CatalogRegion: e.Region,
+		ProjectID: e.ProjectID, ProjectDomain: cmp.Or(e.ProjectDomainName, e.ProjectDomainID), StorageURL: e.StorageURL,
+	}
+	for _, s := range e.Sources {
+		shown.Sources = append(shown.Sources, s.Path)
+	}
+	for _, l := range r.open.ledger.Of(e.ID) {
+		lease := ipc.Lease{Environment: e.Name, View: l.View, Version: l.Version, PID: l.Holder.PID, Program: l.Holder.Program, Parent: l.Parent}
+		if !l.Until.IsZero() {
+			lease.Until = &l.Until
+		}
+		shown.Holders = append(shown.Holders, lease)
+	}
+	if r.URL.Query().Get("reveal") != "true" {
+		return shown, nil
+	}
+	password, _ := u.Passwords.Active()
+	keys, _ := e.Keys.Active()
+	shown.Password, shown.SecretAccessKey = password.Value.Reveal(), keys.Value.Secret.Reveal()
+	d.handOut(r, e, "show", cmp.Or(password.N, keys.N), time.Time{})
+	return shown, nil
+}
+
+// ensureKey makes sure that there is an S3 key, by making one if need be.
+func (d *Daemon) ensureKey(r *request) (any, error) {
+	name := r.PathValue("name")
+	created, err := r.open.keeper.EnsureKey(r.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	e, _, err := r.open.keeper.Environment(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.S3.Endpoint.IsZero() {
+		return nil, fmt.Errorf("environment %s has no S3 endpoint", name)
+	}
+	keys, _ := e.Keys.Active()
+	if created {
+		d.record(r.open, audit.Entry{Event: "key-made", Environment: name, Version: keys.N})
+	}
+	return ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}, nil
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The figures, as ratios of one run: start to exit of credential-process against
+# the least that Go and C can do with the same daemon, and against a minimal
+# start; the prompt hook against a no-op; the daemon's own benchmarks.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d /tmp/ccad-bench.XXXXXX)
+daemon=
+finish() { [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || :; wait 2>/dev/null || :; rm -rf "$work"; }
+trap finish EXIT
+
+gcc -O2 -o "$work/spawn" test/bench/spawn.c
+gcc -O2 -static -o "$work/dial-c" test/bench/dial.c
+CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/dial-go" ./test/bench/dial
+
+export HOME=$work/home XDG_RUNTIME_DIR=$work/run XDG_CONFIG_HOME=$work/c XDG_DATA_HOME=$work/d XDG_STATE_HOME=$work/s
+unset CCAD_SOCKET CCAD_ENV
+mkdir -m 700 "$HOME" "$XDG_RUNTIME_DIR"
+echo bench >"$work/passphrase"
+bin/ccad run --passphrase-file "$work/passphrase" >"$work/ready" 2>"$work/log" &
+daemon=$!
+for _ in $(seq 100); do [ -s "$work/ready" ] && break; sleep 0.1; done
+printf 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY\n' | bin/ccactl add bench --s3-endpoint http://127.0.0.1:1 --s3-access-key AKIDEXAMPLE --s3-secret-stdin --no-verify >/dev/null
+
+echo "# credential-process, start to exit, ${ROUNDS:=400} rounds in turn (targets: x1.15 of Go's least, x3.3 of C's)"
+socket=$XDG_RUNTIME_DIR/ccad/ccad.sock
+path=/v1/environments/bench/views/credential-process
+"$work/spawn" "$ROUNDS" "$work/dial-go" "$socket" $path , "$PWD/bin/ccactl" credential-process --env bench
+"$work/spawn" "$ROUNDS" "$work/dial-c" "$socket" $path , "$PWD/bin/ccactl" credential-process --env bench
+
+echo "# memory of the daemon: $(awk '/VmRSS/ {print $2/1024 " MB resident"} /VmHWM/ {print $2/1024 " MB at most"}' "/proc/$daemon/status" | paste -sd, )"
+echo "# prompt hook, and what the daemon does in memory"
+go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./cmd/ccactl/shell ./daemon/... 2>/dev/null | grep -E '^Benchmark' || :
