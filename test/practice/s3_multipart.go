@@ -1,0 +1,252 @@
+package practice
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// This file is S3's multipart uploads.
+
+// minPart is min_segment_size; the last part may be smaller.
+const minPart = 5242880
+
+type upload struct {
+	id, key   string
+	header    http.Header
+	parts     map[int]*blob
+	initiated time.Time
+}
+
+// upload finds the upload of the query.
+func (k *s3Call) upload() (*container, *upload, *s3Error) {
+	ct, e := k.container()
+	if e != nil {
+		return nil, nil, e
+	}
+	u := ct.uploads[k.params["uploadId"]]
+	if u == nil || u.key != k.key {
+		return ct, nil, s3Errorf(404, "NoSuchUpload", "The specified multipart upload does not exist. The upload ID might be "+
+			"invalid, or the multipart upload might have been aborted or completed.").with("UploadId", k.params["uploadId"])
+	}
+	return ct, u, nil
+}
+
+func (k *s3Call) createUpload() (reply, *s3Error) {
+	ct, e := k.container()
+	if e != nil {
+		return reply{}, e
+	}
+	if k.key == "" {
+		return reply{}, s3Errorf(400, "InvalidRequest", "A key must be specified")
+	}
+	u := &upload{id: randomText(48), key: k.key, header: fromS3(k.Header), parts: map[int]*blob{}, initiated: k.now}
+	ct.uploads[u.id] = u
+	return xmlReply(tree("InitiateMultipartUploadResult", leaf("Bucket", k.bucket), leaf("Key", k.key), leaf("UploadId", u.id)))
+}
+
+func (k *s3Call) uploadPart() (reply, *s3Error) {
+	if _, e := k.container(); e != nil {
+		return reply{}, e
+	}
+	if _, ok := k.params["uploadId"]; !ok {
+		return reply{}, invalidArgument("ResourceType", "partNumber", "Unexpected query string parameter")
+	}
+	n, err := strconv.Atoi(k.params["partNumber"])
+	if err != nil || n < 1 || n > 1000 {
+		return reply{}, invalidArgument("partNumber", k.params["partNumber"], "Part number must be an integer between 1 and 1000, inclusive")
+	}
+	_, u, e := k.upload()
+	if e != nil {
+		return reply{}, e
+	}
+	if k.Header.Get("X-Amz-Copy-Source") != "" {
+		source, e := k.source()
+		if e != nil {
+			return reply{}, e
+		}
+		from, until, _, ok := byteRange(k.Header.Get("X-Amz-Copy-Source-Range"), len(source.data))
+		if !ok {
+			return reply{}, invalidArgument("x-amz-source-range", k.Header.Get("X-Amz-Copy-Source-Range"),
+				fmt.Sprintf("Range specified is not valid for source object of size: %d", len(source.data)))
+		}
+		u.parts[n] = newBlob(source.data[from:until], nil, k.now)
+		return k.copied("CopyPartResult", u.parts[n]), nil
+	}
+	b := newBlob(k.data, nil, k.now)
+	if e := k.checkBody(b); e != nil {
+		return reply{}, e
+	}
+	u.parts[n] = b
+	return k.stored(b), nil
+}
+
+func (k *s3Call) initiator() []*node {
+	return []*node{tree("Initiator", leaf("ID", k.owner()), leaf("DisplayName", k.owner())), k.ownerNode(), leaf("StorageClass", "STANDARD")}
+}
+
+func (k *s3Call) listParts() (reply, *s3Error) {
+	_, u, e := k.upload()
+	if e != nil {
+		return reply{}, e
+	}
+	limit, e := k.number("max-parts", 1000, 1000)
+	if e != nil {
+		return reply{}, e
+	}
+	marker, e := k.number("part-number-marker", 0, 1<<31-1)
+	if e != nil {
+		return reply{}, e
+	}
+	var numbers []int
+	for _, n := range slices.Sorted(maps.Keys(u.parts)) {
+		if n > marker {
+			numbers = append(numbers, n)
+		}
+	}
+	truncated := len(numbers) > limit
+	numbers = numbers[:min(len(numbers), limit)]
+	last := 0
+	var parts []*node
+	for _, n := range numbers {
+		b := u.parts[n]
+		parts = append(parts, tree("Part", leaf("PartNumber", fmt.Sprint(n)), leaf("LastModified", s3Time(b.modified)),
+			leaf("ETag", `"`+b.etag+`"`), leaf("Size", fmt.Sprint(len(b.data)))))
+		last = n
+	}
+	root := tree("ListPartsResult", leaf("Bucket", k.bucket), leaf("Key", k.encode(k.key)), leaf("UploadId", u.id))
+	root.add(k.initiator()...)
+	root.add(leaf("PartNumberMarker", fmt.Sprint(marker)), leaf("NextPartNumberMarker", fmt.Sprint(last)),
+		leaf("MaxParts", fmt.Sprint(limit)))
+	if enc := k.params["encoding-type"]; enc != "" {
+		root.add(leaf("EncodingType", enc))
+	}
+	root.add(leaf("IsTruncated", strconv.FormatBool(truncated)))
+	root.add(parts...)
+	return xmlReply(root)
+}
+
+func (k *s3Call) listUploads() (reply, *s3Error) {
+	ct, e := k.container()
+	if e != nil {
+		return reply{}, e
+	}
+	limit, e := k.number("max-uploads", 1000, 1000)
+	if e != nil {
+		return reply{}, e
+	}
+	uploads := slices.SortedFunc(maps.Values(ct.uploads), func(a, b *upload) int {
+		return strings.Compare(a.key+"/"+a.id, b.key+"/"+b.id)
+	})
+	uploads = slices.DeleteFunc(uploads, func(u *upload) bool { return !strings.HasPrefix(u.key, k.params["prefix"]) })
+	truncated := len(uploads) >= limit
+	uploads = uploads[:min(len(uploads), limit)]
+	nextKey, nextID := "", ""
+	if len(uploads) > 1 {
+		nextKey, nextID = uploads[len(uploads)-1].key, uploads[len(uploads)-1].id
+	}
+	root := tree("ListMultipartUploadsResult", leaf("Bucket", k.bucket), leaf("KeyMarker", ""), leaf("UploadIdMarker", ""),
+		leaf("NextKeyMarker", nextKey), leaf("NextUploadIdMarker", nextID))
+	if prefix, ok := k.params["prefix"]; ok {
+		root.add(leaf("Prefix", prefix))
+	}
+	root.add(leaf("MaxUploads", fmt.Sprint(limit)))
+	if enc := k.params["encoding-type"]; enc != "" {
+		root.add(leaf("EncodingType", enc))
+	}
+	root.add(leaf("IsTruncated", strconv.FormatBool(truncated)))
+	for _, u := range uploads {
+		line := tree("Upload", leaf("Key", k.encode(u.key)), leaf("UploadId", u.id))
+		line.add(k.initiator()...)
+		line.add(leaf("Initiated", s3Time(u.initiated)))
+		root.add(line)
+	}
+	return xmlReply(root)
+}
+
+func (k *s3Call) abortUpload() (reply, *s3Error) {
+	ct, u, e := k.upload()
+	if e != nil {
+		return reply{}, e
+	}
+	delete(ct.uploads, u.id)
+	return reply{status: http.StatusNoContent, header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}}, nil
+}
+
+// completeUpload joins the parts.
+func (k *s3Call) completeUpload() (reply, *s3Error) {
+	ct, u, e := k.upload()
+	if e != nil {
+		if ct == nil || ct.objects[k.key] == nil || ct.objects[k.key].uploadID != k.params["uploadId"] {
+			return reply{}, e
+		}
+		u = nil // completed before: asked again, it is done again
+	}
+	var asked struct {
+		XMLName xml.Name `xml:"CompleteMultipartUpload"`
+		Part    []struct {
+			PartNumber int
+			ETag       string
+		}
+	}
+	if len(k.data) == 0 {
+		return reply{}, s3Errorf(400, "InvalidRequest", "You must specify at least one part")
+	}
+	if xml.Unmarshal(k.data, &asked) != nil || len(asked.Part) == 0 {
+		return reply{}, malformedXML
+	}
+	if u == nil {
+		return k.completed(ct.objects[k.key])
+	}
+	var data bytes.Buffer
+	sums, previous := md5.New(), 0
+	for i, part := range asked.Part {
+		if part.PartNumber <= previous {
+			return reply{}, s3Errorf(400, "InvalidPartOrder", "The list of parts was not in ascending order.Parts list must specified in order by part number.").
+				with("UploadId", u.id)
+		}
+		previous = part.PartNumber
+		b, etag := u.parts[part.PartNumber], cleanETag(part.ETag)
+		if b == nil || b.etag != etag {
+			return reply{}, k.invalidPart(u, part.PartNumber, etag)
+		}
+		if i < len(asked.Part)-1 && len(b.data) < minPart {
+			return reply{}, s3Errorf(400, "EntityTooSmall", "s3api requires that each segment be at least %d bytes", minPart)
+		}
+		sum, _ := hex.DecodeString(b.etag) // our own
+		sums.Write(sum)
+		data.Write(b.data)
+	}
+	whole := newBlob(data.Bytes(), u.header, k.now)
+	whole.etag, whole.uploadID = fmt.Sprintf("%x-%d", sums.Sum(nil), len(asked.Part)), u.id
+	ct.objects[k.key] = whole
+	delete(ct.uploads, u.id)
+	return k.completed(whole)
+}
+
+// invalidPart names the part only where its tag can be none at all.
+func (k *s3Call) invalidPart(u *upload, n int, etag string) *s3Error {
+	e := s3Errorf(400, "InvalidPart", "One or more of the specified parts could not be found. The part might not have been uploaded, "+
+		"or the specified entity tag might not have matched the part's entity tag.").with("UploadId", u.id)
+	if len(etag) != 32 {
+		e = e.with("PartNumber", fmt.Sprint(n))
+	}
+	return e
+}
+
+func (k *s3Call) completed(b *blob) (reply, *s3Error) {
+	scheme := "http"
+	if k.TLS != nil {
+		scheme = "https"
+	}
+	return xmlReply(tree("CompleteMultipartUploadResult", leaf("Location", scheme+"://"+k.Host+awsEscape(k.URL.Path, false)),
+		leaf("Bucket", k.bucket), leaf("Key", k.key), leaf("ETag", `"`+b.etag+`"`)))
+}
