@@ -25,10 +25,11 @@ var arrows = map[string][]string{
 	"cmd/ccactl/configure":  {},
 	"cmd/ccactl/shell":      {},
 	"ipc":                   {},
-	"daemon":                {"daemon/account", "daemon/audit", "daemon/cloud", "daemon/rotate", "daemon/session", "daemon/source", "daemon/vault", "daemon/view", "ipc"},
+	"daemon":                {"daemon/account", "daemon/audit", "daemon/cloud", "daemon/gateway", "daemon/rotate", "daemon/session", "daemon/source", "daemon/vault", "daemon/view", "ipc"},
 	"daemon/account":        {},
 	"daemon/audit":          {},
 	"daemon/cloud":          {"daemon/account"},
+	"daemon/gateway":        {"daemon/account"},
 	"daemon/rotate":         {"daemon/account", "daemon/cloud", "daemon/vault"},
 	"daemon/session":        {},
 	"daemon/source":         {"daemon/account"},
@@ -39,6 +40,9 @@ var arrows = map[string][]string{
 
 // loggers may log; no other room has a logger, and so none can log a secret.
 var loggers = []string{"cmd/ccad", "cmd/ccactl", "daemon"}
+
+// wellKnown are methods whose interface, of the standard library, documents them.
+var wellKnown = []string{"Close", "Error", "Read", "ReadFrom", "String", "Unwrap", "Write", "WriteTo"}
 
 // The limits of size, in lines.
 const (
@@ -62,7 +66,7 @@ func TestArrows(t *testing.T) {
 			if room, ours := strings.CutPrefix(imported, module); ours && !slices.Contains(allowed, room) {
 				t.Errorf("%s imports %s", pkg, room)
 			}
-			if imported == "log" || imported == "log/slog" && !slices.Contains(loggers, pkg) && pkg != "daemon/account" {
+			if (imported == "log" || imported == "log/slog") && !slices.Contains(loggers, pkg) && pkg != "daemon/account" {
 				t.Errorf("%s imports %s", pkg, imported)
 			}
 		}
@@ -114,7 +118,7 @@ func TestEverythingExportedIsDocumented(t *testing.T) {
 		for _, decl := range f.Decls {
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
-				if d.Name.IsExported() && d.Doc == nil {
+				if d.Name.IsExported() && d.Doc == nil && !slices.Contains(wellKnown, d.Name.Name) {
 					t.Errorf("%s: %s has no comment", fset.Position(d.Pos()), d.Name.Name)
 				}
 			case *ast.GenDecl:
