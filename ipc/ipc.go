@@ -137,8 +137,11 @@ type Shown struct {
 	AuthURL         string   `json:"auth_url,omitempty"`
 	IdentityAPI     string   `json:"identity_api,omitempty"`
 	UserDomain      string   `json:"user_domain,omitempty"`
+	UserDomainID    string   `json:"user_domain_id,omitempty"` // if UserDomain is an id, not a name
 	ProjectID       string   `json:"project_id,omitempty"`
 	ProjectDomain   string   `json:"project_domain,omitempty"`
+	ProjectDomainID string   `json:"project_domain_id,omitempty"` // if ProjectDomain is an id, not a name
+	CatalogRegion   string   `json:"catalog_region,omitempty"`    // OS_REGION_NAME, not the region of S3
 	StorageURL      string   `json:"storage_url,omitempty"`
 	Sources         []string `json:"sources,omitempty"`
 	Holders         []Lease  `json:"holders,omitempty"`
