@@ -65,7 +65,12 @@ func verifyVerb() *cobra.Command {
 		if asJSON {
 			return json.NewEncoder(os.Stdout).Encode(done)
 		}
-		return tell(done, func(c ipc.Change) string { return mending(c.Environment) })
+		return tell(done, func(c ipc.Change) string {
+			if c.Error.Code != ipc.CodeRefused {
+				return ""
+			}
+			return mending(c.Environment)
+		})
 	})
 	c.Flags().StringVar(&r.Rejected, "rejected", "", "report that the cloud refused what this environment gave out")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -94,6 +94,7 @@ func printEntry(line []byte) error {
 		Note        string    `json:"note"`
 		PID         int       `json:"pid"`
 		Program     string    `json:"program"`
+		Parent      string    `json:"parent"`
 	}
 	if err := json.Unmarshal(line, &e); err != nil {
 		return fmt.Errorf("decode a line of the trail: %w", err)
@@ -105,7 +106,10 @@ func printEntry(line []byte) error {
 		}
 	}
 	if e.Program != "" {
-		text += fmt.Sprintf(" by %s (%d)", e.Program, e.PID)
+		text += fmt.Sprintf(", to %s (%d)", e.Program, e.PID)
+	}
+	if e.Parent != "" {
+		text += " of " + e.Parent
 	}
 	return emit([]byte(plain(text) + "\n"))
 }
