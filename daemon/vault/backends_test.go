@@ -80,7 +80,22 @@ func TestSecretService(t *testing.T) {
 		}
 		return
 	}
-	daemon := startGnomeKeyring(t, "--unlock")
+	// Without a login keyring, and nobody to ask for one, nothing comes to be.
+	daemon := startGnomeKeyring(t, "")
+	k, err := OpenKeyring(t.TempDir(), "secret-service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	brief, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err = k.Master(brief, account.Secret{})
+	t.Logf("no login keyring: %v", err)
+	if made, _ := k.Exists(t.Context()); err == nil || made {
+		t.Errorf("no login keyring: made %v, %v", made, err)
+	}
+	daemon.stop(t)
+
+	daemon = startGnomeKeyring(t, "--unlock")
 	dir, k := exercise(t, "secret-service")
 
 	// The keyring's own restart doesn't lose it; locked, with nobody to ask, it

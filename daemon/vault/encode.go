@@ -1,0 +1,230 @@
+package vault
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+// encodeContents writes everything but the sequence number, which is the
+// envelope's: a record a line, and one after another, since all at once would
+// take several times the room of the contents.
+func encodeContents(w io.Writer, c *Contents) error {
+	r := contentsRecord{
+		Generation: c.Generation,
+		AuditKey:   c.AuditKey,
+		AuditLine:  c.AuditHead.Line,
+		AuditMAC:   c.AuditHead.MAC,
+		GatewayKey: c.GatewayKey,
+
+		FingerprintKey: c.FingerprintKey,
+		Attempts:       make(map[string]attemptRecord, len(c.Attempts)),
+	}
+	for mark, a := range c.Attempts {
+		r.Attempts[mark] = attemptRecord(a)
+	}
+	head, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the contents: %w", err)
+	}
+	if _, err := w.Write(head[:len(head)-1]); err != nil {
+		return err
+	}
+	if err := encodeList(w, "users", c.Users, recordUser); err != nil {
+		return err
+	}
+	if err := encodeList(w, "environments", c.Environments, recordEnvironment); err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, "}")
+	return err
+}
+
+// encodeList writes the values of a map as the last member so far of an object.
+func encodeList[V, R any](w io.Writer, name string, values map[string]V, record func(V) R) error {
+	separator := fmt.Sprintf(",%q:[\n", name)
+	encoder := json.NewEncoder(w)
+	for _, v := range values {
+		if _, err := io.WriteString(w, separator); err != nil {
+			return err
+		}
+		if err := encoder.Encode(record(v)); err != nil {
+			return fmt.Errorf("encode %s: %w", name, err)
+		}
+		separator = ","
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(w, "]")
+	return err
+}
+
+func decodeContents(data []byte) (*Contents, error) {
+	var r contentsRecord
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("decode the contents: %w", err)
+	}
+	c := &Contents{
+		Generation:   r.Generation,
+		Users:        make(map[string]User, len(r.Users)),
+		Environments: make(map[string]Environment, len(r.Environments)),
+		AuditKey:     r.AuditKey,
+		GatewayKey:   r.GatewayKey,
+		AuditHead:    AuditHead{Line: r.AuditLine, MAC: r.AuditMAC},
+
+		FingerprintKey: r.FingerprintKey,
+		Attempts:       make(map[string]Attempt, len(r.Attempts)),
+	}
+	for mark, a := range r.Attempts {
+		c.Attempts[mark] = Attempt(a)
+	}
+	for _, u := range r.Users {
+		c.Users[u.ID] = u.user()
+	}
+	for _, e := range r.Environments {
+		c.Environments[e.Name] = e.environment()
+	}
+	return c, nil
+}
+
+func recordUser(u User) userRecord {
+	return userRecord{
+		ID:              u.ID,
+		Name:            u.Name,
+		DomainID:        u.DomainID,
+		DomainName:      u.DomainName,
+		Auth:            endpointRecord(u.Auth),
+		IdentityAPI:     u.IdentityAPI,
+		KeystoneID:      u.KeystoneID,
+		Passwords:       recordVersions(u.Passwords),
+		PasswordExpires: u.PasswordExpires,
+		Refused:         (*refusalRecord)(u.Refused),
+	}
+}
+
+func (r userRecord) user() User {
+	return User{
+		User: account.User{
+			ID:          r.ID,
+			Name:        r.Name,
+			DomainID:    r.DomainID,
+			DomainName:  r.DomainName,
+			Auth:        account.Endpoint(r.Auth),
+			IdentityAPI: r.IdentityAPI,
+			KeystoneID:  r.KeystoneID,
+		},
+		Passwords:       versions[account.Secret](r.Passwords),
+		PasswordExpires: r.PasswordExpires,
+		Refused:         (*Refusal)(r.Refused),
+	}
+}
+
+func recordEnvironment(e Environment) environmentRecord {
+	r := environmentRecord{
+		ID:                e.ID,
+		Name:              e.Name,
+		UserID:            e.UserID,
+		Project:           e.Project,
+		ProjectID:         e.ProjectID,
+		ProjectDomainID:   e.ProjectDomainID,
+		ProjectDomainName: e.ProjectDomainName,
+		Region:            e.Region,
+		StorageURL:        e.StorageURL,
+		S3:                s3Record{endpointRecord(e.S3.Endpoint), e.S3.Region, e.S3.Owner},
+		Generation:        e.Generation,
+		Epoch:             e.Epoch,
+		Keys:              recordVersions(e.Keys),
+		AppCreds:          recordVersions(e.AppCreds),
+		KeysRefused:       (*refusalRecord)(e.KeysRefused),
+	}
+	for _, s := range e.Sources {
+		r.Sources = append(r.Sources, sourceRecord(s))
+	}
+	return r
+}
+
+func (r environmentRecord) environment() Environment {
+	e := Environment{
+		Environment: account.Environment{
+			ID:                r.ID,
+			Name:              r.Name,
+			UserID:            r.UserID,
+			Project:           r.Project,
+			ProjectID:         r.ProjectID,
+			ProjectDomainID:   r.ProjectDomainID,
+			ProjectDomainName: r.ProjectDomainName,
+			Region:            r.Region,
+			StorageURL:        r.StorageURL,
+			S3:                account.S3{Endpoint: account.Endpoint(r.S3.Endpoint), Region: r.S3.Region, Owner: r.S3.Owner},
+		},
+		Generation:  r.Generation,
+		Epoch:       r.Epoch,
+		Keys:        versions[account.KeyPair](r.Keys),
+		AppCreds:    versions[account.ApplicationCredential](r.AppCreds),
+		KeysRefused: (*Refusal)(r.KeysRefused),
+	}
+	for _, s := range r.Sources {
+		e.Sources = append(e.Sources, Source(s))
+	}
+	return e
+}
+
+func recordVersions[T Value](vs Versions[T]) versionsRecord {
+	r := versionsRecord{Next: vs.Next}
+	for _, v := range vs.List {
+		r.List = append(r.List, versionRecord{
+			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, reveal(v.Value),
+		})
+	}
+	return r
+}
+
+func versions[T Value](r versionsRecord) Versions[T] {
+	vs := Versions[T]{Next: r.Next}
+	for _, v := range r.List {
+		vs.List = append(vs.List, Version[T]{
+			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, conceal[T](v.Value),
+		})
+	}
+	return vs
+}
+
+// reveal and conceal are the way of a secret into the sealed store and out of it.
+func reveal[T Value](value T) valueRecord {
+	var r valueRecord
+	var secret account.Secret
+	switch v := any(value).(type) {
+	case account.Secret:
+		secret = v
+	case account.KeyPair:
+		r.ID, secret = v.AccessKeyID, v.Secret
+	case account.ApplicationCredential:
+		r.ID, r.Name, secret = v.ID, v.Name, v.Secret
+	}
+	if clear := secret.Reveal(); utf8.ValidString(clear) {
+		r.Secret = clear
+	} else {
+		r.Raw = []byte(clear)
+	}
+	return r
+}
+
+func conceal[T Value](r valueRecord) (value T) {
+	secret := account.NewSecret(r.Secret)
+	if r.Raw != nil {
+		secret = account.NewSecret(string(r.Raw))
+	}
+	switch v := any(&value).(type) {
+	case *account.Secret:
+		*v = secret
+	case *account.KeyPair:
+		*v = account.KeyPair{AccessKeyID: r.ID, Secret: secret}
+	case *account.ApplicationCredential:
+		*v = account.ApplicationCredential{ID: r.ID, Name: r.Name, Secret: secret}
+	}
+	return value
+}
