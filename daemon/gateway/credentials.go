@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"crypto/hmac"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// CredentialPath is where clients that know no credential_process get gateway
+// keys from (AWS_CONTAINER_CREDENTIALS_FULL_URI). As a bucket it would have too
+// short a name.
+const CredentialPath = "/v1/credentials"
+
+// credentialLife is how long a key from the endpoint lives, if the token does.
+// SDKs ask again a quarter of an hour before it ends.
+const credentialLife = time.Hour
+
+// sessionToken goes with the keys because some SDKs want one, and not empty. It
+// says nothing, comes back signed and is dropped.
+const sessionToken = "ccad"
+
+// credentials answers the container credential endpoint: a fresh gateway key
+// for whoever holds a token.
+func (x *exchange) credentials() *fault {
+	if x.r.Method != http.MethodGet {
+		return &fault{http.StatusMethodNotAllowed, "MethodNotAllowed", "credentials are only read"}
+	}
+	key := x.g.o.Key()
+	if key == nil {
+		return errLocked
+	}
+	p, given, ok := readToken(strings.TrimPrefix(x.r.Header.Get("Authorization"), "Bearer "))
+	if !ok {
+		return denied("AccessDenied", "there is no token of ccad's in the Authorization header")
+	}
+	now := x.g.now()
+	b, f := x.g.bind(p.environment())
+	if f != nil {
+		return f
+	}
+	if !hmac.Equal(given, p.mac(tokenPurpose, key, b.Epoch)) {
+		return denied("AccessDenied", "the token is not valid: it was changed or revoked")
+	}
+	if !now.Before(p.until()) {
+		return denied("ExpiredToken", "the token has expired")
+	}
+	until := now.Add(credentialLife)
+	if p.until().Before(until) {
+		until = p.until()
+	}
+	pair := MintKey(key, b.ID, b.Epoch, until)
+	minted, _ := readKey(pair.AccessKeyID)
+	x.record.Environment, x.record.Key = b.ID, minted.nonce()
+	doc, _ := json.Marshal(map[string]string{ // of strings: never fails
+		"AccessKeyId": pair.AccessKeyID, "SecretAccessKey": pair.Secret.Reveal(),
+		"Token": sessionToken, "Expiration": until.UTC().Format(time.RFC3339)})
+	x.reply(http.StatusOK, "application/json", append(doc, '\n'))
+	return nil
+}
+
+// refuseCredentials answers a fault as SDKs read it here: some want code, some
+// Code.
+func (x *exchange) refuseCredentials(f *fault) {
+	x.record.Code = f.code
+	doc, _ := json.Marshal(map[string]string{"code": f.code, "Code": f.code, "message": f.message, "Message": f.message})
+	x.reply(f.status, "application/json", append(doc, '\n'))
+}

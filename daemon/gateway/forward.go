@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+)
+
+// forward sends the request with the real key and answers with what comes
+// back. A key that turns out dead is replaced once, where the daemon has a
+// newer one and the body can be sent again.
+func (x *exchange) forward() *fault {
+	resp, f := x.send(x.binding)
+	if f == nil && x.keyDead(resp) {
+		discard(resp)
+		next, newer := x.g.rejected(x.ctx, x.binding)
+		switch {
+		case !newer:
+			return x.standing()
+		case !x.body.again():
+			return unavailable("the S3 key was replaced while the request ran: send it again")
+		}
+		x.binding, x.record.Resent = next, true
+		if resp, f = x.send(next); f == nil && x.keyDead(resp) {
+			discard(resp)
+			return x.standing()
+		}
+	}
+	if f != nil {
+		return f
+	}
+	defer discard(resp)
+	return x.answer(resp)
+}
+
+// standing is the answer where the cloud refuses the key and there is no newer:
+// that of the daemon if it knows, else "try again", since S3 says the same when
+// it can't reach its identity service.
+func (x *exchange) standing() *fault {
+	if _, f := x.g.bind(x.binding.ID); f != nil {
+		return f
+	}
+	return unavailable("the S3 server refuses the key of this environment, which is being looked into: ccactl status")
+}
+
+// send is one attempt. Its faults are those of the way there and of the
+// client's body.
+func (x *exchange) send(b Binding) (*http.Response, *fault) {
+	route, signer, err := x.g.upstreams.to(b)
+	if err != nil {
+		return nil, badRequest("InvalidRequest", err.Error())
+	}
+	if f := x.checkSource(route, signer); f != nil {
+		return nil, f
+	}
+	req := x.outgoing(route.base)
+	req.Body, req.ContentLength = x.body.open(), x.body.length
+	hash := x.claim.payload
+	if strings.HasPrefix(hash, "STREAMING-") {
+		hash = unsigned
+	}
+	switch {
+	case req.Body == http.NoBody:
+		hash = emptyHash
+	case x.body.whole:
+		req.GetBody = func() (io.ReadCloser, error) { return x.body.open(), nil }
+	default:
+		// The server decides before the body is asked for: a refusal costs no
+		// upload, and the body can be sent again.
+		req.Header["Expect"] = []string{"100-continue"}
+	}
+	resp, f := x.roundTrip(route, signer, req, hash)
+	if failed := x.body.failure(); failed != nil {
+		if resp != nil {
+			discard(resp)
+		}
+		return nil, failed
+	}
+	return resp, f
+}
+
+// outgoing is the request without its body: from the client come the method,
+// the path, the query and S3's own headers, from the binding where it goes.
+func (x *exchange) outgoing(base *url.URL) *http.Request {
+	u := *base
+	u.Path = base.Path + x.target.path
+	u.RawPath = base.EscapedPath() + escape(x.target.path, true)
+	u.RawQuery = string(x.target.appendQuery(nil, ofSignature))
+	req := (&http.Request{Method: x.r.Method, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header, len(x.r.Header)+4)}).WithContext(x.ctx)
+	for name, values := range x.r.Header {
+		if forwarded(name) {
+			req.Header[name] = values
+		}
+	}
+	x.adapt(req)
+	return req
+}
+
+// roundTrip signs and sends. A redirect is not followed: its target would get a
+// signature that was meant for another.
+func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash string) (*http.Response, *fault) {
+	req.Header["User-Agent"] = []string{"ccad"}
+	req.Header["X-Amz-Content-Sha256"] = []string{hash}
+	if err := s.v4.SignHTTP(x.ctx, s.who, req, hash, "s3", s.binding.S3.Region, x.g.now().UTC()); err != nil {
+		return nil, &fault{http.StatusInternalServerError, "InternalError", "the request could not be signed"}
+	}
+	resp, err := route.transport.RoundTrip(req)
+	if err != nil {
+		return nil, x.unreached(s.binding, err)
+	}
+	x.guard.progress()
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
+		discard(resp)
+		return nil, badRequest("InvalidRequest", "the S3 server "+s.binding.S3.Endpoint.Host()+" answers with a redirect, which is not followed")
+	}
+	return resp, nil
+}
+
+// unreached says why there is no answer: a wrong certificate stays wrong, the
+// rest may pass.
+func (x *exchange) unreached(b Binding, err error) *fault {
+	host := b.S3.Endpoint.Host()
+	var (
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		name        x509.HostnameError
+		record      tls.RecordHeaderError
+	)
+	switch {
+	case errors.Is(err, context.Canceled) && x.r.Context().Err() != nil:
+		return &fault{statusGone, "RequestTimeout", "the client has gone"}
+	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &name), errors.As(err, &record):
+		return badRequest("InvalidRequest", "the S3 server "+host+" can't prove that it is that: its certificate is not trusted")
+	case errors.Is(err, errProxy):
+		return badRequest("InvalidRequest", errProxy.Error())
+	case errors.Is(err, context.Canceled):
+		return errTimedOut // the guard's doing
+	}
+	return unavailable("the S3 server " + host + " can't be reached")
+}
+
+// keyDead reports whether an answer says that the key is none (any more). A
+// HEAD has no words: it is asked again as a GET of the first byte.
+func (x *exchange) keyDead(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		return true
+	case http.StatusForbidden:
+	default:
+		return false
+	}
+	if x.r.Method != http.MethodHead {
+		return deadCode(errorCode(resp))
+	}
+	route, signer, err := x.g.upstreams.to(x.binding)
+	if err != nil {
+		return false
+	}
+	req := x.outgoing(route.base)
+	req.Method, req.Body = http.MethodGet, http.NoBody
+	req.Header.Set("Range", "bytes=0-0")
+	again, f := x.roundTrip(route, signer, req, emptyHash)
+	if f != nil {
+		return false
+	}
+	defer discard(again)
+	return again.StatusCode == http.StatusUnauthorized || again.StatusCode == http.StatusForbidden && deadCode(errorCode(again))
+}
+
+func deadCode(code string) bool {
+	return code == "SignatureDoesNotMatch" || code == "InvalidAccessKeyId" || code == "InvalidToken" || code == "ExpiredToken"
+}
+
+// errorCode reads the S3 code of an answer, and puts back what it read.
+func errorCode(resp *http.Response) string {
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), resp.Body), resp.Body}
+	d := xml.NewDecoder(bytes.NewReader(head))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "Code" {
+			var code string
+			_ = d.DecodeElement(&code, &start)
+			return code
+		}
+	}
+}
+
+// discard ends an answer that nobody reads. A little is read, so that the
+// connection can be used again.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 8<<10)
+	_ = resp.Body.Close()
+}
+
+// plainHeaders are the headers of S3 besides x-amz-*.
+var plainHeaders = map[string]bool{
+	"Cache-Control": true, "Content-Disposition": true, "Content-Encoding": true, "Content-Language": true,
+	"Content-Md5": true, "Content-Type": true, "Expires": true, "If-Match": true, "If-Modified-Since": true,
+	"If-None-Match": true, "If-Unmodified-Since": true, "Range": true,
+}
+
+// ofTransfer are those of x-amz-* that speak of the client's signature and
+// encoding, or that the gateway has acted on.
+var ofTransfer = map[string]bool{
+	"X-Amz-Date": true, "X-Amz-Content-Sha256": true, "X-Amz-Security-Token": true, "X-Amz-User-Agent": true,
+	"X-Amz-Decoded-Content-Length": true, "X-Amz-Trailer": true, "X-Amz-Sdk-Checksum-Algorithm": true,
+}
+
+// forwarded reports whether a header goes to the server. Swift's own, such as
+// X-Copy-From or X-Object-Manifest, do more than S3 allows.
+func forwarded(name string) bool {
+	if !strings.HasPrefix(name, "X-Amz-") {
+		return plainHeaders[name]
+	}
+	return !ofTransfer[name] && !strings.HasPrefix(name, "X-Amz-Checksum-")
+}
+
+// ofSignature reports whether a query parameter is the client's signature.
+func ofSignature(name string) bool {
+	rest, ok := strings.CutPrefix(textproto.CanonicalMIMEHeaderKey(name), "X-Amz-")
+	if !ok {
+		return false
+	}
+	switch rest {
+	case "Algorithm", "Credential", "Date", "Expires", "Signedheaders", "Signature", "Security-Token", "Content-Sha256":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,338 @@
+// Package gateway is the loopback S3 endpoint: it accepts S3 requests in any
+// region that are signed with a gateway key, and sends them on signed with the
+// environment's real key, for its real endpoint and region.
+//
+//	client ──▶ admit ──▶ claim ──▶ verify ──▶ body ──▶ forward ──▶ S3 server
+//	(gateway   host,     SigV4,    gateway    decode,  headers     (real key)
+//	 key)      form      header    key, time, check    of S3's,
+//	                     or query  epoch      hashes   re-signed
+//	       ◀─────────────────── answer ◀──────────────────
+//
+// # Gateway keys
+//
+// A gateway key is worth something here only, and is stored nowhere (key.go):
+// the access key names the environment and the end of its life, its secret is
+// an HMAC of that and of the binding's epoch under a key of the vault. So it is
+// void at once when the daemon locks, the environment is removed or bound
+// anew, or its epoch is raised.
+//
+// # What goes out
+//
+// The server, its certificate authority and the region come from the Binding,
+// never from a request; of the request go the method, the path, the query
+// without the signature and an allowlist of headers (forward.go). A header
+// x-amz-* that the client did not sign is refused, for our signature would
+// bless it. Redirects are not followed. The credential endpoint
+// (credentials.go) hands out gateway keys, never real ones.
+//
+// # Bodies
+//
+// Payloads stream; memory does not depend on their size (body.go, verified.go,
+// buffers.go). Chunk signatures, checksums and lengths are checked on the way,
+// and the last byte is held back until they have been: a payload that is wrong
+// or cut short never becomes an object. Up to 64 KiB are taken in first, so
+// they can be sent again with a newer key; a larger body goes out with "Expect:
+// 100-continue", so that a refusal comes before anything of it was read.
+//
+// # Time and failure
+//
+// What passes is answered so that SDKs try again (503), what stays is not
+// (fault.go). An exchange in which nothing moves is ended (guard.go).
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+// A Binding is where an environment's requests go and with which key.
+type Binding struct {
+	ID      string // account.Environment.ID
+	Epoch   uint64 // raised to void every gateway key
+	S3      account.S3
+	Keys    account.KeyPair
+	Version int // of Keys
+}
+
+// Options of a Gateway. Hosts, Key and Bind must be set.
+type Options struct {
+	// Hosts are the names that requests may have for us, with the port:
+	// "127.0.0.1:9000", "localhost:9000". A page of another site that made its
+	// name point here is refused by them.
+	Hosts []string
+	// Key returns the vault's gateway key; nil while locked. It is called for
+	// every request, as Bind is.
+	Key func() []byte
+	// Bind returns an environment's binding: ErrUnknown if it is gone, a
+	// *RefusedError if it has no key that may be used.
+	Bind func(environmentID string) (Binding, error)
+	// Rejected is told that the server refuses the key of b, and returns a newer
+	// binding if there is one, asking for it if need be. The server may say the
+	// same when it only can't reach its identity service. Nil: never.
+	Rejected func(ctx context.Context, b Binding) (Binding, bool)
+	// Done is called after every request. Nil: not.
+	Done func(Record)
+	// Proxy is the URL of a proxy for https, through a tunnel. "": none.
+	Proxy string
+	Now   func() time.Time // nil: time.Now
+}
+
+// The classes of operations that a Record distinguishes.
+const (
+	ClassGet         = "get"         // of an object
+	ClassPut         = "put"         // of an object or a part of one
+	ClassCopy        = "copy"        // on the server
+	ClassHead        = "head"        // of anything
+	ClassList        = "list"        // buckets, objects, settings
+	ClassDelete      = "delete"      // of one object or many
+	ClassMultipart   = "multipart"   // begin, end, give up
+	ClassBucket      = "bucket"      // create, change, remove
+	ClassCredentials = "credentials" // the credential endpoint
+)
+
+// A Record is what is told of a request: enough for metrics and the audit
+// trail, and nothing of buckets and objects.
+type Record struct {
+	Environment string // its id; "" until the signature has been verified
+	Key         string // the gateway key's nonce, likewise
+	Class       string
+	Status      int    // 499: the client went before the answer
+	Code        string // of an answer of the gateway's own: "ServiceUnavailable"
+	In, Out     int64  // bytes of payload
+	Duration    time.Duration
+	Resent      bool // sent again with a newer key
+}
+
+const statusGone = 499
+
+// A Gateway serves S3. Use it through Server.
+type Gateway struct {
+	o         Options
+	hosts     map[string]bool
+	buffers   *buffers
+	upstreams *upstreams
+	stall     time.Duration
+}
+
+// New returns a Gateway. A proxy that is no URL fails every https request: it
+// must not be passed by.
+func New(o Options) *Gateway {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), stall: stallLimit}
+	for _, host := range o.Hosts {
+		g.hosts[strings.ToLower(host)] = true
+	}
+	g.upstreams = newUpstreams(o.Proxy, g.buffers)
+	return g
+}
+
+// Server returns an http.Server with what the gateway needs: time and size
+// limits for headers but none for bodies, which take as long as they take, and
+// nothing that answers by itself or writes a log.
+func (g *Gateway) Server() *http.Server {
+	s := &http.Server{
+		Handler:                      g,
+		ReadHeaderTimeout:            10 * time.Second,
+		IdleTimeout:                  2 * time.Minute,
+		MaxHeaderBytes:               32 << 10,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     log.New(io.Discard, "", 0),
+		Protocols:                    new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	return s
+}
+
+// Close lets go of idle connections to S3 servers.
+func (g *Gateway) Close() {
+	g.upstreams.mu.Lock()
+	defer g.upstreams.mu.Unlock()
+	g.upstreams.closeLocked()
+}
+
+func (g *Gateway) now() time.Time { return g.o.Now() }
+
+// bind asks for a binding and puts the refusal in S3's words.
+func (g *Gateway) bind(id string) (Binding, *fault) {
+	b, err := g.o.Bind(id)
+	refused := (*RefusedError)(nil)
+	switch {
+	case err == nil && b.S3.Endpoint.IsZero():
+		return b, denied("AccessDenied", "the environment has no S3 endpoint")
+	case err == nil && b.Keys.Secret.Empty():
+		return b, denied("AccessDenied", "the environment has no S3 key")
+	case err == nil:
+		return b, nil
+	case errors.Is(err, ErrUnknown):
+		g.upstreams.forget(id)
+		return b, denied("InvalidAccessKeyId", "the environment of this gateway key is gone")
+	case errors.As(err, &refused):
+		g.upstreams.forget(id)
+		return b, denied("AccessDenied", refused.Message)
+	}
+	return b, unavailable("the environment of this gateway key can't be had just now")
+}
+
+func (g *Gateway) rejected(ctx context.Context, b Binding) (Binding, bool) {
+	if g.o.Rejected == nil {
+		return Binding{}, false
+	}
+	return g.o.Rejected(ctx, b)
+}
+
+// An exchange is one request and what became of it.
+type exchange struct {
+	g      *Gateway
+	w      http.ResponseWriter
+	r      *http.Request
+	ctx    context.Context // ends with the request, or when it stalls
+	guard  *guard
+	record Record
+
+	target        target
+	claim         claim
+	signingKey    []byte
+	binding       Binding
+	body          *body
+	in            atomic.Int64 // bytes of payload, counted by whoever reads it
+	sourceChecked bool         // by checkSource, for the attempt under way
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{g: g, w: w, r: r}
+	start := time.Now()
+	var cancel context.CancelFunc
+	x.ctx, cancel = context.WithCancel(r.Context())
+	x.guard = newGuard(w, cancel, g.stall)
+	defer func() {
+		x.guard.stop()
+		x.record.Duration, x.record.In = time.Since(start), x.in.Load()
+		if g.o.Done != nil {
+			g.o.Done(x.record)
+		}
+	}()
+	if r.ContentLength == 0 && r.Header.Get("Expect") != "" && r.ProtoAtLeast(1, 1) {
+		// net/http leaves this out where no body follows; botocore then takes the
+		// next answer on the connection for it, and waits for a minute.
+		w.WriteHeader(http.StatusContinue)
+	}
+	if len(r.TransferEncoding) > 0 {
+		// Whoever else counts a Content-Length beside it sees another request here.
+		w.Header().Set("Connection", "close")
+	}
+	f := x.admit()
+	if f == nil && x.target.path == CredentialPath {
+		x.record.Class = ClassCredentials
+		if f := x.credentials(); f != nil {
+			x.refuseCredentials(f)
+		}
+		return
+	}
+	if f == nil {
+		f = x.serve()
+	}
+	if f != nil {
+		x.refuse(f)
+	}
+}
+
+// admit refuses what no S3 client of this machine sends.
+func (x *exchange) admit() (f *fault) {
+	if !x.g.hosts[strings.ToLower(x.r.Host)] {
+		return denied("AccessDenied", "this is not the host that the request names; S3 clients must use path-style addresses here")
+	}
+	if x.r.Header["Origin"] != nil {
+		return denied("AccessDenied", "requests of web pages are refused")
+	}
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete:
+	default:
+		return &fault{http.StatusMethodNotAllowed, "MethodNotAllowed", "S3 has no such method"}
+	}
+	x.target, f = readTarget(x.r.RequestURI)
+	return f
+}
+
+// serve is the way of a request to S3.
+func (x *exchange) serve() *fault {
+	x.record.Class = x.class()
+	for _, step := range []func() *fault{x.authenticate, x.openBody, x.forward} {
+		if f := step(); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// authenticate checks the signature and so finds the binding.
+func (x *exchange) authenticate() (f *fault) {
+	if x.claim, f = readClaim(x.r, x.target); f != nil {
+		return f
+	}
+	key := x.g.o.Key()
+	if key == nil {
+		return errLocked
+	}
+	p, ok := readKey(x.claim.accessKey)
+	if !ok {
+		return denied("InvalidAccessKeyId", "the access key is no gateway key of ccad's")
+	}
+	if x.binding, f = x.g.bind(p.environment()); f != nil {
+		return f
+	}
+	if x.signingKey, ok = x.claim.verify(x.r, x.target, p.secret(key, x.binding.Epoch)); !ok {
+		return errMismatch
+	}
+	x.record.Environment, x.record.Key = x.binding.ID, p.nonce()
+	now := x.g.now()
+	if !now.Before(p.until()) {
+		return denied("ExpiredToken", "the gateway key has expired")
+	}
+	if f := x.claim.timely(now); f != nil {
+		return f
+	}
+	if x.claim.unsignedHeader(x.r.Header) {
+		return errUnsigned
+	}
+	return nil
+}
+
+// received counts a piece of the payload.
+func (x *exchange) received(n int) {
+	x.guard.progress()
+	x.in.Add(int64(n))
+}
+
+// class sorts the request into one of the classes.
+func (x *exchange) class() string {
+	_, key := x.target.names()
+	t := x.target
+	switch method := x.r.Method; {
+	case method == http.MethodHead:
+		return ClassHead
+	case method == http.MethodDelete && key != "" && !t.has("uploadId"), x.deletes():
+		return ClassDelete
+	case t.has("uploads"), t.has("uploadId") && method != http.MethodPut:
+		return ClassMultipart
+	case method == http.MethodGet && key != "" && !t.has("acl") && !t.has("tagging"):
+		return ClassGet
+	case method == http.MethodGet:
+		return ClassList
+	case method == http.MethodPut && x.r.Header.Get("X-Amz-Copy-Source") != "":
+		return ClassCopy
+	case method == http.MethodPut && key != "":
+		return ClassPut
+	}
+	return ClassBucket
+}
