@@ -82,6 +82,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.metrics = newMetrics(d)
 	listener, err := d.own()
+	defer func() {
+		for _, lock := range d.locks {
+			_ = lock.Close()
+		}
+	}()
 	if err != nil {
 		return err
 	}

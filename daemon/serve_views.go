@@ -77,6 +77,9 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 		}
 	}
 	if need.Token && e.UserID != "" {
+		if err := rotate.MayServePassword(u); err != nil { // its tokens died with it
+			return m, 0, err
+		}
 		token, storage, err := r.open.keeper.Token(r.Context(), e.Name)
 		if err != nil {
 			return m, 0, err

@@ -82,7 +82,7 @@ type adoption struct {
 	out   Outcome
 
 	grant    *cloud.Grant // the project's; nil: the cloud was not asked, or did not answer
-	login    *cloud.Grant // the user's unscoped one
+	login    *login       // the user's
 	listed   []account.KeyPair
 	offers   bool // Keystone lists keys at all
 	s3Proved bool
@@ -125,7 +125,7 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if known && u.Refused != nil && !u.Refused.LockedOut {
 		return standing(u)
 	}
-	var base cloud.Grant
+	var base login
 	var err error
 	if known && active.Accepted {
 		base, err = a.baseLocked(ctx, u, e.Environment, active)
@@ -290,7 +290,7 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	if a.login != nil {
 		v.Accepted, v.Checked, v.HandsOff = true, now, false
 		u.PasswordExpires = a.login.PasswordExpires
-		u = identified(u, *a.login)
+		u = identified(u, a.login.Grant)
 	}
 	u.Passwords = passwords.With(v)
 	if v.State != vault.Active {
@@ -358,7 +358,7 @@ func (a *adoption) finish(ctx context.Context) error {
 // healLocked brings the S3 keys of a user's environments in line after a new
 // password, all but one of them: one accepted password is enough. What could
 // not be healed is told in notes; a later check goes on with it.
-func (k *Keeper) healLocked(ctx context.Context, userID, except string, base cloud.Grant) (notes []string) {
+func (k *Keeper) healLocked(ctx context.Context, userID, except string, base login) (notes []string) {
 	for _, e := range k.vault.Contents().EnvironmentsOf(userID) {
 		if e.Name == except || projectOf(e.Environment) == "" {
 			continue

@@ -25,6 +25,13 @@ type try struct {
 	person   bool // a person asked for this very value to be sent
 }
 
+// A login is Keystone's grant for a password, unscoped for identity API 3.
+type login struct {
+	cloud.Grant
+	password account.Secret
+	at       time.Time // by our clock
+}
+
 func (t try) subject() string { return "the password of " + t.user.String() }
 
 // fingerprint names a value without telling it: the record of attempts outlives
@@ -43,10 +50,10 @@ func fingerprint(c *vault.Contents, t try) string {
 // and the caller holds the user's gate. The attempt is recorded before it is
 // made; a value that was refused is not sent again, except that a locked-out
 // one may be sent once more by a person.
-func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (cloud.Grant, error) {
+func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (login, error) {
 	mark := fingerprint(k.vault.Contents(), t)
 	if err := k.mayTry(mark, t); err != nil {
-		return cloud.Grant{}, err
+		return login{}, err
 	}
 	err := k.vault.Change(func(c *vault.Contents) error {
 		a := c.Attempts[mark]
@@ -55,7 +62,7 @@ func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (c
 		return nil
 	})
 	if err != nil {
-		return cloud.Grant{}, fmt.Errorf("record the attempt for %s: %w", t.user, err)
+		return login{}, fmt.Errorf("record the attempt for %s: %w", t.user, err)
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -65,7 +72,7 @@ func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (c
 	grant, answer := k.cloud.Password(ctx, t.user, t.password, scope)
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && k.olderTokenLives(ctx, t)
 	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
-		return cloud.Grant{}, err
+		return login{}, err
 	}
 	if errors.Is(answer, cloud.ErrRefused) {
 		reason := "user name, password or domain is wrong"
@@ -75,9 +82,9 @@ func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (c
 		case lockedOut:
 			reason = "the account is locked out: an older token still answers"
 		}
-		return cloud.Grant{}, &RefusedError{Subject: t.subject(), At: k.now(), Reason: reason}
+		return login{}, &RefusedError{Subject: t.subject(), At: k.now(), Reason: reason}
 	}
-	return grant, answer
+	return login{Grant: grant, password: t.password, at: k.now()}, answer
 }
 
 func (k *Keeper) mayTry(mark string, t try) error {
@@ -133,7 +140,7 @@ func (k *Keeper) olderTokenLives(ctx context.Context, t try) bool {
 			continue // only a value that once worked can be locked out
 		}
 		if g, ok := k.logins[id]; ok {
-			grants = append(grants, g)
+			grants = append(grants, g.Grant)
 		}
 		for _, e := range c.EnvironmentsOf(id) {
 			if g, ok := k.tokens[e.ID]; ok {

@@ -69,7 +69,7 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	gates   map[string]*sync.Mutex // one per Keystone user, by guard key; never held with mu
-	logins  map[string]cloud.Grant // unscoped grants, by account.User.ID
+	logins  map[string]login       // by account.User.ID
 	tokens  map[string]cloud.Grant // project-scoped grants, by account.Environment.ID
 	watcher func(before, after *vault.Contents, why string)
 }
@@ -81,7 +81,7 @@ func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(befo
 	return &Keeper{
 		vault: v, cloud: c, now: now, watcher: changed,
 		gates:  map[string]*sync.Mutex{},
-		logins: map[string]cloud.Grant{},
+		logins: map[string]login{},
 		tokens: map[string]cloud.Grant{},
 	}
 }
@@ -101,6 +101,18 @@ func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
 	}
 	k.watcher(before, k.vault.Contents(), why)
 	return nil
+}
+
+// pause waits until a moment has passed, or ctx is done.
+func (k *Keeper) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // gate returns the one way to Keystone for a user, locked; the caller calls

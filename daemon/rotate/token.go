@@ -23,8 +23,8 @@ func (k *Keeper) fresh(g cloud.Grant) bool {
 
 // young reports whether an unscoped grant may be the base of new scoped ones,
 // which end when it ends: in the first half of its life.
-func (k *Keeper) young(g cloud.Grant) bool {
-	return k.fresh(g) && k.now().Before(g.Token.Issued.Add(g.Token.Expires.Sub(g.Token.Issued)/2))
+func (k *Keeper) young(g login) bool {
+	return k.fresh(g.Grant) && k.now().Before(g.Token.Issued.Add(g.Token.Expires.Sub(g.Token.Issued)/2))
 }
 
 // Token returns a token scoped to the environment's project. It is cached, and
@@ -82,7 +82,7 @@ func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environ
 }
 
 // baseLocked returns a young unscoped grant, by a login if need be.
-func (k *Keeper) baseLocked(ctx context.Context, u vault.User, scope account.Environment, active vault.Version[account.Secret]) (cloud.Grant, error) {
+func (k *Keeper) baseLocked(ctx context.Context, u vault.User, scope account.Environment, active vault.Version[account.Secret]) (login, error) {
 	k.mu.Lock()
 	base, ok := k.logins[u.ID]
 	k.mu.Unlock()
@@ -91,24 +91,31 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, scope account.Env
 	}
 	base, err := k.login(ctx, try{user: u.User, password: active.Value}, scope)
 	if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
-		return cloud.Grant{}, recordErr
+		return login{}, recordErr
 	}
 	return base, err
 }
 
 // rescopeLocked makes a project's token of an unscoped one and caches it.
-func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base cloud.Grant) (cloud.Grant, error) {
-	g := base
+func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	g, err := base.Grant, error(nil)
 	if u.IdentityAPI != "2.0" {
-		ctx, cancel := detached(ctx)
-		defer cancel()
-		var err error
-		if g, err = k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment); err != nil {
-			if errors.Is(err, cloud.ErrRefused) {
-				return cloud.Grant{}, &RefusedError{Subject: fmt.Sprintf("project %s for user %s", projectOf(e.Environment), u.User), At: k.now(), Reason: "the user has no role on it, or it does not exist"}
-			}
-			return cloud.Grant{}, err
+		g, err = k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment)
+		if revoked(err) {
+			g, err = k.secondBaseLocked(ctx, u, e, base)
 		}
+	}
+	var known *RefusedError
+	if errors.As(err, &known) {
+		return cloud.Grant{}, err
+	}
+	if revoked(err) {
+		return cloud.Grant{}, &RefusedError{Subject: fmt.Sprintf("project %s for user %s", projectOf(e.Environment), u.User), At: k.now(), Reason: "the user has no role on it, or it does not exist"}
+	}
+	if err != nil {
+		return cloud.Grant{}, err
 	}
 	if e.ProjectID != "" && g.ProjectID != e.ProjectID {
 		return cloud.Grant{}, &RefusedError{Subject: "project " + projectOf(e.Environment), At: k.now(), Reason: "the cloud answers for another project of that name"}
@@ -117,6 +124,35 @@ func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Enviro
 	k.tokens[e.ID] = g
 	k.mu.Unlock()
 	return g, nil
+}
+
+// revoked suspects a grant that is dead though its time has not come: the
+// password was changed since, or in that very second, for Keystone revokes by
+// whole seconds. It looks just like a project that is not there.
+func revoked(err error) bool {
+	return errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotFound) || errors.Is(err, cloud.ErrNotOffered)
+}
+
+// secondBaseLocked logs in again with the same password, in a later second of
+// Keystone's clock, and tries once more.
+func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
+	if wait := base.at.Add(1100 * time.Millisecond).Sub(k.now()); wait > 0 {
+		if err := k.pause(ctx, wait); err != nil {
+			return cloud.Grant{}, err
+		}
+	}
+	again, err := k.login(ctx, try{user: u.User, password: base.password}, e.Environment)
+	if v, ok := u.Passwords.Holding(base.password); ok {
+		if recordErr := k.settle(u.ID, v.ID, again, err); recordErr != nil {
+			return cloud.Grant{}, recordErr
+		}
+	} else if err == nil {
+		k.accepted(u.ID, again)
+	}
+	if err != nil {
+		return cloud.Grant{}, err
+	}
+	return k.cloud.Rescope(ctx, u.User, again.Token.ID, e.Environment)
 }
 
 // applicationLocked obtains a token with the environment's application

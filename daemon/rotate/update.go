@@ -18,7 +18,7 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 	if !ok {
 		return nil, ErrUnknown
 	}
-	var base *cloud.Grant
+	var base *login
 	if !noVerify {
 		scope := account.Environment{}
 		if mine := k.vault.Contents().EnvironmentsOf(userID); len(mine) > 0 {
@@ -43,7 +43,7 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 	return append(notes, k.healLocked(ctx, userID, "", *base)...), nil
 }
 
-func (k *Keeper) putPassword(u vault.User, password account.Secret, base *cloud.Grant, noVerify bool) error {
+func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login, noVerify bool) error {
 	a := adoption{
 		Keeper: k, login: base,
 		offer: Offer{By: "person", NoVerify: noVerify},

@@ -50,13 +50,11 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 
 // settle records what the cloud said of a user's stored password, and what it
 // told of him.
-func (k *Keeper) settle(userID, versionID string, g cloud.Grant, answer error) error {
+func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 	var refused *RefusedError
 	switch {
 	case answer == nil:
-		k.mu.Lock()
-		k.logins[userID] = g
-		k.mu.Unlock()
+		k.accepted(userID, g)
 		return k.commit("verified", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			mended := u.Refused != nil
@@ -67,7 +65,7 @@ func (k *Keeper) settle(userID, versionID string, g cloud.Grant, answer error) e
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
 			u.Passwords = u.Passwords.With(v)
 			u.Refused, u.PasswordExpires = nil, g.PasswordExpires
-			c.Users[userID] = identified(u, g)
+			c.Users[userID] = identified(u, g.Grant)
 			if mended {
 				touchAll(c, userID)
 			}
@@ -97,6 +95,22 @@ func (k *Keeper) settle(userID, versionID string, g cloud.Grant, answer error) e
 		})
 	}
 	return nil
+}
+
+// accepted caches a user's grant. Tokens from before a refusal may have been
+// revoked with the password that was refused.
+func (k *Keeper) accepted(userID string, g login) {
+	c := k.vault.Contents()
+	if c.Users[userID].Refused != nil {
+		var ids []string
+		for _, e := range c.EnvironmentsOf(userID) {
+			ids = append(ids, e.ID)
+		}
+		k.forget(userID, ids)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.logins[userID] = g
 }
 
 // successorOf returns the version to go back to when one that the cloud never
@@ -135,7 +149,7 @@ func identified(u vault.User, g cloud.Grant) vault.User {
 
 // verifyProjectLocked checks project and S3 key of an environment with its
 // user's fresh grant. The caller holds the gate.
-func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base cloud.Grant) error {
+func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base login) error {
 	c := k.vault.Contents()
 	u, e := c.Users[userID], c.Environments[name]
 	g, err := k.rescopeLocked(ctx, u, e, base)
