@@ -65,7 +65,6 @@ type Daemon struct {
 	opening sync.Mutex             // one unlock, or change of passphrase, at a time
 	open    atomic.Pointer[opened] // nil: locked
 	closing chan struct{}          // closed when streams must end
-	end     func(error)            // ends Run
 	gate    *session.Gate
 	kick    chan struct{} // cap 1: look again at what is owed
 }
@@ -94,8 +93,6 @@ func Run(ctx context.Context, o Options) error {
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	d.end = cancel
 	if err := d.openAtStart(ctx); err != nil {
 		o.Log.Warn("start locked", "reason", err)
 	}
@@ -128,7 +125,7 @@ func (d *Daemon) own() (*ipc.Listener, error) {
 }
 
 // serve answers until ctx ends.
-func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) error {
+func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) {
 	d.gate = session.NewGate(listener)
 	server := &http.Server{
 		Handler:           d.handler(),
@@ -147,22 +144,27 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) error {
 		}
 		defer stop()
 	}
-	go d.checkOwed(ctx)
+	checking, cancelChecks := context.WithCancel(ctx)
+	defer cancelChecks()
+	checked := make(chan struct{})
+	go func() { d.checkOwed(checking); close(checked) }()
 	d.announce()
-	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-			err = cause
-		}
 	}
+	cancelChecks()
 	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
 	close(d.closing)
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = server.Shutdown(grace)
+	select {
+	case <-checked:
+	case <-grace.Done():
+	}
 	if o := d.open.Load(); o != nil {
+		d.checkpoint(o)
 		_ = o.trail.Close()
 	}
 	return err

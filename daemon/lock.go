@@ -97,7 +97,7 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret) error {
 		return fmt.Errorf("open the store: %w", err)
 	}
 	c := v.Contents()
-	trail, err := audit.Open(trailPath, c.AuditKey, audit.Head{Line: c.AuditHead.Line, MAC: c.AuditHead.MAC})
+	trail, err := d.openTrail(trailPath, c)
 	if err != nil {
 		return fmt.Errorf("open the audit trail: %w", err)
 	}
@@ -111,9 +111,29 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret) error {
 	}
 	d.open.Store(o)
 	d.record(o, audit.Entry{Event: "unlocked"})
+	if c.AuditHead.Line == 0 {
+		d.checkpoint(o)
+	}
 	d.feed.publish(ipc.Event{Time: d.now(), Event: "unlocked"})
 	d.look()
 	return nil
+}
+
+// openTrail goes on with the audit trail. One that an earlier store wrote, whose
+// key is gone, is moved aside: a store has a checkpoint from its first hour.
+func (d *Daemon) openTrail(path string, c *vault.Contents) (*audit.Trail, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 && c.AuditHead.Line == 0 {
+		aside := path + "." + d.now().UTC().Format("20060102T150405Z")
+		if err := os.Rename(path, aside); err != nil {
+			return nil, err
+		}
+		d.Log.Warn("the audit trail of an earlier store is moved aside", "to", aside)
+	}
+	trail, err := audit.Open(path, c.AuditKey, audit.Head{Line: c.AuditHead.Line, MAC: c.AuditHead.MAC})
+	if err == nil && trail.Torn() > 0 {
+		d.Log.Warn("the audit trail ended in half a line, which is cut off", "bytes", trail.Torn())
+	}
+	return trail, err
 }
 
 // changed is told of every commit: generations first, then whoever watches.

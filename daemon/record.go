@@ -26,13 +26,13 @@ func (d *Daemon) record(o *opened, e audit.Entry) {
 
 // checkpoint puts the head of the chain into the store.
 func (d *Daemon) checkpoint(o *opened) {
-	if err := o.trail.Flush(); err != nil {
+	head, err := o.trail.Checkpoint()
+	if err != nil {
 		d.metrics.auditFailures.Inc()
 		d.Log.Warn("audit trail", "error", err)
 		return
 	}
-	head := o.trail.Head()
-	err := o.vault.Change(func(c *vault.Contents) error {
+	err = o.vault.Change(func(c *vault.Contents) error {
 		if head.Line > c.AuditHead.Line {
 			c.AuditHead = vault.AuditHead{Line: head.Line, MAC: head.MAC}
 		}
