@@ -62,8 +62,12 @@ func parseAWS(ins []*input, out *findings) error {
 			}
 		}
 	}
+	namesakes := make(map[string][]profile)
 	for _, p := range profiles {
-		if err := p.parse(profiles, services, out); err != nil {
+		namesakes[p.name] = append(namesakes[p.name], p)
+	}
+	for _, p := range profiles {
+		if err := p.parse(namesakes[p.name], services, out); err != nil {
 			return err
 		}
 	}
@@ -92,10 +96,10 @@ func awsSection(header string) (kind, name string) {
 func (p profile) hasKeys() bool { return p.vs.has("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") }
 
 // parse reads one profile. Sections without keys only add to those with keys.
-func (p profile) parse(all []profile, services map[string]values, out *findings) error {
+func (p profile) parse(namesakes []profile, services map[string]values, out *findings) error {
 	vs := p.vs
-	for _, other := range all {
-		if other.name != p.name || other.section == p.section {
+	for _, other := range namesakes {
+		if other.section == p.section {
 			continue
 		}
 		if !p.hasKeys() && other.hasKeys() {

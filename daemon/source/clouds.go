@@ -43,9 +43,13 @@ func parseClouds(ins []*input, out *findings) error {
 		}
 		all = append(all, clouds...)
 	}
+	namesakes := make(map[string][]cloud)
+	for _, c := range all {
+		namesakes[c.name] = append(namesakes[c.name], c)
+	}
 	for _, c := range all {
 		vs, overlay := c.vs, false
-		for _, other := range all {
+		for _, other := range namesakes[c.name] {
 			overlay = overlay || c.overlays(other)
 			if other.overlays(c) {
 				vs = vs.over(other.vs)
@@ -62,10 +66,11 @@ func parseClouds(ins []*input, out *findings) error {
 	return nil
 }
 
-// overlays reports whether c holds the secrets of other: by the file's name,
-// and where that does not tell, by which of both says where the cloud is.
+// overlays reports whether c holds the secrets of other, a namesake: by the
+// file's name, and where that does not tell, by which of both says where the
+// cloud is.
 func (c cloud) overlays(other cloud) bool {
-	if c.name != other.name || c.at.in == other.at.in {
+	if c.at.in == other.at.in {
 		return false
 	}
 	if c.secure != other.secure {

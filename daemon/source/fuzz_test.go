@@ -14,15 +14,17 @@ import (
 )
 
 // marker stands for a secret: no error and no note may show it, wherever in a
-// file it stands.
-const marker = "MARKERofSECRET"
+// file it stands. It is in lower case, since a URL's host becomes that.
+const marker = "markerofsecret"
+
+func shows(text string) bool { return strings.Contains(strings.ToLower(text), marker) }
 
 // check parses a file and holds the result against what every result must be.
 func check(t *testing.T, files ...source.File) {
 	t.Helper()
 	found, notes, err := source.Parse(files, false)
 	if err != nil {
-		if text := err.Error(); strings.Contains(text, marker) || strings.ContainsAny(text, "\r\n") {
+		if text := err.Error(); shows(text) || strings.ContainsAny(text, "\r\n") {
 			t.Errorf("the error shows the secret or is not one line: %q", text)
 		}
 		if found != nil || notes != nil {
@@ -49,7 +51,7 @@ func check(t *testing.T, files ...source.File) {
 			}
 		}
 	}
-	if text := strings.Join(notes, ""); strings.Contains(text, marker) || strings.ContainsAny(text, "\r\n") {
+	if text := strings.Join(notes, ""); shows(text) || strings.ContainsAny(text, "\r\n") {
 		t.Errorf("a note shows the secret or is not one line: %q", notes)
 	}
 	again, _, _ := source.Parse(files, false)

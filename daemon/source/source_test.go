@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -295,4 +296,39 @@ func bomb() string {
 	}
 	b.WriteString("}\na1: &a1 {<<: [" + strings.Repeat("*a0, ", 200) + "]}\nclouds: {<<: [*a1, *a1, *a1]}\n")
 	return b.String()
+}
+
+// TestHostileSizes: a large file that is all nesting, aliases, entries or one
+// value ends in an answer, with a stack that the daemon can afford.
+func TestHostileSizes(t *testing.T) {
+	const size = 60 << 10                                // just below what is read of a script
+	defer debug.SetMaxStack(debug.SetMaxStack(64 << 20)) // an overflow ends the process
+	for _, c := range []struct {
+		name, head string
+		fill       []string
+	}{
+		{"openrc", "export OS_AUTH_URL=https://a\n", []string{"$(", "(", "{ ", "`", "${a:-", "$((", "a[", "! ", "if a; then ", "a && ", "a\n", "$a", "$[", "A=$A$A\n"}},
+		{"openrc", "export OS_X=$((", []string{"-", "a?", "a=", "!"}},
+		{"clouds.yaml", "clouds:\n", []string{"[", "{", "- ", "? ", "&a ", "a: {", " a: b\n", "- #\n", " a: &a [*a]\n", " <<: {", "\t", " c%d: {}\n"}},
+		{"credentials", "[a]\naws_access_key_id = x\n", []string{"[", "[b]\n", " x = y\n", "=", "s3 =\n a = b\n", "x", "[p%d]\n"}},
+		{"s3cfg", "access_key = x\n", []string{"[b]\n", "a = b\n", "\""}},
+		{"rclone.conf", "[a]\ntype = s3\n", []string{"[b]\n", "[r%d]\ntype=s3\n", "a = b\n", "`"}},
+		{".env", "OS_AUTH_URL=https://a\n", []string{"A=$A$A\n", "A='", "\"", "$", "\\", " ", "A\n", "A=\"\\"}},
+	} {
+		for _, fill := range c.fill {
+			text := []byte(c.head)
+			for i := 0; len(text) < size; i++ {
+				if strings.Contains(fill, "%d") { // entries that all differ
+					text = fmt.Appendf(text, fill, i)
+				} else {
+					text = append(text, fill...)
+				}
+			}
+			_, _, err := source.Parse([]source.File{{Path: c.name, Data: text}}, false)
+			var syntax *source.SyntaxError
+			if err != nil && !errors.As(err, &syntax) {
+				t.Errorf("%s: %q: %v", c.name, fill, err)
+			}
+		}
+	}
 }
