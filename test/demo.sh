@@ -26,7 +26,9 @@ mkdir -m 700 "$HOME" "$XDG_RUNTIME_DIR"
 
 chapter "1. A practice cloud: Keystone, Swift and S3 of this machine only"
 CGO_ENABLED=0 go build -o "$work/practice" ./test/practice/cmd/practice
-"$work/practice" --region us-east-1 --ready-file "$work/cloud" >/dev/null 2>"$work/practice.log" &
+mkfifo "$work/hold" # the practice cloud ends with its stdin
+exec 9<>"$work/hold"
+"$work/practice" --region us-east-1 --ready-file "$work/cloud" <&9 >/dev/null 2>"$work/practice.log" &
 pids+=($!)
 for _ in $(seq 100); do [ -s "$work/cloud" ] && break; sleep 0.1; done
 . "$work/cloud"
