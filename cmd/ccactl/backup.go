@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -72,13 +71,4 @@ func restoreVerb() *cobra.Command {
 	c.Flags().BoolVar(&r.NoVerify, "no-verify", false, "do not ask the cloud about it")
 	c.ValidArgsFunction = nil // files
 	return c
-}
-
-// secretOf reads a passphrase file, which nobody else may read.
-func secretOf(path string) (string, error) {
-	data, err := guard{limit: secretLimit, private: true}.read(path)
-	if err != nil {
-		return "", err
-	}
-	return secretFrom(bytes.NewReader(data))
 }

@@ -44,6 +44,20 @@ func (p *passphraseFlags) get(question string, isNew bool) (passphrase string, e
 	return passphrase, err
 }
 
+// secretOf reads a passphrase file. It may be a pipe; one that others can read
+// is worth a word.
+func secretOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		warn([]string{path + " can be read by others (chmod 600 mends it)"})
+	}
+	return secretFrom(f)
+}
+
 func lockVerb() *cobra.Command {
 	return verb("lock", "Lock the keyring: the daemon forgets every secret", words(0, 0), func(*cobra.Command, []string) error {
 		if err := call("POST", "/v1/lock", nil, nil); err != nil {

@@ -17,9 +17,8 @@ const (
 // A guard says which files are read. What others could have written is refused:
 // it would be taken for the user's own word.
 type guard struct {
-	limit   int64
-	system  bool // root's files too, and through symbolic links (certificates)
-	private bool // others may not even read it
+	limit  int64
+	system bool // root's files too, and through symbolic links (certificates)
 }
 
 // read returns a regular file of ours. It never waits (on a pipe, a terminal)
@@ -66,8 +65,6 @@ func (g guard) check(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s belongs to another user (uid %d)", path, owner)
 	case info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("%s can be written by others (mode %04o; chmod go-w mends it)", path, info.Mode().Perm())
-	case g.private && info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s can be read by others (mode %04o; chmod 600 mends it)", path, info.Mode().Perm())
 	case info.Size() > g.limit:
 		return tooLong(path, g.limit)
 	}
