@@ -21,6 +21,9 @@ type Config struct {
 	Serve struct {
 		Lease Duration `toml:"lease"` // 20m; 16m to 12h
 	} `toml:"serve"`
+	Gateway struct {
+		Listen string `toml:"listen"` // 127.0.0.1 and a port chosen free at first use and kept from then on
+	} `toml:"gateway"`
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
@@ -84,12 +87,19 @@ func (c *Config) check(path string) error {
 	if l := time.Duration(c.Serve.Lease); l < minLease || l > maxLease {
 		return fmt.Errorf("config %s: serve.lease is %v, not within %v and %v", path, l, minLease, maxLease)
 	}
-	if c.Metrics.Listen == "" {
-		return nil
+	for key, address := range map[string]string{"metrics.listen": c.Metrics.Listen, "gateway.listen": c.Gateway.Listen} {
+		if err := checkLoopback(address); address != "" && err != nil {
+			return fmt.Errorf("config %s: %s: %w", path, key, err)
+		}
 	}
-	host, _, err := net.SplitHostPort(c.Metrics.Listen)
+	return nil
+}
+
+// checkLoopback refuses an address that somebody else's machine could reach.
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("config %s: metrics.listen is no loopback address with a port", path)
+		return errors.New("no loopback address with a port")
 	}
 	return nil
 }

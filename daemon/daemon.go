@@ -66,6 +66,7 @@ type Daemon struct {
 	open    atomic.Pointer[opened] // nil: locked
 	closing chan struct{}          // closed when streams must end
 	gate    *session.Gate
+	s3      *s3Gateway
 	kick    chan struct{} // cap 1: look again at what is owed
 }
 
@@ -93,6 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
+	d.s3 = d.listenGateway()
 	if err := d.openAtStart(ctx); err != nil {
 		o.Log.Warn("start locked", "reason", err)
 	}
@@ -135,7 +137,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		ConnState:         d.gate.ConnState,
 		ErrorLog:          slog.NewLogLogger(d.Log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() { failed <- server.Serve(d.gate) }()
 	if d.Config.Metrics.Listen != "" {
 		stop, err := d.serveMetrics(failed)
@@ -144,6 +146,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		}
 		defer stop()
 	}
+	defer d.serveGateway(failed)()
 	checking, cancelChecks := context.WithCancel(ctx)
 	defer cancelChecks()
 	checked := make(chan struct{})

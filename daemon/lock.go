@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -209,7 +210,15 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	if h.Listener, err = listener.File(); err != nil {
 		return fmt.Errorf("keep the listener: %w", err)
 	}
-	d.gate.Shut()
+	var shut sync.WaitGroup
+	shut.Go(d.gate.Shut)
+	if d.s3.gate != nil {
+		if h.Gateway, err = d.s3.file(); err != nil {
+			return err
+		}
+		shut.Go(d.s3.gate.Shut)
+	}
+	shut.Wait()
 	return h.Replace(d.Binary)
 }
 

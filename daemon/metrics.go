@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/cloud-ca/ccad/daemon/gateway"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 )
 
@@ -24,6 +26,11 @@ type metrics struct {
 	served        *prometheus.CounterVec
 	checks        *prometheus.CounterVec
 	auditFailures prometheus.Counter
+
+	s3Requests *prometheus.CounterVec
+	s3Duration *prometheus.HistogramVec
+	s3Bytes    *prometheus.CounterVec
+	s3Resent   prometheus.Counter
 }
 
 func newMetrics(d *Daemon) *metrics {
@@ -42,9 +49,30 @@ func newMetrics(d *Daemon) *metrics {
 		auditFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ccad_audit_failures_total", Help: "Lines that could not be written to the audit trail."}),
 	}
+	m.s3Requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ccad_gateway_requests_total", Help: "Requests to the S3 gateway, by class of operation and status."}, []string{"class", "status"})
+	m.s3Duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "ccad_gateway_request_duration_seconds", Help: "Time of requests to the S3 gateway, bodies and the cloud's own time included.",
+		Buckets: []float64{1e-3, 5e-3, 25e-3, 0.1, 0.5, 1, 5, 30, 120}}, []string{"class"})
+	m.s3Bytes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ccad_gateway_bytes_total", Help: "Payload through the S3 gateway, by direction."}, []string{"direction"})
+	m.s3Resent = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ccad_gateway_resent_total", Help: "Requests that were sent again with a newer key."})
+	m.registry.MustRegister(m.s3Requests, m.s3Duration, m.s3Bytes, m.s3Resent)
 	m.registry.MustRegister(m.requests, m.duration, m.served, m.checks, m.auditFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), state{d})
 	return m
+}
+
+// gateway counts a request to the S3 gateway.
+func (m *metrics) gateway(r gateway.Record) {
+	m.s3Requests.WithLabelValues(r.Class, strconv.Itoa(r.Status)).Inc()
+	m.s3Duration.WithLabelValues(r.Class).Observe(r.Duration.Seconds())
+	m.s3Bytes.WithLabelValues("in").Add(float64(r.In))
+	m.s3Bytes.WithLabelValues("out").Add(float64(r.Out))
+	if r.Resent {
+		m.s3Resent.Inc()
+	}
 }
 
 // state reads at scrape time what need not be counted.

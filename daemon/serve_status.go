@@ -15,7 +15,7 @@ import (
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
 	s := ipc.Status{
-		Daemon: ipc.Daemon{Version: d.Version, PID: os.Getpid(), Locked: r.open == nil, Keyring: d.keyring.Backend()},
+		Daemon: ipc.Daemon{Version: d.Version, PID: os.Getpid(), Locked: r.open == nil, Keyring: d.keyring.Backend(), Gateway: d.s3.url(), Warning: d.s3.warning()},
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},
 	}
 	if r.open == nil {
@@ -55,8 +55,10 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 
 func (d *Daemon) environment(c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
 	keys, _ := e.Keys.Active()
+	t := d.s3.trafficOf(e.ID)
 	return ipc.Environment{
-		Name: e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
+		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
+		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3: ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
 	}

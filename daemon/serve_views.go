@@ -3,9 +3,12 @@ package daemon
 import (
 	"cmp"
 	"fmt"
+	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/gateway"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/daemon/view"
@@ -27,6 +30,14 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 		return nil, fmt.Errorf("environment %s has no S3 key", e.Name)
 	}
 	until := d.now().Add(time.Duration(d.Config.Serve.Lease))
+	if r.URL.Query().Get("gateway") == "true" {
+		minted, _, err := d.mint(e, until)
+		if err != nil {
+			return nil, err
+		}
+		d.handOut(r, e, "gateway-key", keys.N, until)
+		return reply{contentType: "application/json", body: view.CredentialProcess(minted, until)}, nil
+	}
 	d.handOut(r, e, "credential-process", keys.N, until)
 	return reply{contentType: "application/json", body: view.CredentialProcess(keys.Value, until)}, nil
 }
@@ -39,12 +50,11 @@ func (d *Daemon) env(r *request) (any, error) {
 	}
 	q := r.URL.Query()
 	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
-	_, hasPassword := u.Passwords.Active()
-	_, hasCredential := e.AppCreds.Active()
-	if asked.Auth == "" && !hasPassword && hasCredential {
-		asked.Auth = "application-credential"
-	}
 	plan, need, err := view.Plan(asked)
+	if err == nil && asked.Auth == "" && plan.Auth == view.Password && holdsCredentialAlone(e, u) {
+		asked.Auth = view.ApplicationCredential
+		plan, need, err = view.Plan(asked)
+	}
 	if err != nil {
 		return nil, usage("%v", err)
 	}
@@ -54,11 +64,52 @@ func (d *Daemon) env(r *request) (any, error) {
 	}
 	body, warnings, err := view.Render(plan, m)
 	if err != nil {
-		return nil, fmt.Errorf("environment %s: %w", e.Name, err)
+		return nil, err
 	}
 	d.handOut(r, e, cmp.Or(q.Get("as"), plan.Client+"/"+plan.Format), version, time.Time{})
 	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
 }
+
+// holdsCredentialAlone: an application credential, and no password to prefer.
+func holdsCredentialAlone(e vault.Environment, u vault.User) bool {
+	_, hasPassword := u.Passwords.Active()
+	_, hasCredential := e.AppCreds.Active()
+	return hasCredential && !hasPassword
+}
+
+// throughGateway decides whose S3 key a client gets: the gateway's where no
+// current AWS client would accept the environment's region, unless the person
+// says otherwise.
+func throughGateway(q url.Values, e vault.Environment) bool {
+	switch {
+	case q.Get("gateway") == "true":
+		return true
+	case q.Get("direct") == "true":
+		return false
+	}
+	return e.S3.Region != "" && !hostLabel.MatchString(e.S3.Region)
+}
+
+// hostLabel is what AWS clients accept as a region.
+var hostLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// viewLife reads ?for=, how long a gateway key inside a view lives.
+func viewLife(q url.Values) (time.Duration, error) {
+	if q.Get("for") == "" {
+		return defaultViewLife, nil
+	}
+	life, err := time.ParseDuration(q.Get("for"))
+	if err != nil || life < time.Minute || life > maxViewLife {
+		return 0, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
+	}
+	return life, nil
+}
+
+// The life of a gateway key that is printed into a view.
+const (
+	defaultViewLife = 12 * time.Hour
+	maxViewLife     = 90 * 24 * time.Hour
+)
 
 // material gathers what a view needs, and nothing else. All but tokens and
 // application credentials that do not exist yet comes from memory.
@@ -95,11 +146,21 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 		keys, ok := e.Keys.Active()
 		refused := rotate.MayServeKeys(e)
 		switch {
+		case refused != nil && (!need.Password || e.UserID == ""): // the keys are all that the view is about
+			return m, 0, refused
+		case ok && refused == nil && throughGateway(r.URL.Query(), e):
+			life, err := viewLife(r.URL.Query())
+			if err != nil {
+				return m, 0, err
+			}
+			m.LeaseUntil = d.now().Add(life)
+			if m.Keys, m.Environment.S3, err = d.mint(e, m.LeaseUntil); err != nil {
+				return m, 0, err
+			}
+			version = cmp.Or(version, keys.N)
 		case ok && refused == nil:
 			m.Keys = keys.Value
 			version = cmp.Or(version, keys.N)
-		case !need.Password && refused != nil: // the keys are all that the view is about
-			return m, 0, refused
 		}
 	}
 	return m, version, nil
@@ -178,5 +239,45 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 	if created {
 		d.record(r.open, audit.Entry{Event: "key-made", Environment: name, Version: keys.N})
 	}
-	return ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}, nil
+	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
+	if throughGateway(r.URL.Query(), e) {
+		if d.s3.address == "" {
+			return nil, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+		}
+		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
+	}
+	return out, nil
+}
+
+// endpoint hands out what a program needs to get gateway keys by itself, from
+// the container credential endpoint: for clients that know no
+// credential_process.
+func (d *Daemon) endpoint(r *request) (any, error) {
+	e, _, err := r.open.keeper.Environment(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	until := d.now().Add(maxViewLife)
+	if _, _, err := d.mint(e, until); err != nil {
+		return nil, err
+	}
+	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until)
+	d.handOut(r, e, "endpoint", 0, time.Time{})
+	return map[string]string{
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": d.s3.url() + gateway.CredentialPath,
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN":  token.Reveal(),
+		"AWS_ENDPOINT_URL_S3":                d.s3.url(),
+		"AWS_REGION":                         gatewayRegion,
+		"AWS_DEFAULT_REGION":                 gatewayRegion,
+	}, nil
+}
+
+// revoke voids every gateway key that was handed out for an environment.
+func (d *Daemon) revoke(r *request) (any, error) {
+	name := r.PathValue("name")
+	if err := r.open.keeper.Revoke(name); err != nil {
+		return nil, err
+	}
+	d.record(r.open, audit.Entry{Event: "revoked", Environment: name})
+	return struct{}{}, nil
 }

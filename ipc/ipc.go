@@ -95,6 +95,7 @@ type Daemon struct {
 	PID     int    `json:"pid"`
 	Locked  bool   `json:"locked"`
 	Keyring string `json:"keyring"`
+	Gateway string `json:"gateway"`         // http://127.0.0.1:PORT; "" while its port is another's
 	Fresh   bool   `json:"fresh,omitempty"` // no keyring yet: the first passphrase given creates it
 	Warning string `json:"warning,omitempty"`
 }
@@ -112,13 +113,21 @@ type User struct {
 
 // Environment is one environment in Status and in list.
 type Environment struct {
-	Name       string `json:"name"`
-	User       string `json:"user"`
-	Project    string `json:"project"`
-	Generation uint64 `json:"generation"`
-	State      string `json:"state"`
-	S3         S3     `json:"s3"`
-	Leases     int    `json:"leases"`
+	Name       string  `json:"name"`
+	User       string  `json:"user"`
+	Project    string  `json:"project"`
+	Generation uint64  `json:"generation"`
+	State      string  `json:"state"`
+	S3         S3      `json:"s3"`
+	Leases     int     `json:"leases"`
+	Traffic    Traffic `json:"gateway"` // since the daemon started
+}
+
+// Traffic is what went through the S3 gateway for one environment.
+type Traffic struct {
+	Requests uint64 `json:"requests"`
+	BytesIn  int64  `json:"bytes_in"`
+	BytesOut int64  `json:"bytes_out"`
 }
 
 // S3 is the S3 part of an Environment.
@@ -257,6 +266,7 @@ type KeyReply struct {
 	Created     bool   `json:"created"` // it was made at the cloud just now
 	Endpoint    string `json:"endpoint"`
 	Region      string `json:"region"`
+	Gateway     bool   `json:"gateway"` // endpoint and region are the S3 gateway's
 }
 
 // BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,

@@ -241,6 +241,9 @@ func (a *adoption) commit() error {
 			if stored.ID != e.ID {
 				return fmt.Errorf("environment %s was made meanwhile: %w", e.Name, ErrConflict)
 			}
+			if e.UserID != stored.UserID || e.S3.Endpoint != stored.S3.Endpoint {
+				stored.Epoch++ // another binding: the gateway keys of the former one are void
+			}
 			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Sources
 		}
 		_, had := u.Passwords.Active()

@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -71,6 +72,7 @@ type Keeper struct {
 	gates   map[string]*sync.Mutex // one per Keystone user, by guard key; never held with mu
 	logins  map[string]login       // by account.User.ID
 	tokens  map[string]cloud.Grant // project-scoped grants, by account.Environment.ID
+	index   atomic.Pointer[byID]
 	watcher func(before, after *vault.Contents, why string)
 }
 
@@ -220,4 +222,40 @@ func touchAll(c *vault.Contents, userID string) {
 // first one hanging up must not take it from the others.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+}
+
+// byID is an index over one snapshot of the store.
+type byID struct {
+	of    *vault.Contents
+	names map[string]string
+}
+
+// EnvironmentByID finds a stored environment by its id. It is on the way of
+// every S3 request through the gateway, so there is an index of each snapshot.
+func (k *Keeper) EnvironmentByID(id string) (vault.Environment, bool) {
+	c := k.vault.Contents()
+	index := k.index.Load()
+	if index == nil || index.of != c {
+		index = &byID{of: c, names: make(map[string]string, len(c.Environments))}
+		for name, e := range c.Environments {
+			index.names[e.ID] = name
+		}
+		k.index.Store(index)
+	}
+	e, ok := c.Environments[index.names[id]]
+	return e, ok
+}
+
+// Revoke voids every gateway key that was handed out for an environment.
+func (k *Keeper) Revoke(name string) error {
+	if _, _, err := k.Environment(name); err != nil {
+		return err
+	}
+	return k.commit("revoked", func(c *vault.Contents) error {
+		e := c.Environments[name]
+		e.Epoch++
+		c.Environments[name] = e
+		touch(c, name)
+		return nil
+	})
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,7 +11,7 @@ import (
 )
 
 // handoverVariable tells the next image which descriptors it inherits beside
-// the listener: "LOCK,LOCK;REPLY".
+// the listener: "LOCK,LOCK;REPLY;GATEWAY".
 const handoverVariable = "CCAD_HANDOVER"
 
 // listenerFD is where systemd's socket activation puts the first listener; a
@@ -22,6 +23,7 @@ type Handover struct {
 	Listener *os.File   // the listening socket
 	Locks    []*os.File // the locks on our folders
 	Reply    *os.File   // the connection that asked for the lock; may be nil
+	Gateway  *os.File   // the S3 gateway's listening socket; may be nil
 }
 
 // Replace replaces this process by a fresh image of binary, with the same
@@ -29,44 +31,51 @@ type Handover struct {
 // should not hold and must end. binary is the absolute path found at start: by
 // /proc/self/exe the process would be called "exe", and an upgrade missed.
 func (h Handover) Replace(binary string) error {
-	first := listenerFD + 1
-	moved := make([]int, 0, len(h.Locks)+1)
 	// Move everything out of the way of descriptor 3 first, without close-on-exec.
-	for _, f := range append(append([]*os.File{}, h.Locks...), h.Reply) {
-		if f == nil {
-			continue
-		}
-		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, first)
-		if err != nil {
-			return fmt.Errorf("keep a descriptor over the re-exec: %w", err)
-		}
-		moved = append(moved, fd)
-	}
-	listener, err := unix.FcntlInt(h.Listener.Fd(), unix.F_DUPFD, first)
+	listener, err := keep(h.Listener)
 	if err != nil {
-		return fmt.Errorf("keep the listener over the re-exec: %w", err)
+		return err
 	}
-	if err := dup2(listener, listenerFD); err != nil {
+	described := make([]string, len(h.Locks))
+	for i, f := range h.Locks {
+		if described[i], err = keep(f); err != nil {
+			return err
+		}
+	}
+	reply, err := keep(h.Reply)
+	if err != nil {
+		return err
+	}
+	gateway, err := keep(h.Gateway)
+	if err != nil {
+		return err
+	}
+	from, err := strconv.Atoi(listener)
+	if err != nil {
+		return errors.New("re-exec without a listener")
+	}
+	if err := dup2(from, listenerFD); err != nil {
 		return fmt.Errorf("place the listener for the re-exec: %w", err)
 	}
-	_ = unix.Close(listener)
+	_ = unix.Close(from)
 	env := append(os.Environ(),
 		"LISTEN_FDS=1", "LISTEN_PID="+strconv.Itoa(os.Getpid()),
-		handoverVariable+"="+h.describe(moved))
+		handoverVariable+"="+strings.Join(described, ",")+";"+reply+";"+gateway)
 	err = unix.Exec(binary, os.Args, env)
 	return fmt.Errorf("exec %s: %w", binary, err)
 }
 
-func (h Handover) describe(moved []int) string {
-	locks := make([]string, len(h.Locks))
-	for i := range h.Locks {
-		locks[i] = strconv.Itoa(moved[i])
+// keep makes a copy of a descriptor that survives the exec, and returns its
+// number; "" for none.
+func keep(f *os.File) (string, error) {
+	if f == nil {
+		return "", nil
 	}
-	reply := ""
-	if h.Reply != nil {
-		reply = strconv.Itoa(moved[len(moved)-1])
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, listenerFD+1)
+	if err != nil {
+		return "", fmt.Errorf("keep a descriptor over the re-exec: %w", err)
 	}
-	return strings.Join(locks, ",") + ";" + reply
+	return strconv.Itoa(fd), nil
 }
 
 // Inherited takes what an earlier image or systemd left to this one; the zero
@@ -85,8 +94,8 @@ func Inherited() (Handover, error) {
 	if described == "" {
 		return h, nil
 	}
-	locks, reply, _ := strings.Cut(described, ";")
-	for _, s := range strings.Split(locks, ",") {
+	parts := append(strings.Split(described, ";"), "", "")
+	for _, s := range strings.Split(parts[0], ",") {
 		f, err := inherit(s, "folder lock")
 		if err != nil {
 			return h, err
@@ -96,7 +105,10 @@ func Inherited() (Handover, error) {
 		}
 	}
 	var err error
-	h.Reply, err = inherit(reply, "lock request")
+	if h.Reply, err = inherit(parts[1], "lock request"); err != nil {
+		return h, err
+	}
+	h.Gateway, err = inherit(parts[2], "gateway's port")
 	return h, err
 }
 

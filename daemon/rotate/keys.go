@@ -1,0 +1,235 @@
+package rotate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// reconcileLocked brings an environment's S3 keys in line with what Keystone
+// lists for its user and project: an active pair that is listed is accepted, a
+// secret that changed is adopted, a pair that is gone is replaced by a listed
+// one. Keys are listed with their secrets, so one password heals them all.
+func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant, probe bool) error {
+	listed, err := k.listedKeys(ctx, u, g)
+	if err != nil && !errors.Is(err, cloud.ErrNotOffered) && !errors.Is(err, cloud.ErrRefused) {
+		return err
+	}
+	offered := err == nil
+	err = k.commit("verified", func(c *vault.Contents) error {
+		e, ok := c.Environments[e.Name]
+		if !ok {
+			return nil
+		}
+		e = placed(e, g)
+		if offered {
+			var moved bool
+			if e, moved = reconciled(e, listed, k.now()); moved {
+				c.Environments[e.Name] = e
+				touch(c, e.Name)
+				return nil
+			}
+		}
+		c.Environments[e.Name] = e
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if e := k.vault.Contents().Environments[e.Name]; probe && offered && !e.S3.Endpoint.IsZero() {
+		return k.learnRegionLocked(ctx, e)
+	}
+	return nil
+}
+
+// listedKeys returns the pairs that Keystone holds for the grant's user and
+// project, in a stable order.
+func (k *Keeper) listedKeys(ctx context.Context, u vault.User, g cloud.Grant) ([]account.KeyPair, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	all, err := k.cloud.Keys(ctx, u.User, g)
+	if err != nil {
+		return nil, err
+	}
+	var mine []account.KeyPair
+	for _, key := range all {
+		if key.ProjectID == g.ProjectID && (key.UserID == "" || key.UserID == g.UserID) {
+			mine = append(mine, key.KeyPair)
+		}
+	}
+	slices.SortFunc(mine, func(a, b account.KeyPair) int { return cmp.Compare(a.AccessKeyID, b.AccessKeyID) })
+	return mine, nil
+}
+
+// reconciled is the decision of reconcileLocked, free of any I/O. moved says
+// that what is served has changed.
+func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_ vault.Environment, moved bool) {
+	byAccess := map[string]account.KeyPair{}
+	for _, pair := range listed {
+		byAccess[pair.AccessKeyID] = pair
+	}
+	for _, v := range e.Keys.List { // what was intended when a process died
+		if v.State != vault.Pending {
+			continue
+		}
+		if pair, there := byAccess[v.Value.AccessKeyID]; !there || !pair.Secret.Equal(v.Value.Secret) {
+			e.Keys = e.Keys.Drop(v.ID)
+		}
+	}
+	active, has := e.Keys.Active()
+	pair, there := byAccess[active.Value.AccessKeyID]
+	switch {
+	case has && there && pair.Secret.Equal(active.Value.Secret):
+	case has && there: // the same access key with another secret: regenerated
+	case len(listed) > 0:
+		pair = listed[0]
+		for _, v := range e.Keys.List {
+			if v.State == vault.Pending {
+				pair = v.Value // ours, made just before a process died
+			}
+		}
+	case has: // nothing listed any more
+		mended := e.KeysRefused == nil
+		e.KeysRefused = &vault.Refusal{At: now, Reason: "Keystone no longer lists it"}
+		active.Checked = now
+		e.Keys = e.Keys.With(active)
+		return e, mended
+	default:
+		return e, false
+	}
+	keys, v := e.Keys.Stage(pair, "cloud", now)
+	moved = v.State != vault.Active || e.KeysRefused != nil
+	v.Accepted, v.HandsOff, v.Checked = true, false, now
+	e.Keys, e.KeysRefused = keys.With(v), nil
+	if v.State != vault.Active {
+		e.Keys = e.Keys.Activate(v.ID)
+	}
+	return e, moved
+}
+
+// proveKeysLocked checks the S3 key of an environment without a user, by a
+// signed request.
+func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, person bool) error {
+	active, ok := e.Keys.Active()
+	if !ok || active.HandsOff && !person {
+		return nil
+	}
+	if e.KeysRefused != nil && !person {
+		return MayServeKeys(e)
+	}
+	s3, owner, answer := k.probeS3(ctx, e.S3, active.Value)
+	refused := errors.Is(answer, cloud.ErrRefused)
+	if answer != nil && !refused {
+		return answer
+	}
+	if !refused && e.S3.Owner != "" && owner != e.S3.Owner {
+		return &RefusedError{Subject: "the S3 key of " + e.Name, At: k.now(), Reason: "it is another owner's"}
+	}
+	why := "verified"
+	if refused {
+		why = "refused"
+	}
+	err := k.commit(why, func(c *vault.Contents) error {
+		e := c.Environments[e.Name]
+		was := e.KeysRefused != nil
+		active.Checked, active.HandsOff = k.now(), false
+		if refused {
+			e.KeysRefused = &vault.Refusal{At: k.now(), Reason: "the S3 endpoint does not accept it"}
+		} else {
+			active.Accepted, e.KeysRefused = true, nil
+			s3.Owner = owner
+		}
+		moved := was != refused || e.S3.Region != s3.Region
+		e.S3, e.Keys = s3, e.Keys.With(active)
+		c.Environments[e.Name] = e
+		if moved {
+			touch(c, e.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if refused {
+		return MayServeKeys(k.vault.Contents().Environments[e.Name])
+	}
+	return nil
+}
+
+// learnRegionLocked asks the S3 endpoint in which region it wants to be spoken
+// to. A refusal proves nothing here: Keystone has just listed the key.
+func (k *Keeper) learnRegionLocked(ctx context.Context, e vault.Environment) error {
+	active, ok := e.Keys.Active()
+	if !ok {
+		return nil
+	}
+	s3, _, err := k.probeS3(ctx, e.S3, active.Value)
+	if err != nil {
+		return fmt.Errorf("the S3 key of %s is listed by Keystone, but %w", e.Name, err)
+	}
+	if s3.Region == e.S3.Region {
+		return nil
+	}
+	return k.commit("verified", func(c *vault.Contents) error {
+		e := c.Environments[e.Name]
+		e.S3 = s3
+		c.Environments[e.Name] = e
+		touch(c, e.Name)
+		return nil
+	})
+}
+
+// probeS3 signs one request for the list of buckets, and once more for the
+// region that the server demands instead.
+func (k *Keeper) probeS3(ctx context.Context, s3 account.S3, pair account.KeyPair) (account.S3, string, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	owner, err := k.cloud.ListBuckets(ctx, s3, pair)
+	var region *cloud.RegionError
+	if errors.As(err, &region) && region.Want != "" && region.Want != s3.Region {
+		s3.Region = region.Want
+		owner, err = k.cloud.ListBuckets(ctx, s3, pair)
+	}
+	return s3, owner.ID, err
+}
+
+// KeyRejected takes the word of an S3 server that an environment's key is dead
+// to Keystone, the only one who knows, and brings the key in line. It costs no
+// login while the user's token lives.
+func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
+	e, u, err := k.Environment(name)
+	if err != nil {
+		return err
+	}
+	defer k.gate(guardKey(u.User))()
+	e, u, err = k.Environment(name)
+	if err != nil {
+		return err
+	}
+	if e.UserID == "" {
+		return k.proveKeysLocked(ctx, e, false)
+	}
+	active, ok := u.Passwords.Active()
+	if !ok {
+		return nil // an application credential may not list keys
+	}
+	if u.Refused != nil {
+		return standing(u)
+	}
+	base, err := k.baseLocked(ctx, u, e.Environment, active)
+	if err != nil {
+		return err
+	}
+	g, err := k.rescopeLocked(ctx, u, e, base)
+	if err != nil {
+		return err
+	}
+	return k.reconcileLocked(ctx, u, e, g, false)
+}

@@ -1,0 +1,262 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/gateway"
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/session"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// s3Gateway is the daemon's end of the S3 gateway: the port it holds, what each
+// environment's requests amount to, and the lines in the audit trail.
+//
+// A loopback port belongs to whoever binds it first. So the address is chosen
+// once and kept, a lock hands the listener over, and while somebody else holds
+// the port no gateway key is given out.
+type s3Gateway struct {
+	address string        // 127.0.0.1:PORT; "" while the port is not ours
+	gate    *session.Gate // nil likewise
+	lost    string        // why the port is not ours
+
+	mu      sync.Mutex
+	traffic map[string]traffic   // by account.Environment.ID
+	told    map[string]time.Time // when a gateway key's use was last put in the audit trail, by its nonce
+	asked   map[string]time.Time // when the cloud was last asked about a refused key, by environment
+}
+
+// traffic is what went through the gateway for one environment since start.
+type traffic struct {
+	requests uint64
+	in, out  int64
+}
+
+const (
+	// auditPeriod is how long one line stands for a gateway key's use.
+	auditPeriod = time.Hour
+	// rejectedEvery bounds how often refused requests make ccad ask Keystone.
+	rejectedEvery = 10 * time.Second
+	// gatewayRegion is what clients of the gateway sign for; any would do.
+	gatewayRegion = "us-east-1"
+)
+
+// listenGateway takes the gateway's port: inherited, or where the config or an
+// earlier start has it, or a free one that is kept from then on. Without the
+// port ccad serves everything else.
+func (d *Daemon) listenGateway() *s3Gateway {
+	g := &s3Gateway{traffic: map[string]traffic{}, told: map[string]time.Time{}, asked: map[string]time.Time{}}
+	l, err := d.gatewayListener()
+	if err != nil {
+		g.lost = err.Error()
+		d.Log.Error("the S3 gateway has no port", "error", err)
+		return g
+	}
+	g.address, g.gate = l.Addr().String(), session.NewGate(l)
+	return g
+}
+
+func (d *Daemon) gatewayListener() (net.Listener, error) {
+	if f := d.Inherited.Gateway; f != nil {
+		l, err := net.FileListener(f)
+		_ = f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("take over the gateway's port: %w", err)
+		}
+		return l, nil
+	}
+	kept := filepath.Join(d.DataDir, "gateway")
+	address := d.Config.Gateway.Listen
+	if address == "" {
+		data, err := os.ReadFile(kept)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read the gateway's address: %w", err)
+		}
+		if address = strings.TrimSpace(string(data)); checkLoopback(address) != nil {
+			address = "127.0.0.1:0"
+		}
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", address, err)
+	}
+	if d.Config.Gateway.Listen == "" && l.Addr().String() != address {
+		if err := vault.WriteFile(kept, []byte(l.Addr().String()+"\n"), 0o600); err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("keep the gateway's address: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// serveGateway answers S3 requests until the server is closed.
+func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
+	g := d.s3
+	if g.gate == nil {
+		return func() {}
+	}
+	_, port, _ := net.SplitHostPort(g.address)
+	handler := gateway.New(gateway.Options{
+		Hosts:    []string{g.address, "localhost:" + port},
+		Key:      d.gatewayKey,
+		Bind:     d.bind,
+		Rejected: d.keyRejected,
+		Done:     d.gatewayDone,
+		Proxy:    d.Config.Cloud.Proxy,
+		Now:      d.now,
+	})
+	server := handler.Server()
+	server.ConnState = g.gate.ConnState
+	go func() {
+		if err := server.Serve(g.gate); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("gateway: %w", err)
+		}
+	}()
+	return func() { _ = server.Close(); handler.Close() }
+}
+
+// file is the listener, for the next image of the process.
+func (g *s3Gateway) file() (*os.File, error) {
+	l, ok := g.gate.Listener.(*net.TCPListener)
+	if !ok {
+		return nil, errors.New("the gateway's listener is no TCP socket")
+	}
+	f, err := l.File()
+	if err != nil {
+		return nil, fmt.Errorf("keep the gateway's port: %w", err)
+	}
+	return f, nil
+}
+
+// url is where clients find the gateway; "" while the port is not ours.
+func (g *s3Gateway) url() string {
+	if g.address == "" {
+		return ""
+	}
+	return "http://" + g.address
+}
+
+// warning says that there is no gateway, and why.
+func (g *s3Gateway) warning() string {
+	if g.lost == "" {
+		return ""
+	}
+	return "the S3 gateway has no port: " + g.lost
+}
+
+// gatewayKey is the vault's; nil while locked.
+func (d *Daemon) gatewayKey() []byte {
+	if o := d.open.Load(); o != nil {
+		return o.vault.Contents().GatewayKey
+	}
+	return nil
+}
+
+// bind tells the gateway where an environment's requests go.
+func (d *Daemon) bind(id string) (gateway.Binding, error) {
+	o := d.open.Load()
+	if o == nil {
+		return gateway.Binding{}, gateway.ErrUnknown
+	}
+	e, ok := o.keeper.EnvironmentByID(id)
+	if !ok {
+		return gateway.Binding{}, gateway.ErrUnknown
+	}
+	if err := rotate.MayServeKeys(e); err != nil {
+		return gateway.Binding{}, &gateway.RefusedError{Message: err.Error()}
+	}
+	keys, _ := e.Keys.Active()
+	return gateway.Binding{ID: id, Epoch: e.Epoch, S3: e.S3, Keys: keys.Value, Version: keys.N}, nil
+}
+
+// keyRejected asks Keystone about a key that the S3 server refuses: it may have
+// been regenerated. A server that only can't reach its Keystone says the same,
+// so the answer is taken from Keystone alone, and not asked for at every request.
+func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Binding, bool) {
+	newer := func() (gateway.Binding, bool) {
+		now, err := d.bind(b.ID)
+		return now, err == nil && now.Keys != b.Keys
+	}
+	o := d.open.Load()
+	if now, ok := newer(); ok || o == nil {
+		return now, ok
+	}
+	d.s3.mu.Lock()
+	recent := d.now().Sub(d.s3.asked[b.ID]) < rejectedEvery
+	if !recent {
+		d.s3.asked[b.ID] = d.now()
+	}
+	d.s3.mu.Unlock()
+	if e, ok := o.keeper.EnvironmentByID(b.ID); ok && !recent {
+		if err := o.keeper.KeyRejected(ctx, e.Name); err != nil {
+			d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
+		}
+	}
+	return newer()
+}
+
+// gatewayDone counts a request, and puts a line into the audit trail once a
+// period for each gateway key. Buckets and objects are nobody's business here.
+func (d *Daemon) gatewayDone(r gateway.Record) {
+	d.metrics.gateway(r)
+	if r.Environment == "" {
+		return
+	}
+	g := d.s3
+	g.mu.Lock()
+	t := g.traffic[r.Environment]
+	t.requests, t.in, t.out = t.requests+1, t.in+r.In, t.out+r.Out
+	g.traffic[r.Environment] = t
+	now := d.now()
+	tell := now.Sub(g.told[r.Key]) >= auditPeriod
+	if tell {
+		for nonce, at := range g.told {
+			if now.Sub(at) >= auditPeriod {
+				delete(g.told, nonce)
+			}
+		}
+		g.told[r.Key] = now
+	}
+	g.mu.Unlock()
+	if o := d.open.Load(); o != nil && tell {
+		e, _ := o.keeper.EnvironmentByID(r.Environment)
+		d.record(o, audit.Entry{Event: "gateway-used", Environment: e.Name, View: r.Class, Note: "key " + r.Key})
+	}
+}
+
+// trafficOf is what went through for an environment.
+func (g *s3Gateway) trafficOf(id string) traffic {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.traffic[id]
+}
+
+// mint makes a gateway key and says where it is good.
+func (d *Daemon) mint(e vault.Environment, until time.Time) (account.KeyPair, account.S3, error) {
+	if d.s3.address == "" {
+		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+	}
+	if err := rotate.MayServeKeys(e); err != nil {
+		return account.KeyPair{}, account.S3{}, err
+	}
+	if _, ok := e.Keys.Active(); !ok {
+		return account.KeyPair{}, account.S3{}, fmt.Errorf("environment %s has no S3 key", e.Name)
+	}
+	endpoint, err := account.ParseEndpoint(d.s3.url(), false)
+	if err != nil {
+		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway's address: %w", err)
+	}
+	return gateway.MintKey(d.gatewayKey(), e.ID, e.Epoch, until), account.S3{Endpoint: endpoint, Region: gatewayRegion}, nil
+}
