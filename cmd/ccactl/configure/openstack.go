@@ -1,0 +1,406 @@
+package configure
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Cloud is what an entry of clouds.yaml says of an environment: all but the
+// secret, which the openstack CLI takes from OS_PASSWORD when it is called with
+// --os-cloud. Empty fields are left out; of a domain's id and name the id is
+// enough.
+type Cloud struct {
+	Name                               string
+	AuthURL, Username, ProjectName     string
+	UserDomainID, UserDomainName       string
+	ProjectDomainID, ProjectDomainName string
+	Region                             string
+	CACert                             string // path
+	IdentityAPI                        string
+}
+
+// setting is one value of an entry.
+type setting struct {
+	auth       bool // below auth, not beside it
+	key, value string
+}
+
+func (c Cloud) settings() (all []setting) {
+	add := func(auth bool, key, value string) {
+		if value != "" {
+			all = append(all, setting{auth, key, value})
+		}
+	}
+	domain := func(prefix, id, name string) {
+		if id != "" {
+			add(true, prefix+"_domain_id", id)
+			return
+		}
+		add(true, prefix+"_domain_name", name)
+	}
+	add(true, "auth_url", c.AuthURL)
+	add(true, "username", c.Username)
+	add(true, "project_name", c.ProjectName)
+	domain("user", c.UserDomainID, c.UserDomainName)
+	domain("project", c.ProjectDomainID, c.ProjectDomainName)
+	add(false, "region_name", c.Region)
+	add(false, "identity_api_version", c.IdentityAPI)
+	add(false, "cacert", c.CACert)
+	return all
+}
+
+// identity are the settings by which an entry is known to be for the same user
+// and project.
+var identity = map[string]bool{"auth_url": true, "username": true, "project_name": true}
+
+// OpenStack writes entries to a clouds.yaml, and reports whether that changed
+// it. An entry of such a name for another user or project is an *ExistsError,
+// and nothing is written.
+func OpenStack(path string, clouds []Cloud) (changed bool, err error) {
+	return edit(path, func(text string) (string, error) {
+		for _, c := range clouds {
+			if text, err = c.write(path, text); err != nil {
+				return "", err
+			}
+		}
+		return text, nil
+	})
+}
+
+func (c Cloud) valid() error {
+	if c.Name == "" || c.AuthURL == "" || c.Username == "" || c.ProjectName == "" {
+		return fmt.Errorf("the cloud %q lacks its name, URL, user or project", c.Name)
+	}
+	for _, s := range append(c.settings(), setting{key: "name", value: c.Name}) {
+		if err := oneLine(s.key, s.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write returns text with the cloud in it. Since YAML has many forms, what the
+// edit has made is read again, and refused if it isn't what was meant.
+func (c Cloud) write(file, text string) (string, error) {
+	if err := c.valid(); err != nil {
+		return "", err
+	}
+	doc, err := parseYAML(file, text)
+	if err != nil {
+		return "", err
+	}
+	want, err := decode(file, doc)
+	if err != nil {
+		return "", err
+	}
+	todo, err := c.merge(file, doc, want)
+	if err != nil || len(todo) == 0 {
+		return text, err
+	}
+	e := newYAMLEdit(file, text)
+	if err := c.splice(e, doc, todo); err != nil {
+		return "", err
+	}
+	next := e.String()
+	if doc, err = parseYAML(file, next); err == nil {
+		var have map[string]any
+		if have, err = decode(file, doc); err == nil && !reflect.DeepEqual(have, want) {
+			err = errors.New("it would read differently")
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: no safe place for the cloud %s: write it by hand (%w)", file, c.Name, err)
+	}
+	return next, nil
+}
+
+// merge puts the cloud into the decoded file, and returns the settings that it
+// had to change.
+func (c Cloud) merge(file string, doc *yaml.Node, root map[string]any) (todo []setting, err error) {
+	clouds, ok := root["clouds"].(map[string]any)
+	if !ok {
+		if root["clouds"] != nil {
+			return nil, fmt.Errorf("%s: clouds is no mapping", file)
+		}
+		clouds = map[string]any{}
+		root["clouds"] = clouds
+	}
+	key, value := child(content(doc), "clouds")
+	key, _ = child(value, c.Name)
+	exists := func() error {
+		line := 1
+		if key != nil {
+			line = key.Line
+		}
+		return &ExistsError{File: file, Line: line, Name: "cloud " + c.Name}
+	}
+	entry, ok := clouds[c.Name].(map[string]any)
+	if _, there := clouds[c.Name]; there && !ok {
+		return nil, exists()
+	}
+	if !ok {
+		entry = map[string]any{"auth": map[string]any{}}
+		clouds[c.Name] = entry
+	}
+	auth, isMap := entry["auth"].(map[string]any)
+	if !isMap {
+		return nil, exists()
+	}
+	for _, s := range c.settings() {
+		in := entry
+		if s.auth {
+			in = auth
+		}
+		if have, there := in[s.key]; there && fmt.Sprint(have) == s.value {
+			continue
+		} else if ok && identity[s.key] {
+			return nil, exists()
+		}
+		in[s.key] = s.value
+		todo = append(todo, s)
+	}
+	return todo, nil
+}
+
+// splice makes the edits that merge has made to the decoded file.
+func (c Cloud) splice(e *yamlEdit, doc *yaml.Node, todo []setting) error {
+	root := content(doc)
+	cloudsKey, clouds := child(root, "clouds")
+	entryKey, entry := child(clouds, c.Name)
+	switch {
+	case entry != nil:
+		return update(e, entryKey, entry, todo)
+	case root == nil:
+		e.append("clouds:", c.entry("  ")...)
+		return nil
+	case cloudsKey == nil:
+		if !block(root) {
+			return e.refuse(root)
+		}
+		space := e.space(root.Content[0])
+		return e.after(root, space+"clouds:", c.entry(space+"  ")...)
+	case clouds.Kind == yaml.ScalarNode && clouds.Value == "": // null
+		return e.insert(cloudsKey.Line, c.entry(e.space(cloudsKey)+"  "))
+	case !block(clouds):
+		return e.refuse(clouds)
+	}
+	space := e.space(clouds.Content[0])
+	all := c.entry(space)
+	return e.after(clouds, all[0], all[1:]...)
+}
+
+// entry returns the lines of a new entry.
+func (c Cloud) entry(space string) []string {
+	all := []string{space + scalar(c.Name) + ":", space + "  auth:"}
+	for _, s := range c.settings() {
+		deep := space + "  "
+		if s.auth {
+			deep += "  "
+		}
+		all = append(all, deep+s.key+": "+scalar(s.value))
+	}
+	return all
+}
+
+// update changes settings of an entry, and adds those that are missing in front
+// of what is there.
+func update(e *yamlEdit, key, entry *yaml.Node, todo []setting) error {
+	_, auth := child(entry, "auth")
+	for _, s := range todo {
+		in := entry
+		if s.auth {
+			in = auth
+		}
+		if !block(in) {
+			return e.refuse(key)
+		}
+		_, value := child(in, s.key)
+		switch {
+		case value == nil:
+			first := in.Content[0]
+			if err := e.insert(first.Line-1, []string{e.space(first) + s.key + ": " + scalar(s.value)}); err != nil {
+				return err
+			}
+		case value.Kind != yaml.ScalarNode || value.Anchor != "":
+			return e.refuse(value)
+		default:
+			if err := e.replace(value, scalar(s.value)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// parseYAML returns the one document of a file.
+func parseYAML(file, text string) (*yaml.Node, error) {
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	var doc, more yaml.Node
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, unreadable(file, err)
+	}
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: more than one YAML document", file)
+	}
+	return &doc, nil
+}
+
+func decode(file string, doc *yaml.Node) (map[string]any, error) {
+	root := map[string]any{}
+	if content(doc) == nil {
+		return root, nil
+	}
+	if err := doc.Decode(&root); err != nil {
+		return nil, unreadable(file, err)
+	}
+	return root, nil
+}
+
+var lineNumber = regexp.MustCompile(`line (\d+)`)
+
+// unreadable keeps of an error of the YAML library its line: the rest may quote
+// a password.
+func unreadable(file string, err error) error {
+	if m := lineNumber.FindStringSubmatch(err.Error()); m != nil {
+		file += ":" + m[1]
+	}
+	return fmt.Errorf("%s: it can't be read as YAML of clouds", file)
+}
+
+// content returns the root of a document, nil if there is nothing in it.
+func content(doc *yaml.Node) *yaml.Node {
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Tag == "!!null" {
+		return nil
+	}
+	return doc.Content[0]
+}
+
+// child finds a key and its value in a mapping.
+func child(n *yaml.Node, key string) (k, v *yaml.Node) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key && n.Content[i].Kind == yaml.ScalarNode {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+// block reports whether a mapping is written on lines of its own.
+func block(n *yaml.Node) bool {
+	return n != nil && n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0
+}
+
+// scalar writes a string so that no reader takes it for something else.
+func scalar(s string) string {
+	data, err := yaml.Marshal(s)
+	if err != nil { // strings can be written
+		panic(err)
+	}
+	return strings.TrimSuffix(string(data), "\n")
+}
+
+// yamlEdit gathers edits to the lines of a YAML file: their numbers stay those
+// of the file as it was read.
+type yamlEdit struct {
+	file   string
+	lines  []string
+	end    string
+	before map[int][]string // new lines, by the index of the one that follows
+}
+
+func newYAMLEdit(file, text string) *yamlEdit {
+	all, end := lines(text)
+	return &yamlEdit{file, all, end, map[int][]string{}}
+}
+
+func (e *yamlEdit) refuse(n *yaml.Node) error {
+	return fmt.Errorf("%s:%d: a form that can't be edited safely: write the entry by hand", e.file, n.Line)
+}
+
+// space is the indent of a key.
+func (e *yamlEdit) space(key *yaml.Node) string { return strings.Repeat(" ", key.Column-1) }
+
+// insert puts new lines before the line of that index.
+func (e *yamlEdit) insert(at int, lines []string) error {
+	if at > len(e.lines) {
+		return fmt.Errorf("%s: no line %d", e.file, at)
+	}
+	e.before[at] = append(e.before[at], lines...)
+	return nil
+}
+
+// append puts new lines at the end.
+func (e *yamlEdit) append(line string, more ...string) {
+	e.before[len(e.lines)] = append([]string{line}, more...)
+}
+
+// after puts new lines behind the last line of a mapping, before the empty lines
+// and the comments that separate it from what follows.
+func (e *yamlEdit) after(n *yaml.Node, line string, more ...string) error {
+	first := n.Content[0]
+	last := n.Content[len(n.Content)-2].Line // of the last key
+	for i := last; i < len(e.lines); i++ {
+		content := strings.TrimSpace(e.lines[i])
+		depth := len(e.lines[i]) - len(strings.TrimLeft(e.lines[i], " "))
+		if content == "" || content[0] == '#' && depth < first.Column {
+			continue
+		}
+		if depth < first.Column { // not deeper than the key
+			break
+		}
+		last = i + 1
+	}
+	return e.insert(last, append([]string{line}, more...))
+}
+
+// replace changes a value that is written on one line.
+func (e *yamlEdit) replace(n *yaml.Node, value string) error {
+	line := e.lines[n.Line-1]
+	start := 0
+	for range n.Column - 1 { // columns are characters
+		_, size := utf8.DecodeRuneInString(line[start:])
+		start += size
+	}
+	size := len(n.Value)
+	switch rest := line[start:]; {
+	case n.Style == 0 && strings.HasPrefix(rest, n.Value):
+	case n.Style == yaml.SingleQuotedStyle && strings.HasPrefix(rest, "'"+n.Value+"'"),
+		n.Style == yaml.DoubleQuotedStyle && strings.HasPrefix(rest, `"`+n.Value+`"`):
+		size += 2
+	default:
+		return e.refuse(n)
+	}
+	e.lines[n.Line-1] = line[:start] + value + line[start+size:]
+	return nil
+}
+
+func (e *yamlEdit) String() string {
+	var b strings.Builder
+	ended := true
+	write := func(line string) {
+		b.WriteString(line)
+		ended = strings.HasSuffix(line, "\n") || line == bom
+	}
+	for i := 0; i <= len(e.lines); i++ {
+		for _, line := range e.before[i] {
+			if !ended {
+				write(e.end)
+			}
+			write(line + e.end)
+		}
+		if i < len(e.lines) {
+			write(e.lines[i])
+		}
+	}
+	return b.String()
+}
