@@ -72,6 +72,8 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 	switch {
 	case in.S3AccessKey != "" && in.S3Secret != "":
 		o.Keys = &account.KeyPair{AccessKeyID: in.S3AccessKey, Secret: account.NewSecret(in.S3Secret)}
+	case in.S3AccessKey != "" && !s3Alone:
+		o.AccessKeyID = in.S3AccessKey
 	case in.S3AccessKey != "" || in.S3Secret != "":
 		return o, usage("an S3 key has two halves: the access key and its secret")
 	case s3Alone:
