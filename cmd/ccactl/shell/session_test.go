@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,16 +126,30 @@ func interactive(t testing.TB, d dialect, daemon *daemon, o options) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.tty = tty
+	s.tty = pollable(t, tty)
 	go s.read()
 	t.Cleanup(func() {
+		_ = s.tty.Close() // hangs up on whatever still runs there
+		<-s.done
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		_ = tty.Close()
-		<-s.done
 	})
 	s.prompt()
 	return s
+}
+
+// pollable replaces a file by one whose Close ends a Read under way.
+func pollable(t testing.TB, f *os.File) *os.File {
+	t.Helper()
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err == nil {
+		err = syscall.SetNonblock(fd, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	return os.NewFile(uintptr(fd), f.Name())
 }
 
 func (s *session) read() {
