@@ -166,8 +166,11 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	}
 	preview, err := r.open.keeper.Preview(o)
 	change.Environment = cmp.Or(preview.Environment, change.Environment)
-	if err == nil && !in.DryRun && f.Missing == "" {
-		return d.adopt(r, o, change)
+	if err == nil && !in.DryRun && (f.Missing == "" || in.Bare) {
+		named := change.AccessKeyID
+		change = d.adopt(r, o, change)
+		change.Missing, change.AccessKeyID = f.Missing, cmp.Or(change.AccessKeyID, named)
+		return change
 	}
 	change.Action, change.Missing = "merged", f.Missing
 	switch {

@@ -203,6 +203,7 @@ type ImportRequest struct {
 	Password     string `json:"password,omitempty"`  // asked on the terminal, for findings without one
 	S3Secret     string `json:"s3_secret,omitempty"` // the same
 	DryRun       bool   `json:"dry_run,omitempty"`
+	Bare         bool   `json:"bare,omitempty"` // store what lacks its secret without it, for an update to bring
 	NoWatch      bool   `json:"no_watch,omitempty"`
 	NoVerify     bool   `json:"no_verify,omitempty"`
 	InsecureHTTP bool   `json:"insecure_http,omitempty"`
