@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,7 @@ var scenarios = []scenario{
 	{"s3-objects", false, s3Objects},
 	{"s3-delete-objects", false, s3DeleteObjects},
 	{"s3-multipart", false, s3Multipart},
+	{"s3-complete", false, s3Complete},
 	{"s3-refusals", false, s3Refusals},
 }
 
@@ -106,6 +108,19 @@ func TestReal(t *testing.T) {
 			}
 			compare(t, s, got)
 		})
+	}
+}
+
+// TestNothingStale finds transcripts that no scenario writes any more.
+func TestNothingStale(t *testing.T) {
+	files, err := filepath.Glob("testdata/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !slices.ContainsFunc(scenarios, func(s scenario) bool { return golden(s) == file }) {
+			t.Errorf("%s is of no scenario", file)
+		}
 	}
 }
 

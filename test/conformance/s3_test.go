@@ -157,41 +157,60 @@ func s3DeleteObjects(s *session) {
 	c.do("what is left", "GET", "/emptied?list-type=2", nil)
 }
 
-func s3Multipart(s *session) {
-	c := s.firstKey()
-	c.bucket("parts")
-	big, small := repeat("big part ", 5<<20), "small part"
-	bigTag, smallTag := s.etag(big), s.etag(small)
-	both, err := hex.DecodeString(bigTag + smallTag)
+// parts is a bucket with a multipart upload of two parts' data.
+type parts struct {
+	s                *session
+	c                *s3Client
+	big, small       string
+	bigTag, smallTag string
+	begun            int
+}
+
+func newParts(s *session) *parts {
+	p := &parts{s: s, c: s.firstKey(), big: repeat("big part ", 5<<20), small: "small part"}
+	p.c.bucket("parts")
+	p.bigTag, p.smallTag = s.etag(p.big), s.etag(p.small)
+	both, err := hex.DecodeString(p.bigTag + p.smallTag)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.etag(string(both))
-	begun := 0
-	begin := func(label, key string) string {
-		id := c.s.send(c.request("POST", "/parts/"+key+"?uploads", nil, "X-Amz-Meta-Color", "red", "Content-Type", "text/plain"))
-		begun++
-		s.volatile(id.element(s.t, "UploadId"), fmt.Sprintf("UPLOAD%d", begun))
-		fmt.Fprintf(&s.out, "# %s\n%d %s\n\n", label, id.StatusCode, s.normal(string(id.body)))
-		return id.element(s.t, "UploadId")
-	}
+	return p
+}
+
+// begin begins an upload and names its id.
+func (p *parts) begin(label, key string) string {
+	p.s.t.Helper()
+	a := p.s.send(p.c.request("POST", "/parts/"+key+"?uploads", nil, "X-Amz-Meta-Color", "red", "Content-Type", "text/plain"))
+	p.begun++
+	id := a.element(p.s.t, "UploadId")
+	p.s.volatile(id, fmt.Sprintf("UPLOAD%d", p.begun))
+	fmt.Fprintf(&p.s.out, "# %s\n%d %s\n\n", label, a.StatusCode, p.s.normal(string(a.body)))
+	return id
+}
+
+func (p *parts) put(label, n, id, data string, header ...string) {
+	p.s.t.Helper()
+	p.c.do(label, "PUT", "/parts/key?partNumber="+n+"&uploadId="+id, data, header...)
+}
+
+func s3Multipart(s *session) {
+	p := newParts(s)
+	c := p.c
 	c.do("no uploads", "GET", "/parts?uploads", nil)
 	c.do("begin in no bucket", "POST", "/nothing/key?uploads", nil)
-	id := begin("begin", "key")
-	part := func(label, n, id, data string, header ...string) {
-		c.do(label, "PUT", "/parts/key?partNumber="+n+"&uploadId="+id, data, header...)
-	}
-	part("part 1", "1", id, big)
-	part("part 2", "2", id, small)
-	part("part 2 with another's MD5", "2", id, small, md5Header("x")...)
-	part("part 0", "0", id, small)
-	part("part 1001", "1001", id, small)
-	part("part x", "x", id, small)
-	part("unknown upload", "1", "nothing", small)
-	c.do("no upload", "PUT", "/parts/key?partNumber=1", small)
-	c.put("/parts/source", small)
+	id := p.begin("begin", "key")
+	p.put("part 1", "1", id, p.big)
+	p.put("part 2", "2", id, p.small)
+	p.put("part 2 with another's MD5", "2", id, p.small, md5Header("x")...)
+	p.put("part 0", "0", id, p.small)
+	p.put("part 1001", "1001", id, p.small)
+	p.put("part x", "x", id, p.small)
+	p.put("unknown upload", "1", "nothing", p.small)
+	c.do("no upload", "PUT", "/parts/key?partNumber=1", p.small)
+	c.put("/parts/source", p.small)
 	c.do("a part by copy", "PUT", "/parts/key?partNumber=3&uploadId="+id, nil, "X-Amz-Copy-Source", "/parts/source")
-	s.etag(small[2:5])
+	s.etag(p.small[2:5])
 	c.do("a part by copy of a range", "PUT", "/parts/key?partNumber=4&uploadId="+id, nil,
 		"X-Amz-Copy-Source", "/parts/source", "X-Amz-Copy-Source-Range", "bytes=2-4")
 	c.do("list parts", "GET", "/parts/key?uploadId="+id, nil)
@@ -200,7 +219,21 @@ func s3Multipart(s *session) {
 	c.do("list parts of no upload", "GET", "/parts/key?uploadId=nothing", nil)
 	c.do("list uploads", "GET", "/parts?uploads", nil)
 	c.do("not yet an object", "HEAD", "/parts/key", nil)
+	second := p.begin("begin another", "other")
+	p.begin("begin a third", "third")
+	c.do("list all", "GET", "/parts?uploads", nil)
+	c.do("list by prefix", "GET", "/parts?uploads&prefix=t", nil)
+	c.do("abort", "DELETE", "/parts/other?uploadId="+second, nil)
+	c.do("abort again", "DELETE", "/parts/other?uploadId="+second, nil)
+	c.do("list the rest", "GET", "/parts?uploads", nil)
+}
 
+func s3Complete(s *session) {
+	p := newParts(s)
+	c, id := p.c, p.begin("begin", "key")
+	p.put("part 1", "1", id, p.big)
+	p.put("part 2", "2", id, p.small)
+	p.put("part 3", "3", id, p.small)
 	list := func(pairs ...string) string {
 		text := `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`
 		for i := 0; i < len(pairs); i += 2 {
@@ -209,27 +242,20 @@ func s3Multipart(s *session) {
 		return text + "</CompleteMultipartUpload>"
 	}
 	complete := func(label, body string) { c.do(label, "POST", "/parts/key?uploadId="+id, body) }
-	complete("complete nothing", "")
-	complete("complete no part", list())
-	complete("complete bad XML", "<Complete")
-	complete("complete out of order", list("2", smallTag, "1", bigTag))
-	complete("complete with a wrong tag", list("1", smallTag, "2", smallTag))
-	complete("complete with no tag", list("1", "x"))
-	complete("complete with a missing part", list("1", bigTag, "9", smallTag))
-	complete("complete with a small part in the middle", list("2", smallTag, "3", smallTag))
-	complete("complete", list("1", `"`+bigTag+`"`, "2", smallTag))
-	complete("complete again", list("1", `"`+bigTag+`"`, "2", smallTag))
+	complete("nothing", "")
+	complete("no part", list())
+	complete("bad XML", "<Complete")
+	complete("out of order", list("2", p.smallTag, "1", p.bigTag))
+	complete("with a wrong tag", list("1", p.smallTag, "2", p.smallTag))
+	complete("with no tag", list("1", "x"))
+	complete("with a missing part", list("1", p.bigTag, "9", p.smallTag))
+	complete("with a small part in the middle", list("2", p.smallTag, "3", p.smallTag))
+	complete("complete", list("1", `"`+p.bigTag+`"`, "2", p.smallTag))
+	complete("again", list("1", `"`+p.bigTag+`"`, "2", p.smallTag))
 	c.do("the object", "HEAD", "/parts/key", nil)
 	c.do("a range over the seam", "GET", "/parts/key", nil, "Range", fmt.Sprintf("bytes=%d-%d", 5<<20-3, 5<<20+4))
 	c.do("listed", "GET", "/parts?list-type=2", nil)
 	c.do("no uploads left", "GET", "/parts?uploads", nil)
-	second := begin("begin another", "other")
-	begin("begin a third", "third")
-	c.do("list both", "GET", "/parts?uploads", nil)
-	c.do("list by prefix", "GET", "/parts?uploads&prefix=t", nil)
-	c.do("abort", "DELETE", "/parts/other?uploadId="+second, nil)
-	c.do("abort again", "DELETE", "/parts/other?uploadId="+second, nil)
-	c.do("list the rest", "GET", "/parts?uploads", nil)
 	c.do("delete the object", "DELETE", "/parts/key", nil)
 	c.do("and it is gone", "GET", "/parts/key", nil)
 }
