@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
@@ -165,14 +164,16 @@ func (x *exchange) unreached(b Binding, err error) *fault {
 		record      tls.RecordHeaderError
 	)
 	switch {
-	case errors.Is(err, context.Canceled) && x.r.Context().Err() != nil:
+	case x.guard.stalled.Load() && !x.body.whole && x.body.wanted():
+		return errTimedOut
+	case x.guard.stalled.Load():
+		return unavailable("the S3 server " + host + " does not answer")
+	case x.r.Context().Err() != nil:
 		return &fault{statusGone, "RequestTimeout", "the client has gone"}
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &name), errors.As(err, &record):
 		return badRequest("InvalidRequest", "the S3 server "+host+" can't prove that it is that: its certificate is not trusted")
 	case errors.Is(err, errProxy):
 		return badRequest("InvalidRequest", errProxy.Error())
-	case errors.Is(err, context.Canceled):
-		return errTimedOut // the guard's doing
 	}
 	return unavailable("the S3 server " + host + " can't be reached")
 }
