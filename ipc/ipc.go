@@ -270,6 +270,20 @@ type KeyReply struct {
 	Gateway     bool   `json:"gateway"` // endpoint and region are the S3 gateway's
 }
 
+// CloudsFileRequest is POST /v1/clouds-file: the text of a clouds.yaml, to have
+// these environments written into it.
+type CloudsFileRequest struct {
+	Path         string   `json:"path"` // for messages: the daemon reads no file
+	Data         []byte   `json:"data"`
+	Environments []string `json:"environments"`
+}
+
+// CloudsFileReply is the text with the clouds in it, without their secrets.
+type CloudsFileReply struct {
+	Data   []byte   `json:"data"`
+	Clouds []string `json:"clouds"` // their names
+}
+
 // BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,
 // sealed with a passphrase of its own (age's scrypt recipient).
 type BackupRequest struct {

@@ -161,53 +161,26 @@ func configureOpenStackVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var clouds []configure.Cloud
+		request := ipc.CloudsFileRequest{Path: cloudsFile()}
 		for _, e := range chosen {
-			cloud, err := cloudOf(e.Name)
-			if err != nil {
-				return err
-			}
-			clouds = append(clouds, cloud)
+			request.Environments = append(request.Environments, e.Name)
 		}
-		path := cloudsFile()
-		changed, err := configure.OpenStack(path, clouds)
+		var reply ipc.CloudsFileReply
+		changed, err := configure.Edit(request.Path, func(text string) (string, error) {
+			request.Data = []byte(text)
+			err := call("POST", "/v1/clouds-file", request, &reply)
+			return string(reply.Data), err
+		})
 		if err != nil {
 			return err
 		}
-		for _, cloud := range clouds {
-			sayWritten(changed, "cloud "+cloud.Name, path)
+		for _, name := range reply.Clouds {
+			sayWritten(changed, "cloud "+name, request.Path)
 		}
 		return nil
 	})
 	c.Example = "  ccactl configure openstack dev && openstack --os-cloud dev token issue"
 	return ofEnvironments(c, -1)
-}
-
-// cloudOf describes an environment as clouds.yaml does.
-func cloudOf(name string) (configure.Cloud, error) {
-	var e ipc.Shown
-	path, err := environmentPath(name)
-	if err == nil {
-		err = call("GET", path, nil, &e)
-	}
-	if err != nil {
-		return configure.Cloud{}, err
-	}
-	if e.User == "" || e.Project == "" || e.Project == e.ProjectID {
-		return configure.Cloud{}, fmt.Errorf("%s has no user and project by name: a cloud needs both", name)
-	}
-	cloud := configure.Cloud{
-		Name: name, AuthURL: e.AuthURL, Username: e.User, ProjectName: e.Project,
-		UserDomainID: e.UserDomainID, ProjectDomainID: e.ProjectDomainID,
-		Region: e.CatalogRegion, IdentityAPI: e.IdentityAPI,
-	}
-	if cloud.UserDomainID == "" {
-		cloud.UserDomainName = e.UserDomain
-	}
-	if cloud.ProjectDomainID == "" {
-		cloud.ProjectDomainName = e.ProjectDomain
-	}
-	return cloud, nil
 }
 
 // cloudsFile is where openstacksdk looks for clouds.yaml, and a person keeps it.

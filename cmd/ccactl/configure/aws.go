@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // AWSProfile is what a profile of the AWS config file says of an environment.
@@ -14,18 +15,24 @@ type AWSProfile struct {
 	Endpoint          string // URL
 }
 
-var (
-	profileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]*$`)
-	ourProcess  = regexp.MustCompile(`^(\S*/|'.*/|".*/)?ccactl['"]? credential-process( |$)`)
-	plainWord   = regexp.MustCompile(`^[A-Za-z0-9_./@%+=:,-]+$`)
-)
+// ourProcess is compiled when it is used: each start of ccactl would pay for it.
+var ourProcess = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\S*/|'.*/|".*/)?ccactl['"]? credential-process( |$)`)
+})
+
+// alphanumeric reports whether s is nothing but ASCII letters, digits and marks.
+func alphanumeric(s, marks string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(marks, r)
+	})
+}
 
 // CredentialProcess is the command line for an environment's keys. Some SDKs
 // give it to a shell, others split it as a shell would.
 func CredentialProcess(ccactl, environment string, flags ...string) string {
 	words := append([]string{ccactl, "credential-process", "--env", environment}, flags...)
 	for i, word := range words {
-		if !plainWord.MatchString(word) {
+		if !alphanumeric(word, "_./@%+=:,-") {
 			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}
@@ -41,7 +48,7 @@ func CredentialProcess(ccactl, environment string, flags ...string) string {
 // used: clients differ in which they honour, and a profile without the general
 // one would send everything but S3 to AWS.
 func AWS(path string, profiles []AWSProfile) (changed bool, err error) {
-	return edit(path, func(text string) (string, error) { return editAWS(path, text, profiles) })
+	return Edit(path, func(text string) (string, error) { return editAWS(path, text, profiles) })
 }
 
 func editAWS(path, text string, profiles []AWSProfile) (string, error) {
@@ -66,10 +73,10 @@ func editAWS(path, text string, profiles []AWSProfile) (string, error) {
 }
 
 func (p AWSProfile) valid() error {
-	if !profileName.MatchString(p.Name) {
+	if !alphanumeric(p.Name, "._@+-") || strings.ContainsAny(p.Name[:1], "._@+-") {
 		return fmt.Errorf("the profile name %q has other characters than letters, digits and . _ @ + -", p.Name)
 	}
-	if !ourProcess.MatchString(p.CredentialProcess) {
+	if !ourProcess().MatchString(p.CredentialProcess) {
 		return fmt.Errorf("the credential process of profile %s is not ccactl's", p.Name)
 	}
 	for what, value := range map[string]string{"credential process": p.CredentialProcess, "region": p.Region, "endpoint": p.Endpoint} {
@@ -113,7 +120,7 @@ func (p AWSProfile) ours(f *ini) error {
 		return nil
 	}
 	process, err := f.value(head, "credential_process")
-	if err == nil && !ourProcess.MatchString(process) {
+	if err == nil && !ourProcess().MatchString(process) {
 		err = &ExistsError{File: f.file, Line: head + 1, Name: "profile " + p.Name}
 	}
 	return err
@@ -197,7 +204,7 @@ func Conflicts(credentialsPath, profile string) ([]Warning, error) {
 // documentation has it in its sample: current AWS clients fail on it, and it
 // says nothing. The endpoint below it in that sample counts without it.
 func MendSample(path string) (changed bool, err error) {
-	return edit(path, func(text string) (string, error) {
+	return Edit(path, func(text string) (string, error) {
 		f, err := parseINI(path, text)
 		if err != nil {
 			return "", err

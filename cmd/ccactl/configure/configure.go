@@ -1,5 +1,6 @@
 // Package configure writes environments into the files of other programs: the
-// AWS config file (INI) and OpenStack's clouds.yaml. No secret is ever written.
+// AWS config file (INI), and by Edit whatever the caller makes of a text, such
+// as the clouds.yaml that the daemon edits. No secret is ever written.
 //
 // The files are edited as text. What a person wrote stays byte for byte:
 // comments, order, spacing, line ends, a byte order mark. An entry is added at
@@ -8,9 +9,9 @@
 // that its own programs could not read, and one whose form leaves no safe place
 // for an edit, is refused with file and line.
 //
-// Both editors first read the file as its programs do (botocore through Python's
-// configparser, openstacksdk as YAML), and write only if something changed: to a
-// new file beside it, flushed, then renamed over it.
+// The file is first read as botocore does, through Python's configparser, and
+// written only if something changed: to a new file beside it, flushed, then
+// renamed over it.
 package configure
 
 import "fmt"
@@ -19,7 +20,7 @@ import "fmt"
 type ExistsError struct {
 	File string
 	Line int
-	Name string // as the file has it: "profile dev", "cloud dev"
+	Name string // as the file has it: "profile dev", "services dev"
 }
 
 func (e *ExistsError) Error() string {

@@ -25,8 +25,9 @@ type file struct {
 	text string
 }
 
-// edit replaces the text of a file by what f makes of it.
-func edit(name string, f func(text string) (string, error)) (changed bool, err error) {
+// Edit replaces the text of a file by what f makes of it, and reports whether
+// that changed it. A file that isn't there is empty; what f fails on stays.
+func Edit(name string, f func(text string) (string, error)) (changed bool, err error) {
 	file, err := open(name)
 	if err != nil {
 		return false, err
@@ -76,8 +77,8 @@ func open(name string) (*file, error) {
 	return &file{name: name, path: path, info: info, text: string(data)}, nil
 }
 
-// plain refuses text with characters of which the readers of the two formats
-// disagree whether they end a line or are there at all.
+// plain refuses text with characters of which the readers of a format disagree
+// whether they end a line or are there at all.
 func plain(name, text string) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%s is not UTF-8", name)

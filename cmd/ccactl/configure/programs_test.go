@@ -262,33 +262,3 @@ for i in range(2000):
 		t.Errorf("only %d of the texts say anything", read)
 	}
 }
-
-func TestOpenstacksdk(t *testing.T) {
-	for _, python := range programs(t, "python3", "-c", "import openstack.config") {
-		path := filepath.Join(t.TempDir(), "clouds.yaml")
-		c := devCloud
-		c.Region, c.CACert = "12:30:45", path
-		if _, err := OpenStack(path, []Cloud{c}); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(python, "-c", `
-import json, sys, openstack.config
-c = openstack.config.OpenStackConfig(config_files=[sys.argv[1]], load_envvars=False).get_one("dev").config
-print(json.dumps([c["auth"], c["region_name"], c["identity_api_version"], c["cacert"]]))`, path)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v: %s", python, err, out)
-		}
-		var got []any
-		if err := json.Unmarshal(out, &got); err != nil {
-			t.Fatal(err)
-		}
-		want := fmt.Sprint([]any{map[string]any{
-			"auth_url": c.AuthURL, "username": c.Username, "project_name": c.ProjectName, "user_domain_id": "default", "project_domain_name": "Sales",
-		}, "12:30:45", "3", path})
-		if fmt.Sprint(got) != want {
-			t.Errorf("%s reads\n%v, want\n%s", python, got, want)
-		}
-	}
-}

@@ -1,4 +1,15 @@
-package configure
+// Package cloudsfile edits OpenStack's clouds.yaml: text in, text out. It writes
+// no secret, reads no file and imports nothing of ours.
+//
+// What a person wrote stays byte for byte: comments, order, spacing, line ends,
+// a byte order mark. A cloud is added at the end; in one of ours that is already
+// there, single values are replaced and missing ones added. A cloud of somebody
+// else is never touched. Text that openstacksdk could not read, and a form that
+// leaves no safe place for an edit, is refused with file and line.
+//
+// It is the daemon's, and not ccactl's, since a YAML library costs half a
+// millisecond at each start of the program that links it.
+package cloudsfile
 
 import (
 	"errors"
@@ -18,7 +29,6 @@ type Cloud struct {
 	UserDomainID, UserDomainName       string
 	ProjectDomainID, ProjectDomainName string
 	Region                             string
-	CACert                             string // path
 	IdentityAPI                        string
 }
 
@@ -48,7 +58,6 @@ func (c Cloud) settings() (all []setting) {
 	domain("project", c.ProjectDomainID, c.ProjectDomainName)
 	add(false, "region_name", c.Region)
 	add(false, "identity_api_version", c.IdentityAPI)
-	add(false, "cacert", c.CACert)
 	return all
 }
 
@@ -56,18 +65,20 @@ func (c Cloud) settings() (all []setting) {
 // and project.
 var identity = map[string]bool{"auth_url": true, "username": true, "project_name": true}
 
-// OpenStack writes entries to a clouds.yaml, and reports whether that changed
-// it. An entry of such a name for another user or project is an *ExistsError,
-// and nothing is written.
-func OpenStack(path string, clouds []Cloud) (changed bool, err error) {
-	return edit(path, func(text string) (string, error) {
-		for _, c := range clouds {
-			if text, err = c.write(path, text); err != nil {
-				return "", err
-			}
+// Write returns text with the clouds in it; file is what errors call it. A cloud
+// of such a name for another user or project is an error, as is one that lacks
+// its name, URL, user or project.
+func Write(file, text string, clouds []Cloud) (string, error) {
+	if err := legible(file, text); err != nil {
+		return "", err
+	}
+	for _, c := range clouds {
+		var err error
+		if text, err = c.write(file, text); err != nil {
+			return "", err
 		}
-		return text, nil
-	})
+	}
+	return text, nil
 }
 
 func (c Cloud) valid() error {
@@ -135,7 +146,7 @@ func (c Cloud) merge(file string, doc *yaml.Node, root map[string]any) (todo []s
 		if key != nil {
 			line = key.Line
 		}
-		return &ExistsError{File: file, Line: line, Name: "cloud " + c.Name}
+		return fmt.Errorf("%s:%d: cloud %s is there already, and not from ccactl", file, line, c.Name)
 	}
 	entry, ok := clouds[c.Name].(map[string]any)
 	if _, there := clouds[c.Name]; there && !ok {
