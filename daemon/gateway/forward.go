@@ -108,9 +108,7 @@ func (x *exchange) outgoing(base *url.URL) *http.Request {
 // roundTrip signs and sends. A redirect is not followed: its target would get a
 // signature that was meant for another.
 func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash string) (*http.Response, *fault) {
-	req.Header["User-Agent"] = []string{"ccad"}
-	req.Header["X-Amz-Content-Sha256"] = []string{hash}
-	if err := s.v4.SignHTTP(x.ctx, s.who, req, hash, "s3", s.binding.S3.Region, x.g.now().UTC()); err != nil {
+	if err := s.sign(x.ctx, req, hash, x.g.now()); err != nil {
 		return nil, &fault{http.StatusInternalServerError, "InternalError", "the request could not be signed"}
 	}
 	resp, err := x.attempts(route.transport, req)
