@@ -73,9 +73,10 @@ type Options struct {
 	// Bind returns an environment's binding: ErrUnknown if it is gone, a
 	// *RefusedError if it has no key that may be used.
 	Bind func(environmentID string) (Binding, error)
-	// Rejected is told that the server refuses the key of b, and returns a newer
-	// binding if there is one, asking for it if need be. The server may say the
-	// same when it only can't reach its identity service. Nil: never.
+	// Rejected is told that the server refuses the key of b, which Bind still
+	// returns, and returns a newer binding if one can be had. Many requests may
+	// tell it at once, and the server may say the same when it only can't reach
+	// its identity service. Nil: never.
 	Rejected func(ctx context.Context, b Binding) (Binding, bool)
 	// Done is called after every request. Nil: not.
 	Done func(Record)
@@ -180,11 +181,4 @@ func (g *Gateway) bind(id string) (Binding, *fault) {
 		return b, denied("AccessDenied", refused.Message)
 	}
 	return b, unavailable("the environment of this gateway key can't be had just now")
-}
-
-func (g *Gateway) rejected(ctx context.Context, b Binding) (Binding, bool) {
-	if g.o.Rejected == nil {
-		return Binding{}, false
-	}
-	return g.o.Rejected(ctx, b)
 }

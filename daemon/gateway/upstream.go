@@ -93,7 +93,7 @@ func (u *upstreams) to(b Binding) (*route, *signer, error) {
 }
 
 func (s *signer) serves(b Binding) bool {
-	return s.binding.S3 == b.S3 && s.binding.Keys.AccessKeyID == b.Keys.AccessKeyID && s.binding.Keys.Secret.Equal(b.Keys.Secret)
+	return s.binding.S3 == b.S3 && s.binding.Keys == b.Keys
 }
 
 // sign signs what goes out; hash covers its payload.
