@@ -32,7 +32,11 @@ func (v *Vault) Backup(passphrase account.Secret) ([]byte, error) {
 	}
 	to.SetWorkFactor(backupWork)
 	var out bytes.Buffer
-	fill := func(w io.Writer) ([]byte, error) { return nil, encodeContents(w, bindings(v.Contents())) }
+	c := bindings(v.Contents())
+	if err := check(c); err != nil { // better now than when it is needed
+		return nil, fmt.Errorf("back up: %w", err)
+	}
+	fill := func(w io.Writer) ([]byte, error) { return nil, encodeContents(w, c) }
 	if err := writeSealed(&out, to, header{Schema: schema}, fill); err != nil {
 		return nil, fmt.Errorf("back up: %w", err)
 	}
@@ -65,7 +69,46 @@ func ReadBackup(data []byte, passphrase account.Secret) (*Contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read backup: %w: %w", ErrCorrupt, err)
 	}
+	if err := check(c); err != nil {
+		return nil, fmt.Errorf("read backup: %w: %w", ErrCorrupt, err)
+	}
 	return bindings(c), nil
+}
+
+// check refuses what no ccad would have stored: a backup has no MAC, so whoever
+// knows its passphrase may have written it, and a name becomes a file, an
+// endpoint is where secrets go. The store itself is not checked: its MAC says
+// who wrote it, and one oddity must not shut out everything.
+func check(c *Contents) error {
+	for id, u := range c.Users {
+		if id == "" {
+			return errors.New("a user has no id")
+		}
+		if err := checkEndpoint(u.Auth); err != nil {
+			return fmt.Errorf("user %q: auth URL: %w", u.Name, err)
+		}
+	}
+	for name, e := range c.Environments {
+		if !account.ValidName(name) || e.Name != name || e.ID == "" {
+			return fmt.Errorf("%q is no environment's name", name)
+		}
+		if _, ok := c.Users[e.UserID]; !ok && e.UserID != "" {
+			return fmt.Errorf("environment %s: its user is missing", name)
+		}
+		if err := checkEndpoint(e.S3.Endpoint); err != nil && !e.S3.Endpoint.IsZero() {
+			return fmt.Errorf("environment %s: S3 endpoint: %w", name, err)
+		}
+		// The cloud's own word; tokens go there by whatever scheme it said.
+		if err := checkEndpoint(account.Endpoint{URL: e.StorageURL, InsecureHTTP: true}); err != nil && e.StorageURL != "" {
+			return fmt.Errorf("environment %s: storage URL: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func checkEndpoint(e account.Endpoint) error {
+	_, err := account.ParseEndpoint(e.URL, e.InsecureHTTP)
+	return err
 }
 
 // bindings returns who is where with which value, and nothing that belongs to

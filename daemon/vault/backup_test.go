@@ -3,6 +3,8 @@ package vault
 import (
 	"bytes"
 	"errors"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,9 +24,16 @@ func rich() *Contents {
 	for id, u := range c.Users {
 		u.Passwords.List[0].Value = account.NewSecret("hunter2")
 		u.Passwords, _ = u.Passwords.Stage(account.NewSecret("intended"), "rotation", time.Unix(1, 0))
+		u.Auth.URL = "https://auth.example"
 		c.Users[id] = u
 	}
-	for name, e := range c.Environments {
+	for name, e := range maps.Clone(c.Environments) {
+		delete(c.Environments, name)
+		name = strings.ToLower(name)
+		for id := range c.Users {
+			e.UserID = id
+		}
+		e.Name, e.S3.Endpoint.URL, e.StorageURL = name, "https://s3.example", "https://swift.example/v1"
 		former := e.Keys.List[0]
 		former.ID, former.N, former.State, former.Value.Secret = "former", 1, Retiring, account.NewSecret("formerly")
 		e.Keys.List = append(e.Keys.List, former)
@@ -239,4 +248,62 @@ func watched(c *Contents) bool {
 		}
 	}
 	return len(c.Environments) > 0
+}
+
+// A backup has no MAC: what it holds is checked as any input is.
+func TestBackupOfSomebodyElse(t *testing.T) {
+	good := account.Endpoint{URL: "https://auth.example"}
+	user := func(auth account.Endpoint) User { return User{User: account.User{ID: "u", Name: "u", Auth: auth}} }
+	environment := func(name string, change func(*Environment)) Environment {
+		e := Environment{Environment: account.Environment{ID: "e", Name: name, UserID: "u"}}
+		if change != nil {
+			change(&e)
+		}
+		return e
+	}
+	for name, c := range map[string]struct {
+		user User
+		e    Environment
+		ok   bool
+	}{
+		"right":            {user(good), environment("dev", nil), true},
+		"allowed http":     {user(account.Endpoint{URL: "http://auth.example", InsecureHTTP: true}), environment("dev", nil), true},
+		"path":             {user(good), environment("../../bus", nil), false},
+		"upper case":       {user(good), environment("UPPER name\nx", nil), false},
+		"no name":          {user(good), environment("", nil), false},
+		"no id":            {user(good), environment("dev", func(e *Environment) { e.ID = "" }), false},
+		"nobody's":         {user(good), environment("dev", func(e *Environment) { e.UserID = "v" }), false},
+		"plain http":       {user(account.Endpoint{URL: "http://auth.example"}), environment("dev", nil), false},
+		"no auth URL":      {user(account.Endpoint{}), environment("dev", nil), false},
+		"file":             {user(account.Endpoint{URL: "file:///etc"}), environment("dev", nil), false},
+		"S3 by plain http": {user(good), environment("dev", func(e *Environment) { e.S3.Endpoint.URL = "http://s3.example" }), false},
+		"storage":          {user(good), environment("dev", func(e *Environment) { e.StorageURL = "https://u:p@s3.example" }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			contents := &Contents{Users: map[string]User{"u": c.user}, Environments: map[string]Environment{c.e.Name: c.e}}
+			var data bytes.Buffer
+			to, err := age.NewScryptRecipient(right.Reveal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			to.SetWorkFactor(10)
+			if err := writeSealed(&data, to, header{Schema: schema}, func(w io.Writer) ([]byte, error) { return nil, encodeContents(w, contents) }); err != nil {
+				t.Fatal(err)
+			}
+			_, err = ReadBackup(data.Bytes(), right)
+			if c.ok && err != nil || !c.ok && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("ReadBackup: %v", err)
+			}
+			_, _, v := testVault(t)
+			if err := v.Change(func(to *Contents) error {
+				to.Users, to.Environments = contents.Users, contents.Environments
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := v.Backup(right); (err == nil) != c.ok {
+				t.Errorf("Backup: %v", err)
+			}
+		})
+	}
 }
