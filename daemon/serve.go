@@ -109,6 +109,9 @@ func (d *Daemon) act(v verb, req *request) (any, error) {
 	if req.Header.Get("Origin") != "" || req.Header.Get("Sec-Fetch-Site") != "" {
 		return nil, &ipc.Error{Code: ipc.CodeUsage, Message: "requests of browsers are not answered"}
 	}
+	if req.Method == http.MethodHead { // the mux takes it for GET, which hands out
+		return nil, usage("no such request")
+	}
 	if req.open == nil && !v.locked {
 		return nil, &ipc.Error{Code: ipc.CodeLocked, Message: "ccad is locked"}
 	}
@@ -120,7 +123,11 @@ func (d *Daemon) act(v verb, req *request) (any, error) {
 func decode[T any](r *request) (in T, err error) {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
+	err = dec.Decode(&in)
+	if err == nil {
+		_, err = dec.Token() // there must be no second value
+	}
+	if !errors.Is(err, io.EOF) {
 		return in, &ipc.Error{Code: ipc.CodeUsage, Message: "the request is not understood"}
 	}
 	return in, nil
