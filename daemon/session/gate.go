@@ -21,6 +21,8 @@ const (
 type Gate struct {
 	net.Listener
 	parked chan struct{} // closed when Accept has stopped: all it accepted is in conns
+	closed chan struct{} // closed by Close
+	once   sync.Once
 
 	mu      sync.Mutex
 	shut    bool
@@ -38,11 +40,11 @@ type deadliner interface{ SetDeadline(time.Time) error }
 
 // NewGate puts a gate before l.
 func NewGate(l net.Listener) *Gate {
-	return &Gate{Listener: l, parked: make(chan struct{}), conns: map[net.Conn]connection{}, changed: make(chan struct{})}
+	return &Gate{Listener: l, parked: make(chan struct{}), closed: make(chan struct{}), conns: map[net.Conn]connection{}, changed: make(chan struct{})}
 }
 
-// Accept is Listener.Accept until the gate is shut; then it blocks for ever,
-// since the server must neither end nor take another connection.
+// Accept is Listener.Accept until the gate is shut; then it blocks, since the
+// server must neither end nor take another connection, until it is closed.
 func (g *Gate) Accept() (net.Conn, error) {
 	c, err := g.Listener.Accept()
 	g.mu.Lock()
@@ -50,9 +52,20 @@ func (g *Gate) Accept() (net.Conn, error) {
 	g.mu.Unlock()
 	if shut && err != nil {
 		close(g.parked)
-		select {}
+		<-g.closed
+		return nil, net.ErrClosed
 	}
 	return c, err
+}
+
+// Close closes the listener: the process ends after all.
+func (g *Gate) Close() error {
+	err := net.ErrClosed
+	g.once.Do(func() {
+		close(g.closed)
+		err = g.Listener.Close()
+	})
+	return err
 }
 
 // ConnState follows the server's connections.

@@ -11,7 +11,7 @@ import (
 )
 
 // handoverVariable tells the next image which descriptors it inherits beside
-// the listener: "LOCK,LOCK;REPLY;GATEWAY".
+// the listener: "LOCK,LOCK;REPLY;GATEWAY;METRICS;made".
 const handoverVariable = "CCAD_HANDOVER"
 
 // listenerFD is where systemd's socket activation puts the first listener; a
@@ -24,6 +24,8 @@ type Handover struct {
 	Locks    []*os.File // the locks on our folders
 	Reply    *os.File   // the connection that asked for the lock; may be nil
 	Gateway  *os.File   // the S3 gateway's listening socket; may be nil
+	Metrics  *os.File   // the listening socket for metrics; may be nil
+	Made     bool       // Listener's socket file was made by us, not by systemd: it goes when we end
 }
 
 // Replace replaces this process by a fresh image of binary, with the same
@@ -50,6 +52,14 @@ func (h Handover) Replace(binary string) error {
 	if err != nil {
 		return err
 	}
+	metrics, err := keep(h.Metrics)
+	if err != nil {
+		return err
+	}
+	made := ""
+	if h.Made {
+		made = "made"
+	}
 	from, err := strconv.Atoi(listener)
 	if err != nil {
 		return errors.New("re-exec without a listener")
@@ -60,7 +70,7 @@ func (h Handover) Replace(binary string) error {
 	_ = unix.Close(from)
 	env := append(os.Environ(),
 		"LISTEN_FDS=1", "LISTEN_PID="+strconv.Itoa(os.Getpid()),
-		handoverVariable+"="+strings.Join(described, ",")+";"+reply+";"+gateway)
+		handoverVariable+"="+strings.Join([]string{strings.Join(described, ","), reply, gateway, metrics, made}, ";"))
 	err = unix.Exec(binary, os.Args, env)
 	return fmt.Errorf("exec %s: %w", binary, err)
 }
@@ -94,7 +104,8 @@ func Inherited() (Handover, error) {
 	if described == "" {
 		return h, nil
 	}
-	parts := append(strings.Split(described, ";"), "", "")
+	parts := append(strings.Split(described, ";"), "", "", "", "") // an older image says less
+	h.Made = parts[4] == "made"
 	for _, s := range strings.Split(parts[0], ",") {
 		f, err := inherit(s, "folder lock")
 		if err != nil {
@@ -108,7 +119,10 @@ func Inherited() (Handover, error) {
 	if h.Reply, err = inherit(parts[1], "lock request"); err != nil {
 		return h, err
 	}
-	h.Gateway, err = inherit(parts[2], "gateway's port")
+	if h.Gateway, err = inherit(parts[2], "gateway's port"); err != nil {
+		return h, err
+	}
+	h.Metrics, err = inherit(parts[3], "metrics port")
 	return h, err
 }
 

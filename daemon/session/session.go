@@ -37,15 +37,16 @@ var kept = []string{
 	"DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "GPG_TTY", "PASSWORD_STORE_DIR",
 	"CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "INVOCATION_ID", "JOURNAL_STREAM",
-	"SSL_CERT_FILE", "SSL_CERT_DIR",
+	"GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOCOVERDIR", // not GODEBUG, which weakens TLS
 }
 
-// ScrubEnvironment drops every variable that is not kept, but for ours (CCAD_)
-// and the Go runtime's own settings.
+// ScrubEnvironment drops every variable that is not kept, but for ours (CCAD_).
+// Nor does SSL_CERT_FILE name who is trusted: the system does, or the authority
+// that a person gave.
 func ScrubEnvironment() {
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if !slices.Contains(kept, name) && !strings.HasPrefix(name, "CCAD_") && !strings.HasPrefix(name, "GO") {
+		if !slices.Contains(kept, name) && !strings.HasPrefix(name, "CCAD_") {
 			_ = os.Unsetenv(name)
 		}
 	}
