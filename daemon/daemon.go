@@ -57,17 +57,28 @@ type Options struct {
 type Daemon struct {
 	Options
 	keyring *vault.Keyring
-	gens    generations
+	gens    *generations
 	feed    *feed
 	metrics *metrics
 	locks   []*os.File
 
+	ctx     context.Context        // Run's: ccad is to end when it does
 	opening sync.Mutex             // one unlock, or change of passphrase, at a time
 	open    atomic.Pointer[opened] // nil: locked
-	closing chan struct{}          // closed when streams must end
-	gate    *session.Gate
-	s3      *s3Gateway
-	kick    chan struct{} // cap 1: look again at what is owed
+
+	marking  sync.Mutex      // held while the marker of a lock and open change, together
+	touched  bool            // this image has held secrets: a lock has to replace it
+	image    context.Context // ends when a lock is replacing this image
+	endImage context.CancelFunc
+	unlocks  sync.WaitGroup // under way
+
+	closing     chan struct{} // closed by endStreams
+	endStreams  func()
+	made        bool // the socket's file is ours to remove
+	gate        *session.Gate
+	s3          *s3Gateway
+	metricsPort metricsPort
+	kick        chan struct{} // cap 1: look again at what is owed
 }
 
 // Run serves until ctx ends or something fails that can't be mended. Locking
@@ -75,11 +86,15 @@ type Daemon struct {
 func Run(ctx context.Context, o Options) error {
 	d := &Daemon{
 		Options: o,
-		gens:    generations{filepath.Join(filepath.Dir(o.Socket), "gen")},
+		ctx:     ctx,
+		gens:    &generations{folder: filepath.Join(filepath.Dir(o.Socket), "gen")},
 		feed:    newFeed(),
 		closing: make(chan struct{}),
 		kick:    make(chan struct{}, 1),
 	}
+	d.endStreams = sync.OnceFunc(func() { close(d.closing) })
+	d.image, d.endImage = context.WithCancel(context.Background())
+	defer d.endImage()
 	d.metrics = newMetrics(d)
 	listener, err := d.own()
 	defer func() {
@@ -94,7 +109,7 @@ func Run(ctx context.Context, o Options) error {
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	d.s3 = d.listenGateway()
+	d.s3, d.metricsPort = d.listenGateway(), d.listenMetrics()
 	if err := d.openAtStart(ctx); err != nil {
 		o.Log.Warn("start locked", "reason", err)
 	}
@@ -113,17 +128,26 @@ func (d *Daemon) own() (*ipc.Listener, error) {
 			d.locks = append(d.locks, lock)
 		}
 	}
-	var listener *ipc.Listener
-	var err error
-	if d.Inherited.Listener != nil {
-		listener, err = ipc.Inherit(d.Inherited.Listener)
-	} else {
-		listener, err = ipc.Listen(d.Socket)
+	err := d.gens.claim()
+	if err == nil {
+		err = d.gens.lock()
 	}
+	if err != nil && d.Inherited.Reply == nil {
+		return nil, err
+	} else if err != nil { // a lock must not end in no daemon
+		d.Log.Error("generations", "error", err)
+	}
+	if d.Inherited.Listener == nil {
+		d.made = true
+		return ipc.Listen(d.Socket)
+	}
+	listener, err := ipc.Inherit(d.Inherited.Listener)
 	if err != nil {
 		return nil, err
 	}
-	return listener, d.gens.lock()
+	d.made = d.Inherited.Made
+	listener.SetUnlinkOnClose(d.made)
+	return listener, nil
 }
 
 // serve answers until ctx ends.
@@ -139,13 +163,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	}
 	failed := make(chan error, 3)
 	go func() { failed <- server.Serve(d.gate) }()
-	if d.Config.Metrics.Listen != "" {
-		stop, err := d.serveMetrics(failed)
-		if err != nil {
-			return err
-		}
-		defer stop()
-	}
+	defer d.serveMetrics(failed)()
 	defer d.serveGateway(failed)()
 	checking, cancelChecks := context.WithCancel(ctx)
 	defer cancelChecks()
@@ -158,7 +176,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	}
 	cancelChecks()
 	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
-	close(d.closing)
+	d.endStreams()
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = server.Shutdown(grace)

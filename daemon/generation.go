@@ -6,8 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"sync"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
@@ -15,71 +18,151 @@ import (
 // shells compare at every prompt without forking, "0" while locked, no file
 // when no daemon runs. The files hold no secret. They live in the runtime
 // folder and are not fsynced: after a crash of the machine there are none.
-type generations struct{ folder string }
+//
+// The folder is beside a socket that a person may put anywhere, so it may be
+// his: nothing in it is touched but regular files that look like ours.
+type generations struct {
+	folder string
+	mu     sync.Mutex // one temporary file, one writer
+}
 
-// lock makes every file say that there is nothing to be had.
-func (g generations) lock() error {
-	entries, err := os.ReadDir(g.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.Mkdir(g.folder, 0o700)
+// generationTemp is written and then renamed. No environment has such a name.
+const generationTemp = ".new"
+
+var (
+	aGeneration     = regexp.MustCompile(`^[0-9]{1,20}\n$`)
+	halfAGeneration = regexp.MustCompile(`^[0-9]{0,20}\n?$`) // a process died while writing it
+)
+
+// claim makes the folder, and refuses one that holds what is not ours.
+func (g *generations) claim() error {
+	err := os.Mkdir(g.folder, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the folder of the generations: %w", err)
 	}
+	_, foreign, err := g.list()
+	if err == nil && foreign != "" {
+		err = fmt.Errorf("%s is not ours: ccad keeps its generations in that folder", filepath.Join(g.folder, foreign))
+	}
+	return err
+}
+
+// list tells our files from the first that is not.
+func (g *generations) list() (ours []string, foreign string, err error) {
+	if info, err := os.Lstat(g.folder); err != nil {
+		return nil, "", fmt.Errorf("read the generations: %w", err)
+	} else if !info.IsDir() {
+		return nil, "", fmt.Errorf("%s is no folder: ccad keeps its generations in one of that name", g.folder)
+	}
+	entries, err := os.ReadDir(g.folder)
 	if err != nil {
-		return fmt.Errorf("read the generations: %w", err)
+		return nil, "", fmt.Errorf("read the generations: %w", err)
 	}
 	for _, e := range entries {
-		if e.Name()[0] == '.' {
-			_ = os.Remove(filepath.Join(g.folder, e.Name())) // a process died while writing it
-			continue
-		}
-		if err := g.write(e.Name(), 0); err != nil {
-			return err
+		if g.isOurs(e.Name()) {
+			ours = append(ours, e.Name())
+		} else if foreign == "" {
+			foreign = e.Name()
 		}
 	}
-	return nil
+	return ours, foreign, nil
+}
+
+func (g *generations) isOurs(name string) bool {
+	shape := aGeneration
+	if name == generationTemp {
+		shape = halfAGeneration
+	} else if !account.ValidName(name) {
+		return false
+	}
+	path := filepath.Join(g.folder, name)
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > 21 {
+		return false
+	}
+	data, err := os.ReadFile(path)
+	return err == nil && shape.Match(data)
+}
+
+// lock makes every file of ours say that there is nothing to be had.
+func (g *generations) lock() error {
+	ours, _, err := g.list()
+	for _, name := range ours {
+		if name == generationTemp {
+			g.remove(name)
+		} else if e := g.write(name, 0); err == nil {
+			err = e
+		}
+	}
+	return err
 }
 
 // publish writes the files of what changed between two contents; before is nil
-// at unlock, when files of environments that are gone are removed too.
-func (g generations) publish(before, after *vault.Contents) error {
+// at unlock, when files of environments that are gone are removed too. What it
+// can't write it leaves, and goes on: the error is the first.
+func (g *generations) publish(before, after *vault.Contents) (err error) {
 	if before == nil {
 		before = &vault.Contents{}
-		entries, err := os.ReadDir(g.folder)
-		if err != nil {
-			return fmt.Errorf("read the generations: %w", err)
-		}
-		for _, e := range entries {
-			if _, ok := after.Environments[e.Name()]; !ok {
-				_ = os.Remove(filepath.Join(g.folder, e.Name()))
+		var ours []string
+		ours, _, err = g.list()
+		for _, name := range ours {
+			if _, ok := after.Environments[name]; !ok {
+				g.remove(name)
 			}
 		}
 	}
 	for name := range before.Environments {
-		if _, ok := after.Environments[name]; !ok {
-			_ = os.Remove(filepath.Join(g.folder, name))
+		if _, ok := after.Environments[name]; !ok && g.isOurs(name) {
+			g.remove(name)
 		}
 	}
 	for name, e := range after.Environments {
 		if e.Generation != before.Environments[name].Generation {
-			if err := g.write(name, e.Generation); err != nil {
-				return err
+			if e := g.write(name, e.Generation); err == nil {
+				err = e
 			}
 		}
 	}
-	return nil
+	return err
 }
 
 // write replaces a file by rename: a prompt must never read half a number.
-func (g generations) write(name string, n uint64) error {
-	temp := filepath.Join(g.folder, "."+name)
-	err := os.WriteFile(temp, append(strconv.AppendUint(nil, n, 10), '\n'), 0o600)
-	if err == nil {
-		err = os.Rename(temp, filepath.Join(g.folder, name))
+func (g *generations) write(name string, n uint64) error {
+	if !account.ValidName(name) {
+		return fmt.Errorf("write the generation of %q: that is no environment name", name)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	temp, path := filepath.Join(g.folder, generationTemp), filepath.Join(g.folder, name)
+	if _, err := os.Lstat(path); err == nil && !g.isOurs(name) {
+		return fmt.Errorf("write the generation of %s: %s is not ours", name, path)
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the generation of %s: %w", name, err)
+	}
+	_, err = f.Write(append(strconv.AppendUint(nil, n, 10), '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(temp, path)
 	}
 	if err != nil {
+		_ = os.Remove(temp)
 		return fmt.Errorf("write the generation of %s: %w", name, err)
 	}
 	return nil
 }
 
-// clear removes all files: the daemon ends.
-func (g generations) clear() { _ = os.RemoveAll(g.folder) }
+func (g *generations) remove(name string) { _ = os.Remove(filepath.Join(g.folder, name)) }
+
+// clear removes our files, and the folder if nothing else is in it: the daemon
+// ends.
+func (g *generations) clear() {
+	ours, _, err := g.list()
+	if err != nil {
+		return
+	}
+	for _, name := range ours {
+		g.remove(name)
+	}
+	_ = os.Remove(g.folder)
+}

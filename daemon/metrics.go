@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/cloud-ca/ccad/daemon/gateway"
 	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/session"
 )
 
 // metrics is every series of ours. Labels are words of this code, never names
@@ -144,16 +146,62 @@ func (d *Daemon) prometheus(*request) (any, error) {
 	return reply{contentType: string(format), body: body.Bytes()}, nil
 }
 
-// serveMetrics answers scrapes on the loopback port of the config, and nothing
-// else there.
-func (d *Daemon) serveMetrics(failed chan<- error) (stop func(), err error) {
-	l, err := net.Listen("tcp", d.Config.Metrics.Listen)
+// metricsPort is the loopback port of the config, for scrapes that can't use
+// the socket.
+type metricsPort struct {
+	gate *session.Gate // nil: none is configured, or it is not ours
+	lost string        // why it is not ours, for status
+}
+
+// listenMetrics takes the port: inherited, so that nobody can take it during a
+// lock, or where the config has it. Without it ccad serves everything else.
+func (d *Daemon) listenMetrics() (p metricsPort) {
+	l, err := d.metricsListener()
+	if err != nil {
+		d.Log.Error("metrics have no port", "error", err)
+		p.lost = "metrics have no port: " + err.Error()
+	} else if l != nil {
+		p.gate = session.NewGate(l)
+	}
+	return p
+}
+
+func (d *Daemon) metricsListener() (net.Listener, error) {
+	f, address := d.Inherited.Metrics, d.Config.Metrics.Listen
+	if f != nil {
+		l, err := net.FileListener(f)
+		_ = f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("take over the metrics port: %w", err)
+		}
+		if _, port, _ := net.SplitHostPort(address); l.Addr().String() == address || port == "0" {
+			return l, nil
+		}
+		_ = l.Close() // the config has changed since
+	}
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics.listen: %w", err)
 	}
+	return l, nil
+}
+
+// serveMetrics answers scrapes on the port, and nothing else there.
+func (d *Daemon) serveMetrics(failed chan<- error) (stop func()) {
+	gate := d.metricsPort.gate
+	if gate == nil {
+		return func() {}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 5 * time.Second}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { failed <- server.Serve(l) }()
-	return func() { _ = server.Close() }, nil
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ConnState: gate.ConnState}
+	go func() {
+		if err := server.Serve(gate); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("metrics: %w", err)
+		}
+	}()
+	return func() { _ = server.Close() }
 }

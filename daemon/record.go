@@ -19,17 +19,43 @@ func (d *Daemon) record(o *opened, e audit.Entry) {
 		d.Log.Warn("audit trail", "error", err)
 		return
 	}
-	if e.Line >= c.AuditHead.Line+checkpointEvery {
-		go d.checkpoint(o)
+	if e.Line >= c.AuditHead.Line+checkpointEvery && o.checkpointing.CompareAndSwap(false, true) {
+		go func() {
+			defer o.checkpointing.Store(false)
+			d.checkpoint(o)
+		}()
 	}
 }
 
-// checkpoint puts the head of the chain into the store.
+// recordMade puts a line into the trail for what a commit brought from the
+// cloud: a key or application credential that was made there, a key that was
+// found there. It is derived from the commit, so that whatever fails after it
+// takes no line away; a backup's values come unaccepted, and leave none.
+func (d *Daemon) recordMade(o *opened, user string, was, is vault.Environment) {
+	former, _ := was.Keys.Active()
+	if v, ok := is.Keys.Active(); ok && v.ID != former.ID && v.Accepted {
+		switch v.Source {
+		case "rotation":
+			d.record(o, audit.Entry{Event: "key-made", Environment: is.Name, User: user, Version: v.N})
+		case "cloud":
+			d.record(o, audit.Entry{Event: "adopted", Environment: is.Name, User: user, Version: v.N, Note: "the S3 key that the cloud lists"})
+		}
+	}
+	earlier, _ := was.AppCreds.Active()
+	if v, ok := is.AppCreds.Active(); ok && v.ID != earlier.ID && v.Accepted && v.Source == "rotation" {
+		d.record(o, audit.Entry{Event: "credential-made", Environment: is.Name, User: user, Version: v.N})
+	}
+}
+
+// checkpoint puts the head of the chain into the store, if it has moved.
 func (d *Daemon) checkpoint(o *opened) {
 	head, err := o.trail.Checkpoint()
 	if err != nil {
 		d.metrics.auditFailures.Inc()
 		d.Log.Warn("audit trail", "error", err)
+		return
+	}
+	if head.Line <= o.vault.Contents().AuditHead.Line {
 		return
 	}
 	err = o.vault.Change(func(c *vault.Contents) error {

@@ -127,19 +127,6 @@ func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
 	return func() { _ = server.Close(); handler.Close() }
 }
 
-// file is the listener, for the next image of the process.
-func (g *s3Gateway) file() (*os.File, error) {
-	l, ok := g.gate.Listener.(*net.TCPListener)
-	if !ok {
-		return nil, errors.New("the gateway's listener is no TCP socket")
-	}
-	f, err := l.File()
-	if err != nil {
-		return nil, fmt.Errorf("keep the gateway's port: %w", err)
-	}
-	return f, nil
-}
-
 // url is where clients find the gateway; "" while the port is not ours.
 func (g *s3Gateway) url() string {
 	if g.address == "" {

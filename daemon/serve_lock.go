@@ -12,7 +12,11 @@ import (
 
 // lockNow locks; the answer comes from the next image of the process.
 func (d *Daemon) lockNow(r *request) (any, error) {
-	if err := d.lock(r.w); err != nil {
+	err := d.lock(r.w)
+	if errors.Is(err, errEnding) {
+		return hijacked{}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	return struct{}{}, nil
@@ -29,7 +33,7 @@ func (d *Daemon) unlockNow(r *request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), personTimeout)
 	defer cancel()
-	if err := d.unlock(ctx, account.NewSecret(in.Passphrase)); err != nil {
+	if err := d.unlock(ctx, account.NewSecret(in.Passphrase), in.AcceptOlder); err != nil {
 		d.Log.Warn("unlock", "error", err)
 		return nil, err
 	}

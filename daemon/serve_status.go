@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
@@ -14,8 +15,13 @@ import (
 
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
+	warnings := []string{d.s3.warning(), d.metricsPort.lost}
+	if r.open != nil {
+		warnings = append(warnings, r.open.warning)
+	}
+	warnings = slices.DeleteFunc(warnings, func(s string) bool { return s == "" })
 	s := ipc.Status{
-		Daemon: ipc.Daemon{Version: d.Version, PID: os.Getpid(), Locked: r.open == nil, Keyring: d.keyring.Backend(), Gateway: d.s3.url(), Warning: d.s3.warning()},
+		Daemon: ipc.Daemon{Version: d.Version, PID: os.Getpid(), Locked: r.open == nil, Keyring: d.keyring.Backend(), Gateway: d.s3.url(), Warning: strings.Join(warnings, "; ")},
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},
 	}
 	if r.open == nil {

@@ -49,6 +49,10 @@ func (d *Daemon) env(r *request) (any, error) {
 		return nil, err
 	}
 	q := r.URL.Query()
+	as := q.Get("as") // counted and recorded, so one of our words
+	if as != "" && as != "exec" {
+		return nil, usage("as= is exec or nothing")
+	}
 	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
 	plan, need, err := view.Plan(asked)
 	if err == nil && asked.Auth == "" && plan.Auth == view.Password && holdsCredentialAlone(e, u) {
@@ -66,7 +70,7 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.handOut(r, e, cmp.Or(q.Get("as"), plan.Client+"/"+plan.Format), version, time.Time{})
+	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), version, time.Time{})
 	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
 }
 
@@ -223,7 +227,7 @@ func (d *Daemon) show(r *request) (any, error) {
 // ensureKey makes sure that there is an S3 key, by making one if need be.
 func (d *Daemon) ensureKey(r *request) (any, error) {
 	name := r.PathValue("name")
-	created, err := r.open.keeper.EnsureKey(r.Context(), name)
+	created, err := r.open.keeper.EnsureKey(r.Context(), name) // changed records a key that it makes
 	if err != nil {
 		return nil, err
 	}
@@ -235,9 +239,6 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 		return nil, fmt.Errorf("environment %s has no S3 endpoint", name)
 	}
 	keys, _ := e.Keys.Active()
-	if created {
-		d.record(r.open, audit.Entry{Event: "key-made", Environment: name, Version: keys.N})
-	}
 	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
 	if throughGateway(r.URL.Query(), e) {
 		if d.s3.address == "" {

@@ -251,7 +251,8 @@ type VerifyRequest struct {
 
 // UnlockRequest is POST /v1/unlock.
 type UnlockRequest struct {
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase  string `json:"passphrase,omitempty"`
+	AcceptOlder bool   `json:"accept_older,omitempty"` // open a store that is older than one seen before
 }
 
 // PassphraseRequest is POST /v1/passphrase (ccactl passwd).

@@ -38,7 +38,8 @@ func Listen(path string) (*Listener, error) {
 }
 
 // Inherit takes over a listening socket that systemd or an earlier image of
-// this process handed over. It is never unlinked: it belongs to who made it.
+// this process handed over. Closing it does not unlink it, unless the caller says
+// so: it belongs to who made it.
 func Inherit(f *os.File) (*Listener, error) {
 	l, err := net.FileListener(f)
 	if err != nil {

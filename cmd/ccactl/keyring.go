@@ -69,7 +69,8 @@ func lockVerb() *cobra.Command {
 
 func unlockVerb() *cobra.Command {
 	var from passphraseFlags
-	c := verb("unlock [--passphrase-file F | --passphrase-stdin]", "Unlock the keyring", words(0, 0), func(*cobra.Command, []string) error {
+	var acceptOlder bool
+	c := verb("unlock [--passphrase-file F | --passphrase-stdin] [--accept-older]", "Unlock the keyring", words(0, 0), func(*cobra.Command, []string) error {
 		st, err := status()
 		if err != nil {
 			return err
@@ -77,7 +78,7 @@ func unlockVerb() *cobra.Command {
 		if !st.Daemon.Locked && !from.given() {
 			return emit([]byte("unlocked already\n"))
 		}
-		var r ipc.UnlockRequest
+		r := ipc.UnlockRequest{AcceptOlder: acceptOlder}
 		if from.given() || st.Daemon.Keyring == "file" {
 			question := "passphrase"
 			if st.Daemon.Fresh {
@@ -93,6 +94,8 @@ func unlockVerb() *cobra.Command {
 		return emit([]byte("unlocked\n"))
 	})
 	from.register(c)
+	c.Flags().BoolVar(&acceptOlder, "accept-older", false,
+		"open a store that is older than one seen before, as after putting back an old copy: what was stored since is lost, and the audit trail says so")
 	return c
 }
 

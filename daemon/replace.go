@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cloud-ca/ccad/daemon/session"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// errEnding: somebody told ccad to end while it was about to replace itself.
+var errEnding = errors.New("ccad was told to end")
+
+// replace hands everything over and replaces the process by a fresh image.
+func (d *Daemon) replace(w http.ResponseWriter) error {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return fmt.Errorf("keep the connection: %w", err)
+	}
+	h := session.Handover{Locks: d.locks, Made: d.made}
+	if c, ok := conn.(*ipc.Conn); ok {
+		if h.Reply, err = c.File(); err != nil {
+			return fmt.Errorf("keep the connection: %w", err)
+		}
+	}
+	listener, ok := d.gate.Listener.(*ipc.Listener)
+	if !ok {
+		return errors.New("the listener is no Unix socket")
+	}
+	if h.Listener, err = listener.File(); err != nil {
+		return fmt.Errorf("keep the listener: %w", err)
+	}
+	if h.Gateway, err = fileOf(d.s3.gate); err != nil {
+		return fmt.Errorf("keep the gateway's port: %w", err)
+	}
+	if h.Metrics, err = fileOf(d.metricsPort.gate); err != nil {
+		return fmt.Errorf("keep the metrics port: %w", err)
+	}
+	var shut sync.WaitGroup
+	for _, g := range []*session.Gate{d.gate, d.s3.gate, d.metricsPort.gate} {
+		if g != nil {
+			shut.Go(g.Shut)
+		}
+	}
+	shut.Wait()
+	// From here on a signal ends the process at once, as it does the next image
+	// until that listens for them. One that came before shows in the context,
+	// but for the microseconds that it takes to get there.
+	signal.Reset(unix.SIGINT, unix.SIGTERM)
+	if d.ctx.Err() != nil {
+		return errEnding
+	}
+	return h.Replace(d.Binary)
+}
+
+// fileOf is a gate's TCP listener, for the next image of the process; nil where
+// there is none.
+func fileOf(g *session.Gate) (*os.File, error) {
+	if g == nil {
+		return nil, nil
+	}
+	l, ok := g.Listener.(*net.TCPListener)
+	if !ok {
+		return nil, errors.New("it is no TCP socket")
+	}
+	return l.File()
+}
+
+// answerLock answers the request that made the old image end.
+func answerLock(f *os.File) {
+	defer func() { _ = f.Close() }()
+	_, _ = fmt.Fprintf(f, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n%s: %d\r\nConnection: close\r\n\r\n{}\n",
+		ipc.ProtocolHeader, ipc.Protocol)
+}
