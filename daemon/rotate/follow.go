@@ -1,0 +1,252 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// A Wish is how a person wants something rotated.
+type Wish struct {
+	Grace *time.Duration // from the flip to the deletion; nil: as long as somebody holds the old one
+	Wait  bool           // until the old one is proved dead
+}
+
+// RotateKey replaces an environment's S3 key and tells of each step. It returns
+// once the new one serves, or with Wait once the old one is proved dead; ctx ends
+// only the following. What is begun goes on by itself (Resume).
+func (k *Keeper) RotateKey(ctx context.Context, name string, w Wish, tell func(Progress)) error {
+	return k.follow(ctx, s3Keys{}, name, w, tell, func() (bool, error) { return k.begin(name, w.Grace) })
+}
+
+// patienceOfPeople is how many failed steps in a row a person is kept waiting
+// for: some 15 seconds.
+const patienceOfPeople = 5
+
+func (k *Keeper) follow(ctx context.Context, what kind, name string, w Wish, tell func(Progress), begin func() (joined bool, err error)) error {
+	subject, withdrawn := what.subject(name), ""
+	lines, cancel := k.listen(subject)
+	defer cancel()
+	hear := func(p Progress) {
+		if p.Step == StepWithdraw && p.State == "done" {
+			withdrawn = p.Note
+		}
+		tell(p)
+	}
+	joined, err := begin()
+	if err != nil {
+		return err
+	}
+	if joined {
+		tell(Progress{Step: "journal", Subject: subject, State: "done", Note: "a rotation was under way already, and goes on"})
+	} else {
+		tell(Progress{Step: "journal", Subject: subject, State: "done"})
+	}
+	begun := k.journalOf(what, name)
+	for begun != nil {
+		until, err := k.drive(ctx, what, name, lines, hear)
+		if err != nil {
+			return err
+		}
+		now := k.journalOf(what, name)
+		if now == nil || !now.Begun.Equal(begun.Begun) {
+			break
+		}
+		begun = now
+		if Step(now.Step) == StepDrain && !w.Wait {
+			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: k.drainNote(what, name, *now)})
+			return nil
+		}
+		if err := k.sleep(ctx, until); err != nil {
+			return err
+		}
+	}
+	if withdrawn != "" {
+		return fmt.Errorf("%s: %s: %w", subject, withdrawn, ErrWithdrawn)
+	}
+	return nil
+}
+
+// drive goes on in the background and passes on what is told meanwhile.
+func (k *Keeper) drive(ctx context.Context, what kind, name string, lines <-chan Progress, tell func(Progress)) (until time.Time, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		until, err = k.goOn(context.WithoutCancel(ctx), what, name)
+	}()
+	for {
+		select {
+		case p := <-lines:
+			tell(p)
+			continue
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("%w: %w", ErrStalled, ctx.Err())
+		case <-done:
+		}
+		break
+	}
+	for len(lines) > 0 {
+		tell(<-lines)
+	}
+	var no *RefusedError
+	if s, ok := k.stallOf(what, name); err != nil && (errors.As(err, &no) || !ok || s.Count >= patienceOfPeople) {
+		return until, fmt.Errorf("%w; %w", err, ErrStalled)
+	}
+	return until, nil
+}
+
+func (k *Keeper) journalOf(what kind, name string) *vault.Rotation {
+	e := k.vault.Contents().Environments[name]
+	return *what.journal(&e)
+}
+
+// drainNote says when the old value goes, and for whom it is kept.
+func (k *Keeper) drainNote(what kind, name string, j vault.Rotation) string {
+	e := k.vault.Contents().Environments[name]
+	old, ok := e.Keys.Find(j.Old)
+	if !ok {
+		return ""
+	}
+	w := k.waitFor(e, old, j.Since, j.Grace)
+	note := fmt.Sprintf("the former key is deleted at %s", w.End.UTC().Format(time.RFC3339))
+	if n := len(w.Holders); n > 0 {
+		note += fmt.Sprintf("; %d still hold it", n)
+	}
+	return note
+}
+
+// sleep waits for a time or for a commit, whichever comes first.
+func (k *Keeper) sleep(ctx context.Context, until time.Time) error {
+	turned := k.turned()
+	select {
+	case <-k.after(max(until.Sub(k.now()), 0)):
+	case <-turned:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrStalled, ctx.Err())
+	}
+	return nil
+}
+
+// listen returns what is told of a subject from now on. A listener that is a
+// hundred lines behind misses some.
+func (k *Keeper) listen(subject string) (lines <-chan Progress, cancel func()) {
+	c := make(chan Progress, 128)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ears[c] = subject
+	return c, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.ears, c)
+	}
+}
+
+func (k *Keeper) tell(p Progress) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for c, subject := range k.ears {
+		if subject != p.Subject {
+			continue
+		}
+		select {
+		case c <- p:
+		default:
+		}
+	}
+}
+
+// Resume goes on with every rotation that is due, after an unlock and whenever
+// it said it would. next is when to call again; zero: nothing is under way.
+func (k *Keeper) Resume(ctx context.Context) (next time.Time, failures map[string]error) {
+	failures = map[string]error{}
+	later := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	for name := range k.vault.Contents().Environments {
+		for _, what := range kinds {
+			if k.journalOf(what, name) == nil {
+				continue
+			}
+			if s, ok := k.stallOf(what, name); ok && k.now().Before(s.At) {
+				later(s.At)
+				continue
+			}
+			until, err := k.goOn(ctx, what, name)
+			if err != nil {
+				failures[what.subject(name)] = err
+			}
+			later(until)
+		}
+	}
+	return next, failures
+}
+
+// kinds are all that an environment's rotations can be about.
+var kinds = []kind{s3Keys{}}
+
+// A Plan is what a rotation would do.
+type Plan struct {
+	Environment string
+	User        string
+	AccessKeyID string // of the key that would go
+	Wait               // as if it were replaced now
+	Under       bool   // one is under way already
+	Err         error  // why it can't be
+}
+
+// PlanKey says what RotateKey would do, and whom a grace would break.
+func (k *Keeper) PlanKey(name string, grace *time.Duration) (Plan, error) {
+	e, u, err := k.Environment(name)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Environment: name, User: u.Name, Under: e.KeyRotation != nil, Err: mayRotateKey(e, u)}
+	flip := k.now()
+	old, ok := e.Keys.Active()
+	if j := e.KeyRotation; j != nil && Step(j.Step) == StepDrain {
+		old, ok = e.Keys.Find(j.Old)
+		flip = j.Since
+		if grace == nil {
+			grace = j.Grace
+		}
+	}
+	if ok {
+		p.AccessKeyID = old.Value.AccessKeyID
+		p.Wait = k.waitFor(e, old, flip, grace)
+	}
+	return p, nil
+}
+
+// A Retiring is a rotation as status tells of it.
+type Retiring struct {
+	Step    string
+	Version int // the one that goes
+	Wait
+	Trouble string // why it does not get on
+}
+
+// RetiringKey tells of the rotation that an environment's S3 key is in.
+func (k *Keeper) RetiringKey(e vault.Environment) (Retiring, bool) {
+	j := e.KeyRotation
+	if j == nil {
+		return Retiring{}, false
+	}
+	r := Retiring{Step: j.Step}
+	if old, ok := e.Keys.Find(j.Old); ok {
+		r.Version = old.N
+		flip := j.Since
+		if Step(j.Step) != StepDrain {
+			flip = k.now()
+		}
+		r.Wait = k.waitFor(e, old, flip, j.Grace)
+	}
+	if s, ok := k.stallOf(s3Keys{}, e.Name); ok {
+		r.Trouble = s.Reason
+	}
+	return r, true
+}
