@@ -539,3 +539,21 @@ func TestEventsEndInWords(t *testing.T) {
 		t.Errorf("the stream ended with %v", err)
 	}
 }
+
+// Of several keys a person names one; its secret is Keystone's to tell.
+func TestAddByAccessKey(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	project := w.cloud.User.Projects["dev-ccontini"]
+	var last practice.Key
+	for range 3 {
+		last = w.cloud.CreateKey(w.cloud.User.Name, project)
+	}
+	r := w.addRequest("dev", "dev-ccontini")
+	r.S3AccessKey = "nonesuch"
+	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeRefused, "does not list")
+	r.S3AccessKey = last.Access
+	w.do("POST", "/v1/environments", r, nil)
+	if got := w.status().Environments[0].S3; got.AccessKeyID != last.Access || got.State != "ok" {
+		t.Errorf("the named key is not the one in force: %+v", got)
+	}
+}

@@ -41,6 +41,7 @@ var verbs = []verb{
 	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
 	{"GET /v1/status", (*Daemon).status, true},
 	{"POST /v1/backup", (*Daemon).backup, false},
+	{"POST /v1/clouds-file", (*Daemon).cloudsFile, false},
 	{"POST /v1/environments", (*Daemon).add, false},
 	{"POST /v1/environments/{name}/revoke", (*Daemon).revoke, false},
 	{"POST /v1/environments/{name}/s3-key", (*Daemon).ensureKey, false},

@@ -72,6 +72,8 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 	switch {
 	case in.S3AccessKey != "" && in.S3Secret != "":
 		o.Keys = &account.KeyPair{AccessKeyID: in.S3AccessKey, Secret: account.NewSecret(in.S3Secret)}
+	case in.S3AccessKey != "" && !s3Alone:
+		o.AccessKeyID = in.S3AccessKey
 	case in.S3AccessKey != "" || in.S3Secret != "":
 		return o, usage("an S3 key has two halves: the access key and its secret")
 	case s3Alone:
@@ -164,8 +166,11 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	}
 	preview, err := r.open.keeper.Preview(o)
 	change.Environment = cmp.Or(preview.Environment, change.Environment)
-	if err == nil && !in.DryRun && f.Missing == "" {
-		return d.adopt(r, o, change)
+	if err == nil && !in.DryRun && (f.Missing == "" || in.Bare) {
+		named := change.AccessKeyID
+		change = d.adopt(r, o, change)
+		change.Missing, change.AccessKeyID = f.Missing, cmp.Or(change.AccessKeyID, named)
+		return change
 	}
 	change.Action, change.Missing = "merged", f.Missing
 	switch {

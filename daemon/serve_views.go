@@ -263,13 +263,8 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 	}
 	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until)
 	d.handOut(r, e, "endpoint", 0, time.Time{})
-	return map[string]string{
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI": d.s3.url() + gateway.CredentialPath,
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN":  token.Reveal(),
-		"AWS_ENDPOINT_URL_S3":                d.s3.url(),
-		"AWS_REGION":                         gatewayRegion,
-		"AWS_DEFAULT_REGION":                 gatewayRegion,
-	}, nil
+	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), gatewayRegion)
+	return reply{contentType: "text/plain; charset=utf-8", body: body}, nil
 }
 
 // revoke voids every gateway key that was handed out for an environment.

@@ -203,6 +203,7 @@ type ImportRequest struct {
 	Password     string `json:"password,omitempty"`  // asked on the terminal, for findings without one
 	S3Secret     string `json:"s3_secret,omitempty"` // the same
 	DryRun       bool   `json:"dry_run,omitempty"`
+	Bare         bool   `json:"bare,omitempty"` // store what lacks its secret without it, for an update to bring
 	NoWatch      bool   `json:"no_watch,omitempty"`
 	NoVerify     bool   `json:"no_verify,omitempty"`
 	InsecureHTTP bool   `json:"insecure_http,omitempty"`
@@ -267,6 +268,20 @@ type KeyReply struct {
 	Endpoint    string `json:"endpoint"`
 	Region      string `json:"region"`
 	Gateway     bool   `json:"gateway"` // endpoint and region are the S3 gateway's
+}
+
+// CloudsFileRequest is POST /v1/clouds-file: the text of a clouds.yaml, to have
+// these environments written into it.
+type CloudsFileRequest struct {
+	Path         string   `json:"path"` // for messages: the daemon reads no file
+	Data         []byte   `json:"data"`
+	Environments []string `json:"environments"`
+}
+
+// CloudsFileReply is the text with the clouds in it, without their secrets.
+type CloudsFileReply struct {
+	Data   []byte   `json:"data"`
+	Clouds []string `json:"clouds"` // their names
 }
 
 // BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,

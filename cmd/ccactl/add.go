@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -33,7 +35,7 @@ func addVerb() *cobra.Command {
 	f.StringVar(&r.IdentityAPI, "identity-api", "", "3 or 2.0 (default 3)")
 	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is (default of cloud.ca https://objects.cloud.ca)")
 	f.StringVar(&r.S3Region, "s3-region", "", "the region that S3 requests are signed for")
-	f.StringVar(&r.S3AccessKey, "s3-access-key", "", "the S3 access key; without a user its secret is asked for")
+	f.StringVar(&r.S3AccessKey, "s3-access-key", "", "the S3 access key; with a user, one that Keystone lists needs no secret")
 	f.BoolVar(&stdin.password, "password-stdin", false, "read the password from stdin")
 	f.BoolVar(&stdin.secret, "s3-secret-stdin", false, "read the secret of the S3 access key from stdin")
 	f.BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
@@ -44,7 +46,8 @@ func addVerb() *cobra.Command {
 // addStdin says which of the two secrets comes from stdin.
 type addStdin struct{ password, secret bool }
 
-// addSecrets gets the password of a user and the secret of an S3 access key.
+// addSecrets gets the password of a user, and the secret of an S3 access key
+// where it is given or nobody else has it: with a user Keystone lists it.
 // Without a user there is but one secret, and --password-stdin brings it too.
 func addSecrets(c *cobra.Command, r *ipc.AddRequest, stdin addStdin) (err error) {
 	switch {
@@ -52,20 +55,14 @@ func addSecrets(c *cobra.Command, r *ipc.AddRequest, stdin addStdin) (err error)
 		return misused(c, "give --user, or --s3-access-key for S3 keys alone")
 	case stdin.password && stdin.secret:
 		return misused(c, "stdin has one secret only; hand in the other with ccactl update")
+	case stdin.secret && r.S3AccessKey == "":
+		return misused(c, "--s3-secret-stdin needs --s3-access-key")
 	case r.User == "":
-		stdin.secret = stdin.secret || stdin.password
-	default:
-		if r.Password, err = given(stdin.password, "password of "+r.User, "--password-stdin"); err != nil {
-			return err
-		}
+		r.S3Secret, err = given(stdin.password || stdin.secret, "secret of the S3 access key "+r.S3AccessKey, "--s3-secret-stdin")
+		return err
 	}
-	if r.S3AccessKey == "" {
-		return nil
+	if r.Password, err = given(stdin.password, "password of "+r.User, "--password-stdin"); err == nil && stdin.secret {
+		r.S3Secret, err = secretFrom(os.Stdin)
 	}
-	instead := "--s3-secret-stdin"
-	if stdin.password {
-		instead = "ccactl update " + r.Name + " --s3-access-key afterwards"
-	}
-	r.S3Secret, err = given(stdin.secret, "secret of the S3 access key "+r.S3AccessKey, instead)
 	return err
 }

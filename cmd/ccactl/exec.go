@@ -13,7 +13,7 @@ import (
 )
 
 func execVerb() *cobra.Command {
-	c := verb("exec NAME [--auth A] [--client C] -- CMD…", "Run a command with an environment's variables", words(1, -1), func(c *cobra.Command, args []string) error {
+	c := verb("exec NAME [--auth A] [--client C] [--endpoint] -- CMD…", "Run a command with an environment's variables", words(1, -1), func(c *cobra.Command, args []string) error {
 		if dash := c.ArgsLenAtDash(); dash != 1 || len(args) < 2 {
 			return misused(c, "one name, then -- and the command")
 		}
@@ -23,7 +23,11 @@ func execVerb() *cobra.Command {
 				query.Set(flag, value)
 			}
 		}
-		body, warnings, err := view(args[0], "env?"+query.Encode())
+		path := "env?" + query.Encode()
+		if endpoint, _ := c.Flags().GetBool("endpoint"); endpoint {
+			path = "endpoint"
+		}
+		body, warnings, err := view(args[0], path)
 		if err != nil {
 			return err
 		}
@@ -32,6 +36,7 @@ func execVerb() *cobra.Command {
 	})
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~`
+	c.Flags().Bool("endpoint", false, "let the command fetch keys of the S3 gateway by itself, and nothing else")
 	clientFlags(c)
 	return ofEnvironments(c, 1)
 }

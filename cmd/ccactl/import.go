@@ -34,7 +34,8 @@ func importVerb() *cobra.Command {
 }
 
 // bringIn imports, and where secrets are missing asks for them and imports
-// again: the daemon stores nothing that is not whole.
+// again. With nobody to ask, what was found is stored without them, so that an
+// update can bring them, and the import has failed.
 func bringIn(r ipc.ImportRequest) error {
 	var done ipc.Changes
 	if err := call("POST", "/v1/import", r, &done); err != nil {
@@ -45,8 +46,19 @@ func bringIn(r ipc.ImportRequest) error {
 		return tell(done, nil)
 	}
 	if err := askFor(missing, &r); err != nil {
+		if errors.Is(err, errNoTerminal) {
+			var bare ipc.Changes
+			r.Bare = true
+			if err := call("POST", "/v1/import", r, &bare); err != nil {
+				return err
+			}
+			done = merge(done, bare)
+			missing = lacking(done.Changes)
+		}
 		for _, c := range missing {
-			c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
+			if c.Error == nil || c.Error.Code == ipc.CodeFailed {
+				c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
+			}
 		}
 		return tell(done, afterwards)
 	}
@@ -100,7 +112,7 @@ func afterwards(c ipc.Change) string {
 	case c.Missing == "password":
 		return "ccactl update --user " + c.User + " --password-stdin"
 	case c.Missing != "":
-		return "ccactl update " + c.Environment + " --s3-secret-stdin"
+		return "ccactl update " + c.Environment + " --s3-access-key " + c.AccessKeyID + " --s3-secret-stdin"
 	}
 	return ""
 }

@@ -19,20 +19,28 @@ func lean(args []string) (done bool, err error) {
 	switch args[0] {
 	case "credential-process":
 		words, flags, plain := parse(args[1:], []string{"env"})
-		if plain && len(words) == 0 && flags["env"] != "" {
-			return true, credentialProcess(flags["env"])
+		if plain && len(words) == 0 && flags["env"] != "" && !contradicts(flags) {
+			return true, credentialProcess(flags["env"], flags["gateway"])
 		}
 	case "env":
 		words, flags, plain := parse(args[1:], envFlags)
-		if plain && len(words) == 1 {
+		if plain && len(words) == 1 && !contradicts(flags) {
 			return true, env(words[0], flags)
 		}
 	}
 	return false, nil
 }
 
-// parse reads words and flags of the forms --flag value and --flag=value. It
-// reports false on anything else.
+// switches are flags without a value.
+var switches = []string{"gateway", "direct"}
+
+// contradicts: through the gateway and directly.
+func contradicts(flags map[string]string) bool {
+	return flags["gateway"] != "" && flags["direct"] != ""
+}
+
+// parse reads words, switches and flags of the forms --flag value and
+// --flag=value. It reports false on anything else.
 func parse(args, known []string) (words []string, flags map[string]string, plain bool) {
 	flags = map[string]string{}
 	for i := 0; i < len(args); i++ {
@@ -41,6 +49,10 @@ func parse(args, known []string) (words []string, flags map[string]string, plain
 			continue
 		}
 		name, value, given := strings.Cut(strings.TrimPrefix(args[i], "--"), "=")
+		if slices.Contains(switches, name) && !given {
+			flags[name] = "true"
+			continue
+		}
 		if !given {
 			if i++; i == len(args) {
 				return nil, nil, false
@@ -57,8 +69,13 @@ func parse(args, known []string) (words []string, flags map[string]string, plain
 
 // credentialProcess prints the document of an AWS SDK's credential_process:
 // nothing else on stdout ever, nothing at all on stderr when it works.
-func credentialProcess(name string) error {
-	body, _, err := view(name, "credential-process")
+// Through the gateway it is a key that only this machine's gateway accepts.
+func credentialProcess(name, gateway string) error {
+	path := "credential-process"
+	if gateway != "" {
+		path += "?gateway=true"
+	}
+	body, _, err := view(name, path)
 	if err != nil {
 		return err
 	}

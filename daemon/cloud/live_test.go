@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/test/lab"
+	"github.com/cloud-ca/ccad/test/practice"
 )
 
 // A target is a cloud that the suite runs against. The user's password is
@@ -27,57 +27,41 @@ type target struct {
 	s3          account.S3
 }
 
-// TestLab runs the suite against a real Keystone and Swift. In a lab that other
-// tests share (CCAD_LAB) it takes a user of its own.
+// TestLab runs the suite against a real Keystone and Swift, as a user of its
+// own.
 func TestLab(t *testing.T) {
-	at := fromFile(t, "CCAD_LAB_ENV")
-	if os.Getenv("CCAD_LAB") != "" {
-		own := lab.Start(t, lab.Options{}).NewUser(t, "system", "dev")
-		at.user.Name, at.pass = own.Name, account.NewSecret(own.Password)
-		for name := range own.Projects {
-			if strings.HasPrefix(name, "system") {
-				at.system.Project = name
-			} else {
-				at.dev.Project = name
-			}
+	l := lab.Start(t, lab.Options{})
+	own := l.NewUser(t, "system", "dev")
+	at := targetAt(t, l.AuthURL, own.Name, own.Password, l.S3URL, l.Region)
+	for name := range own.Projects {
+		if strings.HasPrefix(name, "system") {
+			at.system.Project = name
+		} else {
+			at.dev.Project = name
 		}
 	}
 	suite(t, at)
 }
 
 // TestPractice runs the same suite against the stand-in, so that it can't lie.
-func TestPractice(t *testing.T) { suite(t, fromFile(t, "CCAD_PRACTICE_ENV")) }
-
-// fromFile reads a target from the file of KEY=VALUE lines that a variable
-// names, with the projects of the documentation's user.
-func fromFile(t *testing.T, variable string) target {
-	path := os.Getenv(variable)
-	if path == "" {
-		t.Skip(variable + " is unset: make test sets it")
-	}
-	data, err := os.ReadFile(path)
+func TestPractice(t *testing.T) {
+	c, err := practice.Start(practice.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{}
-	for line := range strings.Lines(string(data)) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			env[key] = value
-		}
-	}
-	for _, key := range []string{"OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD", "CLOUD_S3_URL", "CLOUD_S3_REGION"} {
-		if env[key] == "" {
-			t.Fatalf("%s lacks %s", path, key)
-		}
-	}
-	auth := must[account.Endpoint](t)(account.ParseEndpoint(env["OS_AUTH_URL"], false))
-	auth.URL = strings.TrimSuffix(auth.URL, "/v3")
+	t.Cleanup(c.Close)
+	at := targetAt(t, c.AuthURL, c.User.Name, c.User.Password, c.S3URL, c.Region)
+	at.system.Project, at.dev.Project = "system-ccontini", "dev-ccontini"
+	suite(t, at)
+}
+
+func targetAt(t *testing.T, authURL, name, password, s3URL, region string) target {
+	t.Helper()
+	auth := must[account.Endpoint](t)(account.ParseEndpoint(strings.TrimSuffix(authURL, "/v3"), false))
 	return target{
-		user:   account.User{Name: env["OS_USERNAME"], DomainID: "default", Auth: auth, IdentityAPI: "3"},
-		pass:   account.NewSecret(env["OS_PASSWORD"]),
-		system: account.Environment{Project: "system-ccontini"},
-		dev:    account.Environment{Project: "dev-ccontini"},
-		s3:     account.S3{Endpoint: must[account.Endpoint](t)(account.ParseEndpoint(env["CLOUD_S3_URL"], false)), Region: env["CLOUD_S3_REGION"]},
+		user: account.User{Name: name, DomainID: "default", Auth: auth, IdentityAPI: "3"},
+		pass: account.NewSecret(password),
+		s3:   account.S3{Endpoint: must[account.Endpoint](t)(account.ParseEndpoint(s3URL, false)), Region: region},
 	}
 }
 

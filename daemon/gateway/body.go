@@ -8,9 +8,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -34,9 +36,9 @@ type body struct {
 	data   []byte    // what was taken in before it went out
 	stream *verified // the rest
 
-	mu      sync.Mutex
-	attempt int  // the one that may read
-	begun   bool // it has
+	mu    sync.Mutex
+	last  *upload // the attempt that may read the stream
+	begun bool    // it has
 }
 
 var errOver = errors.New("the attempt is over")
@@ -196,7 +198,7 @@ func (b *body) failure() *fault {
 	return b.stream.failed.Load()
 }
 
-// open returns the body for an attempt to send it; nil if there is none.
+// open begins an attempt to send the body. A stream's attempt is an upload.
 func (b *body) open() io.ReadCloser {
 	switch {
 	case b.whole && len(b.data) == 0:
@@ -206,22 +208,34 @@ func (b *body) open() io.ReadCloser {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return &upload{b: b, attempt: b.attempt, r: io.MultiReader(bytes.NewReader(b.data), b.stream)}
+	b.last = &upload{b: b, r: io.MultiReader(bytes.NewReader(b.data), b.stream), asked: make(chan struct{}), over: make(chan struct{})}
+	return b.last
 }
 
-// again reports whether the body can be sent once more, and if so takes it from
-// the attempt before, which may not have noticed that it is over.
+// again reports whether the body can be sent once more.
 func (b *body) again() bool {
-	if b.whole {
-		return true
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.begun {
 		return false
 	}
-	b.attempt++
+	b.endLocked()
 	return true
+}
+
+// end takes the body from the last attempt, which may not have noticed that it
+// is over.
+func (b *body) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.endLocked()
+}
+
+func (b *body) endLocked() {
+	if b.last != nil {
+		close(b.last.over)
+		b.last = nil
+	}
 }
 
 // wanted reports whether the client has been asked for the body, by reading it.
@@ -231,16 +245,30 @@ func (b *body) wanted() bool {
 	return b.begun || b.whole || len(b.data) > 0
 }
 
-// An upload is one attempt's view of a stream.
+// An upload is one attempt's view of a stream. It goes out with "Expect:
+// 100-continue", and where the server answers without asking for the body, it
+// is not to be sent: net/http would send it, for the connection's sake, and
+// Swift would take it for the next request.
 type upload struct {
-	b       *body
-	attempt int
-	r       io.Reader
+	b     *body
+	r     io.Reader
+	going bool          // by who reads
+	heard atomic.Bool   // the server has said something
+	asked chan struct{} // closed when that was "100 Continue"
+	over  chan struct{} // closed when the attempt is over
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	if !u.going && u.heard.Load() {
+		select {
+		case <-u.asked:
+		case <-u.over:
+			return 0, errOver
+		}
+	}
+	u.going = true
 	u.b.mu.Lock()
-	mine := u.attempt == u.b.attempt
+	mine := u.b.last == u
 	u.b.begun = u.b.begun || mine
 	u.b.mu.Unlock()
 	if !mine {
@@ -251,3 +279,10 @@ func (u *upload) Read(p []byte) (int, error) {
 
 // Close does nothing: the client's body is net/http's to close.
 func (u *upload) Close() error { return nil }
+
+// trace lets the attempt hear what the server says.
+func (u *upload) trace(t *httptrace.ClientTrace) {
+	var once sync.Once
+	t.GotFirstResponseByte = func() { u.heard.Store(true) }
+	t.Got100Continue = func() { once.Do(func() { close(u.asked) }) }
+}

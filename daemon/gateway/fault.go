@@ -74,7 +74,6 @@ func (x *exchange) drain() {
 	if x.r.ContentLength == 0 || x.body != nil && x.body.failure() != nil {
 		return
 	}
-	x.guard.progress()
 	_, _ = io.CopyN(io.Discard, x.r.Body, drainLimit)
 }
 
@@ -84,6 +83,9 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
+	if x.guard.stalled.Load() {
+		h.Set("Connection", "close") // its deadlines have passed
+	}
 	x.w.WriteHeader(status)
 	x.record.Status = status
 	if x.r.Method != http.MethodHead {

@@ -2,13 +2,13 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -113,7 +113,7 @@ func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash st
 	if err := s.v4.SignHTTP(x.ctx, s.who, req, hash, "s3", s.binding.S3.Region, x.g.now().UTC()); err != nil {
 		return nil, &fault{http.StatusInternalServerError, "InternalError", "the request could not be signed"}
 	}
-	resp, err := route.transport.RoundTrip(req)
+	resp, err := x.attempts(route.transport, req)
 	if err != nil {
 		return nil, x.unreached(s.binding, err)
 	}
@@ -123,6 +123,34 @@ func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash st
 		return nil, badRequest("InvalidRequest", "the S3 server "+s.binding.S3.Endpoint.Host()+" answers with a redirect, which is not followed")
 	}
 	return resp, nil
+}
+
+// maxAttempts bounds how often a request is sent that met a bad connection.
+const maxAttempts = 3
+
+// attempts sends, and sends again where a connection that had been used before
+// gave no answer: servers close them, and Swift writes the end of a body behind
+// its answer to a HEAD, which then looks like the answer to whatever is next.
+// A POST may have been acted on; it is left to the client.
+func (x *exchange) attempts(t *http.Transport, req *http.Request) (resp *http.Response, err error) {
+	for range maxAttempts {
+		reused := false
+		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}
+		if u, ok := req.Body.(*upload); ok {
+			u.trace(trace)
+		}
+		resp, err = t.RoundTrip(req.WithContext(httptrace.WithClientTrace(x.ctx, trace)))
+		if err == nil || !reused || req.Method == http.MethodPost || x.ctx.Err() != nil {
+			break
+		}
+		if req.Body != http.NoBody {
+			if x.body.failure() != nil || !x.body.again() {
+				break
+			}
+			req.Body = x.body.open()
+		}
+	}
+	return resp, err
 }
 
 // unreached says why there is no answer: a wrong certificate stays wrong, the
@@ -136,14 +164,16 @@ func (x *exchange) unreached(b Binding, err error) *fault {
 		record      tls.RecordHeaderError
 	)
 	switch {
-	case errors.Is(err, context.Canceled) && x.r.Context().Err() != nil:
+	case x.guard.stalled.Load() && !x.body.whole && x.body.wanted():
+		return errTimedOut
+	case x.guard.stalled.Load():
+		return unavailable("the S3 server " + host + " does not answer")
+	case x.r.Context().Err() != nil:
 		return &fault{statusGone, "RequestTimeout", "the client has gone"}
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &name), errors.As(err, &record):
 		return badRequest("InvalidRequest", "the S3 server "+host+" can't prove that it is that: its certificate is not trusted")
 	case errors.Is(err, errProxy):
 		return badRequest("InvalidRequest", errProxy.Error())
-	case errors.Is(err, context.Canceled):
-		return errTimedOut // the guard's doing
 	}
 	return unavailable("the S3 server " + host + " can't be reached")
 }

@@ -217,6 +217,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.guard = newGuard(w, cancel, g.stall)
 	defer func() {
 		x.guard.stop()
+		if x.body != nil {
+			x.body.end()
+		}
 		x.record.Duration, x.record.In = time.Since(start), x.in.Load()
 		if g.o.Done != nil {
 			g.o.Done(x.record)

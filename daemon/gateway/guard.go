@@ -12,14 +12,18 @@ import (
 // is long because a server that copies gigabytes says nothing meanwhile.
 const stallLimit = 15 * time.Minute
 
+// lastWord is how long a client may take to be told of a stall.
+const lastWord = time.Second
+
 // A guard ends an exchange that has stalled: a client that neither sends nor
 // reads, a server that hangs.
 type guard struct {
-	limit  time.Duration
-	cancel context.CancelFunc       // of what goes to the server
-	client *http.ResponseController // to unblock what waits for the client
-	start  time.Time
-	moved  atomic.Int64 // since start
+	limit   time.Duration
+	cancel  context.CancelFunc       // of what goes to the server
+	client  *http.ResponseController // to unblock what waits for the client
+	start   time.Time
+	moved   atomic.Int64 // since start
+	stalled atomic.Bool
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -47,10 +51,10 @@ func (g *guard) look() {
 		g.timer.Reset(left)
 		return
 	}
-	past := time.Unix(1, 0)
+	g.stalled.Store(true)
+	_ = g.client.SetReadDeadline(time.Unix(1, 0))
+	_ = g.client.SetWriteDeadline(time.Now().Add(lastWord))
 	g.cancel()
-	_ = g.client.SetReadDeadline(past)
-	_ = g.client.SetWriteDeadline(past)
 }
 
 func (g *guard) stop() {

@@ -156,6 +156,9 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.chosenKeys(); err != nil {
+		return err
+	}
 	return a.checkOfferedKeys()
 }
 
@@ -168,6 +171,21 @@ func (a *adoption) pinS3(catalog string) {
 	}
 	a.place.env.S3.Endpoint = endpoint
 	a.note("S3 endpoint %s, from Keystone's catalog", endpoint.URL)
+}
+
+// chosenKeys finds the pair of which only the access key was named.
+func (a *adoption) chosenKeys() error {
+	if a.offer.AccessKeyID == "" || a.offer.Keys != nil {
+		return nil
+	}
+	for _, pair := range a.listed {
+		if pair.AccessKeyID == a.offer.AccessKeyID {
+			a.offer.Keys = &pair
+			return nil
+		}
+	}
+	return &RefusedError{Subject: "the S3 key " + a.offer.AccessKeyID, At: a.now(),
+		Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))}
 }
 
 // checkOfferedKeys lets pass only a pair that Keystone lists for this very user

@@ -17,6 +17,7 @@ type Offer struct {
 	Password    account.Secret
 	AppCred     *account.ApplicationCredential
 	Keys        *account.KeyPair
+	AccessKeyID string        // without Keys: which of the pairs that Keystone lists is meant
 	By          string        // the version's source: "import", "person", …
 	From        *vault.Source // the file, to be remembered
 	NoVerify    bool

@@ -38,6 +38,7 @@ func clis(t *testing.T) map[string]string {
 func TestAWSCLI(t *testing.T) {
 	for name, path := range clis(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			config := "[default]\nregion = us-east-1\ns3 =\n    signature_version = s3v4\n"
 			if err := os.WriteFile(filepath.Join(w.home, "config"), []byte(config), 0o600); err != nil {

@@ -71,6 +71,12 @@ func (l *Lab) PatchUser(t testing.TB, user string, attributes map[string]any) {
 	l.do(t, "PATCH", "/users/"+l.userID(t, user), map[string]any{"user": attributes}, nil)
 }
 
+// LeaveProject takes the user's role in a project's id away.
+func (l *Lab) LeaveProject(t testing.TB, user, projectID string) {
+	t.Helper()
+	l.do(t, "DELETE", "/projects/"+projectID+"/users/"+l.userID(t, user)+"/roles/"+l.find(t, "role", "member"), nil, nil)
+}
+
 // Keys lists the user's EC2 keys of all projects.
 func (l *Lab) Keys(t testing.TB, user string) []Key {
 	t.Helper()

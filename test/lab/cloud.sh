@@ -11,7 +11,7 @@
 #                                too if it was made by this
 #   cloud.sh restart DIR         restart Keystone alone, so that it reads extra.conf again
 #   cloud.sh env DIR [user|dev|admin]    print `export ...` lines for a POSIX shell
-#   cloud.sh vars DIR [user|dev|admin]   print KEY=VALUE lines, for CCAD_LAB_ENV files
+#   cloud.sh vars DIR [user|dev|admin]   print KEY=VALUE lines
 #
 # Everything lives under DIR (config, sqlite, ring files, objects, logs, pids). DIR must be
 # on a filesystem with user.* xattrs (ext4, xfs, btrfs, or tmpfs on Linux >= 6.6); no loop

@@ -168,10 +168,27 @@ func (l *Lab) Configure(t testing.TB, ini string) {
 	t.Cleanup(func() { write(before) })
 }
 
-// cloud is cloud.sh with arguments.
+// cloud is cloud.sh with arguments. It comes from the binary, which may run far
+// from its source, by an open file without a name.
 func cloud(args ...string) *exec.Cmd {
-	return exec.Command("bash", append([]string{"-c", script, "cloud.sh"}, args...)...)
+	cmd := exec.Command("bash", append([]string{"/proc/self/fd/3"}, args...)...)
+	cmd.ExtraFiles = []*os.File{scriptFile()}
+	return cmd
 }
+
+var scriptFile = sync.OnceValue(func() *os.File {
+	f, err := os.CreateTemp("", "cloud.sh")
+	if err == nil {
+		_, err = f.WriteString(script)
+	}
+	if err == nil {
+		err = os.Remove(f.Name())
+	}
+	if err != nil {
+		panic(fmt.Sprintf("lab: write cloud.sh: %v", err))
+	}
+	return f
+})
 
 // vars runs cloud.sh env or vars.
 func vars(t testing.TB, dir, verb string, args ...string) map[string]string {

@@ -3,8 +3,12 @@ package lab_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/cloud-ca/ccad/test/lab"
@@ -86,5 +90,52 @@ func TestOwn(t *testing.T) {
 	})
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("%s is left: %v", dir, err)
+	}
+}
+
+// ended is a test that takes note of how it was ended.
+type ended struct {
+	testing.TB
+	how string
+}
+
+func (e *ended) Helper() {}
+
+func (e *ended) Fatal(args ...any) { e.end("failed", args) }
+
+func (e *ended) Skip(args ...any) { e.end("skipped", args) }
+
+func (e *ended) end(how string, args []any) {
+	e.how = how + ": " + fmt.Sprint(args...)
+	runtime.Goexit()
+}
+
+// TestUnavailable pretends to a machine without the packages and without root.
+func TestUnavailable(t *testing.T) {
+	bin := t.TempDir()
+	for name, script := range map[string]string{"dpkg-query": "exit 1", "id": "echo 1000", "sudo": "exit 1"} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	start := func() string {
+		e := &ended{TB: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			lab.Start(e, lab.Options{Own: true})
+		}()
+		<-done
+		return e.how
+	}
+	const why = "no real cloud here: cloud: install: neither root nor sudo"
+	t.Setenv("CCAD_TEST_PARTIAL", "")
+	if how := start(); !strings.HasPrefix(how, "failed: "+why) {
+		t.Errorf("without the packages: %s", how)
+	}
+	t.Setenv("CCAD_TEST_PARTIAL", "1")
+	if how := start(); !strings.HasPrefix(how, "skipped: LEFT OUT: "+why) {
+		t.Errorf("with CCAD_TEST_PARTIAL: %s", how)
 	}
 }

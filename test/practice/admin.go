@@ -83,7 +83,7 @@ func (c *Cloud) projectsOf(name string) []string {
 	return append([]string(nil), c.find(name).roles...)
 }
 
-// SetPassword is an administrator's reset.
+// SetPassword is an administrator's reset. It ends a lockout too.
 func (c *Cloud) SetPassword(name, pass string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,14 +97,7 @@ func (c *Cloud) ExpirePassword(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	u := c.find(name)
-	u.passwords[len(u.passwords)-1].expires = c.now()
-}
-
-// Unlock ends a lockout.
-func (c *Cloud) Unlock(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.find(name).failures = 0
+	u.passwords[len(u.passwords)-1].expires, u.lookedUp = c.now(), time.Time{}
 }
 
 // Enable switches an account on or off; switching it off voids its tokens.

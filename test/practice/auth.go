@@ -65,7 +65,7 @@ func (k *call) scope(auth map[string]any, methods []any) (*project, *keystoneErr
 	}
 	named, ok := given.(map[string]any)
 	if !ok || len(named) != 1 {
-		return nil, expecting("project, domain, OS-TRUST:trust or unscoped", "scope")
+		return nil, expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
 	}
 	p := object(named, "project")
 	if p == nil { // a domain or the system: nobody here has a role there
@@ -79,9 +79,9 @@ func (k *call) scope(auth map[string]any, methods []any) (*project, *keystoneErr
 		return found, nil
 	}
 	if text(p, "name") == "" {
-		return nil, expecting("id or name", "project")
+		return nil, nameless("scope/project")
 	}
-	if e := inDomain(p, "project"); e != nil {
+	if e := inDomain(p, "project", "scope/project"); e != nil {
 		return nil, e
 	}
 	found := k.cloud.state.projectNamed(text(p, "name"))
@@ -91,14 +91,19 @@ func (k *call) scope(auth map[string]any, methods []any) (*project, *keystoneErr
 	return found, nil
 }
 
+// nameless is the error where neither an id nor a name says what is meant.
+func nameless(path string) *keystoneError {
+	return badRequest("Invalid input for field %s: id or name must be present.", path)
+}
+
 // inDomain wants the domain of what is named; there is only one.
-func inDomain(named map[string]any, target string) *keystoneError {
+func inDomain(named map[string]any, target, path string) *keystoneError {
 	d := object(named, "domain")
 	switch {
 	case d == nil:
 		return expecting("domain", target)
 	case text(d, "id") == "" && text(d, "name") == "":
-		return expecting("id or name", "domain")
+		return nameless(path + "/domain")
 	case text(d, "id") == "default", text(d, "id") == "" && text(d, "name") == "Default":
 		return nil
 	}
@@ -123,7 +128,8 @@ func (k *call) prove(identity map[string]any, methods []any) (grant, []string, *
 			found, e = k.byAppCred(data)
 		default:
 			e = &keystoneError{status: http.StatusUnauthorized, message: "Attempted to authenticate with an unsupported method.",
-				extra: map[string]any{"identity": map[string]any{"methods": []string{"password", "token", "application_credential"}}}}
+				extra: map[string]any{"identity": map[string]any{"methods": []string{
+					"external", "password", "token", "oauth1", "mapped", "application_credential"}}}}
 		}
 		if e != nil {
 			return grant{}, nil, e
@@ -140,7 +146,7 @@ func (k *call) prove(identity map[string]any, methods []any) (grant, []string, *
 }
 
 func (k *call) byPassword(data map[string]any) (grant, *keystoneError) {
-	u, e := k.namedUser(object(data, "user"))
+	u, e := k.namedUser(object(data, "user"), "password")
 	if e != nil {
 		return grant{}, e
 	}
@@ -151,15 +157,15 @@ func (k *call) byPassword(data map[string]any) (grant, *keystoneError) {
 }
 
 // namedUser finds a user by id, or by name and domain, if he is enabled.
-func (k *call) namedUser(named map[string]any) (*user, *keystoneError) {
+func (k *call) namedUser(named map[string]any, method string) (*user, *keystoneError) {
 	var u *user
 	switch id, name := text(named, "id"), text(named, "name"); {
 	case id != "":
 		u = k.cloud.state.users[id]
 	case name == "":
-		return nil, expecting("id or name", "user")
+		return nil, nameless("identity/" + method + "/user")
 	default:
-		if e := inDomain(named, "user"); e != nil {
+		if e := inDomain(named, "user", "identity/"+method+"/user"); e != nil {
 			return nil, e
 		}
 		u = k.cloud.state.userNamed(name)
@@ -167,6 +173,7 @@ func (k *call) namedUser(named map[string]any) (*user, *keystoneError) {
 	if u == nil || !u.enabled {
 		return nil, unauthorized
 	}
+	k.cloud.lookUp(u)
 	return u, nil
 }
 
@@ -213,7 +220,7 @@ func (k *call) namedAppCred(data map[string]any) (*appCred, *keystoneError) {
 	if text(data, "name") == "" {
 		return nil, expecting("id or name", "application_credential")
 	}
-	u, e := k.namedUser(object(data, "user"))
+	u, e := k.namedUser(object(data, "user"), "application_credential")
 	if e != nil {
 		return nil, e
 	}

@@ -99,9 +99,10 @@ func (c *Cloud) handle(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 		if err != nil {
+			w.Header().Del("Vary")
 			w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
-			writeBody(w, http.StatusRequestEntityTooLarge, []byte("413 Request Entity Too Large\n"+
-				"Request is too large. Larger than max_request_body_size (114688).\n   "))
+			writeBody(w, http.StatusRequestEntityTooLarge, []byte("413 Request Entity Too Large\n\n"+
+				"Request is too large. Larger than max_request_body_size (114688).\n\n   "))
 			return
 		}
 		k := &call{Request: r, cloud: c}

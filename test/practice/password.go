@@ -67,15 +67,23 @@ func (c *Cloud) setPassword(u *user, pass string, selfService bool) {
 		p.expires = p.created
 	}
 	u.passwords = append(u.passwords, p)
+	if !selfService { // an administrator's act is never stale, and ends a lockout
+		u.lookedUp, u.failures = time.Time{}, 0
+	}
 }
 
-// passwordExpires is password_expires_at of a token's user.
-func (u *user) passwordExpires() any {
-	expires := u.passwords[len(u.passwords)-1].expires
-	if expires.IsZero() {
-		return nil
+// lookUp reads the user as Keystone does, through a cache of ten minutes that a
+// self-service change does not touch: for so long tokens show the expiry of the
+// password before it.
+func (c *Cloud) lookUp(u *user) {
+	now := c.now()
+	if !u.lookedUp.IsZero() && now.Before(u.lookedUp.Add(10*time.Minute)) {
+		return
 	}
-	return expires.UTC().Format("2006-01-02T15:04:05.000000")
+	u.lookedUp, u.shownExpiry = now, nil
+	if expires := u.passwords[len(u.passwords)-1].expires; !expires.IsZero() {
+		u.shownExpiry = expires.UTC().Format("2006-01-02T15:04:05.000000")
+	}
 }
 
 // changePassword is POST /v3/users/{user}/password. It needs no token: the old
@@ -96,6 +104,7 @@ func changePassword(k *call) (answer, *keystoneError) {
 	if u == nil {
 		return answer{}, unauthorized
 	}
+	k.cloud.lookUp(u)
 	e := k.cloud.checkPassword(u, text(body, "original_password"))
 	if e != nil && e.message != expiredText+u.id+"." { // an expired password may be changed
 		return answer{}, e

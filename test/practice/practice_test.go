@@ -115,6 +115,12 @@ func TestFaults(t *testing.T) {
 	if _, err := auth(ctx, client, c, "hunter2"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hang: %v", err)
 	}
+	c.Fail(practice.Fault{Route: issue, Times: 1, Delay: 30 * time.Millisecond})
+	asked := time.Now()
+	want(t, "delayed", status(t, client, c, "hunter2"), 201)
+	if took := time.Since(asked); took < 30*time.Millisecond {
+		t.Errorf("a delayed answer took %v", took)
+	}
 	c.Fail(practice.Garbage(issue))
 	if resp, err = auth(t.Context(), client, c, "hunter2"); err != nil || resp.StatusCode != 200 || json.Valid(readAll(resp)) {
 		t.Errorf("garbage: %v, %v", resp, err)
@@ -123,9 +129,9 @@ func TestFaults(t *testing.T) {
 
 	want(t, "a good one at last", status(t, client, c, "hunter2"), 201)
 	accepted, refused := c.Passwords(c.User.Name)
-	want(t, "accepted", accepted, 3)
+	want(t, "accepted", accepted, 4)
 	want(t, "refused", refused, 0)
-	want(t, "count of all", c.Count("*"), 10)
+	want(t, "count of all", c.Count("*"), 11)
 }
 
 // TestAfterWork loses answers of work that is done.

@@ -111,7 +111,7 @@ func (k *s3Call) readBody() *s3Error {
 		return s3Errorf(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period.")
 	}
 	signed := k.Header.Get("X-Amz-Content-Sha256")
-	if k.sign.byQuery || signed == unsignedPayload {
+	if k.sign.byQuery || signed == unsignedPayload || k.ContentLength == 0 && k.Header.Get("Content-Length") == "" {
 		return nil
 	}
 	sum := sha256.Sum256(k.data)

@@ -54,10 +54,12 @@ func (k *s3Call) createBucket() (reply, *s3Error) {
 }
 
 func (k *s3Call) headBucket() (reply, *s3Error) {
-	if _, e := k.container(); e != nil {
+	ct, e := k.container()
+	if e != nil {
 		return reply{}, e
 	}
-	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}, nil
+	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json; charset=utf-8"},
+		"Last-Modified": {lastModified(ct.created)}}}, nil
 }
 
 func (k *s3Call) deleteBucket() (reply, *s3Error) {

@@ -11,6 +11,7 @@ type s3Error struct {
 	status        int
 	code, message string
 	info          []*node
+	late          bool // found after the answer began: without RequestId
 }
 
 func s3Errorf(status int, code, format string, args ...any) *s3Error {
@@ -45,7 +46,11 @@ func notImplemented(message string) *s3Error { return s3Errorf(501, "NotImplemen
 
 // failed answers with an error.
 func (k *s3Call) failed(e *s3Error) reply {
-	kids := append([]*node{leaf("Code", e.code), leaf("Message", e.message), leaf("RequestId", k.trans)}, e.info...)
+	kids := []*node{leaf("Code", e.code), leaf("Message", e.message)}
+	if !e.late {
+		kids = append(kids, leaf("RequestId", k.trans))
+	}
+	kids = append(kids, e.info...)
 	return reply{status: e.status, header: http.Header{"Content-Type": {"application/xml"}}, body: document(tree("Error", kids...), false)}
 }
 
@@ -54,9 +59,11 @@ func (k *s3Call) failed(e *s3Error) reply {
 type node struct {
 	name, text string
 	kids       []*node
+	open       bool // written with an end tag of its own though empty
 }
 
 func leaf(name, text string) *node          { return &node{name: name, text: text} }
+func openLeaf(name, text string) *node      { return &node{name: name, text: text, open: true} }
 func tree(name string, kids ...*node) *node { return &node{name: name, kids: kids} }
 
 func (n *node) add(kids ...*node) { n.kids = append(n.kids, kids...) }
@@ -65,7 +72,7 @@ var xmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r
 
 func (n *node) write(b *strings.Builder, attributes string) {
 	b.WriteString("<" + n.name + attributes)
-	if n.text == "" && len(n.kids) == 0 {
+	if n.text == "" && len(n.kids) == 0 && !n.open {
 		b.WriteString("/>")
 		return
 	}

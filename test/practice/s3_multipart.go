@@ -79,6 +79,7 @@ func (k *s3Call) uploadPart() (reply, *s3Error) {
 				fmt.Sprintf("Range specified is not valid for source object of size: %d", len(source.data)))
 		}
 		u.parts[n] = newBlob(source.data[from:until], nil, k.now)
+		u.parts[n].wasCopied = k.Header.Get("X-Amz-Copy-Source-Range") == ""
 		return k.copied("CopyPartResult", u.parts[n]), nil
 	}
 	b := newBlob(k.data, nil, k.now)
@@ -118,8 +119,12 @@ func (k *s3Call) listParts() (reply, *s3Error) {
 	var parts []*node
 	for _, n := range numbers {
 		b := u.parts[n]
+		etag := b.etag
+		if b.wasCopied {
+			etag = ""
+		}
 		parts = append(parts, tree("Part", leaf("PartNumber", fmt.Sprint(n)), leaf("LastModified", s3Time(b.modified)),
-			leaf("ETag", `"`+b.etag+`"`), leaf("Size", fmt.Sprint(len(b.data)))))
+			leaf("ETag", `"`+etag+`"`), leaf("Size", fmt.Sprint(len(b.data)))))
 		last = n
 	}
 	root := tree("ListPartsResult", leaf("Bucket", k.bucket), leaf("Key", k.encode(k.key)), leaf("UploadId", u.id))
@@ -153,8 +158,8 @@ func (k *s3Call) listUploads() (reply, *s3Error) {
 	if len(uploads) > 1 {
 		nextKey, nextID = uploads[len(uploads)-1].key, uploads[len(uploads)-1].id
 	}
-	root := tree("ListMultipartUploadsResult", leaf("Bucket", k.bucket), leaf("KeyMarker", ""), leaf("UploadIdMarker", ""),
-		leaf("NextKeyMarker", nextKey), leaf("NextUploadIdMarker", nextID))
+	root := tree("ListMultipartUploadsResult", leaf("Bucket", k.bucket), openLeaf("KeyMarker", ""), openLeaf("UploadIdMarker", ""),
+		openLeaf("NextKeyMarker", nextKey), openLeaf("NextUploadIdMarker", nextID))
 	if prefix, ok := k.params["prefix"]; ok {
 		root.add(leaf("Prefix", prefix))
 	}
@@ -181,65 +186,90 @@ func (k *s3Call) abortUpload() (reply, *s3Error) {
 	return reply{status: http.StatusNoContent, header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}}, nil
 }
 
-// completeUpload joins the parts.
+// partList is the body of CompleteMultipartUpload.
+type partList struct {
+	XMLName xml.Name `xml:"CompleteMultipartUpload"`
+	Part    []struct {
+		PartNumber int
+		ETag       string
+	}
+}
+
+// completeUpload joins the parts. Asked again, it says again that it is done.
 func (k *s3Call) completeUpload() (reply, *s3Error) {
 	ct, u, e := k.upload()
-	if e != nil {
-		if ct == nil || ct.objects[k.key] == nil || ct.objects[k.key].uploadID != k.params["uploadId"] {
-			return reply{}, e
-		}
-		u = nil // completed before: asked again, it is done again
+	if ct == nil {
+		return reply{}, e
 	}
-	var asked struct {
-		XMLName xml.Name `xml:"CompleteMultipartUpload"`
-		Part    []struct {
-			PartNumber int
-			ETag       string
-		}
+	done := ct.objects[k.key]
+	if e != nil && (done == nil || done.uploadID != k.params["uploadId"]) {
+		return reply{}, e
 	}
 	if len(k.data) == 0 {
 		return reply{}, s3Errorf(400, "InvalidRequest", "You must specify at least one part")
 	}
+	var asked partList
 	if xml.Unmarshal(k.data, &asked) != nil || len(asked.Part) == 0 {
 		return reply{}, malformedXML
 	}
-	if u == nil {
-		return k.completed(ct.objects[k.key])
+	if u != nil {
+		if e := asked.check(u); e != nil {
+			return reply{}, e
+		}
+		done = asked.join(u, k.now)
+		ct.objects[k.key] = done
+		delete(ct.uploads, u.id)
 	}
-	var data bytes.Buffer
-	sums, previous := md5.New(), 0
-	for i, part := range asked.Part {
+	return k.completed(done)
+}
+
+// check looks at the list itself first, then at the parts.
+func (l partList) check(u *upload) *s3Error {
+	previous := 0
+	for _, part := range l.Part {
 		if part.PartNumber <= previous {
-			return reply{}, s3Errorf(400, "InvalidPartOrder", "The list of parts was not in ascending order.Parts list must specified in order by part number.").
-				with("UploadId", u.id)
+			return s3Errorf(400, "InvalidPartOrder", "The list of parts was not in ascending order."+
+				"Parts list must specified in order by part number.").with("UploadId", u.id)
 		}
-		previous = part.PartNumber
-		b, etag := u.parts[part.PartNumber], cleanETag(part.ETag)
-		if b == nil || b.etag != etag {
-			return reply{}, k.invalidPart(u, part.PartNumber, etag)
+		if previous = part.PartNumber; len(cleanETag(part.ETag)) != 32 {
+			return invalidPart(u).with("PartNumber", fmt.Sprint(part.PartNumber))
 		}
-		if i < len(asked.Part)-1 && len(b.data) < minPart {
-			return reply{}, s3Errorf(400, "EntityTooSmall", "s3api requires that each segment be at least %d bytes", minPart)
+	}
+	// What follows Swift finds when the answer has begun.
+	for i, part := range l.Part {
+		b, e := u.parts[part.PartNumber], (*s3Error)(nil)
+		switch {
+		case b == nil || b.etag != cleanETag(part.ETag):
+			e = invalidPart(u)
+		case i < len(l.Part)-1 && len(b.data) < minPart:
+			e = s3Errorf(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")
 		}
+		if e != nil {
+			e.late = true
+			return e
+		}
+	}
+	return nil
+}
+
+// join makes the object; its tag is S3's, the sum of the sums and their number.
+func (l partList) join(u *upload, now time.Time) *blob {
+	var data bytes.Buffer
+	sums := md5.New()
+	for _, part := range l.Part {
+		b := u.parts[part.PartNumber]
 		sum, _ := hex.DecodeString(b.etag) // our own
 		sums.Write(sum)
 		data.Write(b.data)
 	}
-	whole := newBlob(data.Bytes(), u.header, k.now)
-	whole.etag, whole.uploadID = fmt.Sprintf("%x-%d", sums.Sum(nil), len(asked.Part)), u.id
-	ct.objects[k.key] = whole
-	delete(ct.uploads, u.id)
-	return k.completed(whole)
+	whole := newBlob(data.Bytes(), u.header, now)
+	whole.etag, whole.uploadID = fmt.Sprintf("%x-%d", sums.Sum(nil), len(l.Part)), u.id
+	return whole
 }
 
-// invalidPart names the part only where its tag can be none at all.
-func (k *s3Call) invalidPart(u *upload, n int, etag string) *s3Error {
-	e := s3Errorf(400, "InvalidPart", "One or more of the specified parts could not be found. The part might not have been uploaded, "+
+func invalidPart(u *upload) *s3Error {
+	return s3Errorf(400, "InvalidPart", "One or more of the specified parts could not be found. The part might not have been uploaded, "+
 		"or the specified entity tag might not have matched the part's entity tag.").with("UploadId", u.id)
-	if len(etag) != 32 {
-		e = e.with("PartNumber", fmt.Sprint(n))
-	}
-	return e
 }
 
 func (k *s3Call) completed(b *blob) (reply, *s3Error) {

@@ -167,8 +167,9 @@ func (k *s3Call) deleteObject() (reply, *s3Error) {
 		return reply{}, e
 	}
 	a := reply{status: http.StatusNoContent, header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}}
-	if b != nil {
-		delete(ct.objects, k.key)
+	if b != nil && b.uploadID != "" {
+		a.header.Set("Content-Type", "text/plain") // its segments are deleted in bulk
 	}
+	delete(ct.objects, k.key)
 	return a, nil
 }

@@ -32,6 +32,9 @@ type user struct {
 	roles     []string   // ids of the projects where he is a member
 	revoked   time.Time  // tokens issued in this second or earlier are void
 
+	lookedUp    time.Time // when shownExpiry was read
+	shownExpiry any       // password_expires_at as Keystone's cache has it
+
 	failures    int // since the last success
 	lastFailure time.Time
 	accepted    int // passwords, ever
@@ -83,6 +86,7 @@ type token struct {
 	appCredID string
 	issued    time.Time // whole seconds, as Keystone's are
 	expires   time.Time
+	revoked   bool
 }
 
 func newState(authURL, storageURL string) state {

@@ -27,8 +27,10 @@ type blob struct {
 	data     []byte
 	etag     string // unquoted; of a multipart object: the sum of the sums, and their number
 	uploadID string // the multipart upload it came from
-	header   http.Header
-	modified time.Time
+
+	wasCopied bool // a part by copy of an object, whose tag s3api then doesn't list
+	header    http.Header
+	modified  time.Time
 }
 
 // keptHeaders are what a client may set beside X-Object-Meta-….

@@ -103,8 +103,13 @@ func (c *Cloud) swift(r *http.Request) reply {
 			body: []byte(`{"swift": {"version": "2.30.1", "max_file_size": 1073741824, "container_listing_limit": 10000, "account_listing_limit": 10000}}`)}
 	}
 	account, container, object := swiftPath(r)
-	if account == "" {
+	if r.URL.Path == "/" {
 		return plain(http.StatusNotFound)
+	}
+	if account == "" {
+		a := plain(http.StatusPreconditionFailed)
+		a.body = []byte("Bad URL")
+		return a
 	}
 	c.mu.Lock()
 	p, refusal := c.account(r, account)

@@ -22,6 +22,9 @@ func (k *swiftCall) account() reply {
 		bytes, objects = bytes+ct.bytes(), objects+len(ct.objects)
 	}
 	maps.Copy(h, k.project.header)
+	if k.project.inUse {
+		h.Set("Accept-Ranges", "bytes")
+	}
 	h.Set("X-Account-Container-Count", fmt.Sprint(len(k.project.containers)))
 	h.Set("X-Account-Object-Count", fmt.Sprint(objects))
 	h.Set("X-Account-Bytes-Used", fmt.Sprint(bytes))
@@ -34,6 +37,7 @@ func (k *swiftCall) account() reply {
 		return a
 	case http.MethodHead:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h.Set("Vary", "Accept")
 		if !k.project.inUse { // an account that nobody has written to yet
 			return reply{status: http.StatusOK, header: h}
 		}
@@ -78,6 +82,7 @@ func (k *swiftCall) container(name string) reply {
 	case http.MethodHead:
 		h := k.containerHeader(ct)
 		h.Set("Content-Type", "text/plain; charset=utf-8")
+		h.Set("Vary", "Accept")
 		return reply{status: http.StatusNoContent, header: h}
 	case http.MethodGet:
 		return k.listing(k.containerHeader(ct), slices.Collect(maps.Keys(ct.objects)), func(name string) map[string]any {
@@ -96,6 +101,7 @@ func (k *swiftCall) containerHeader(ct *container) http.Header {
 	h.Set("X-Container-Bytes-Used", fmt.Sprint(ct.bytes()))
 	h.Set("X-Timestamp", timestamp(ct.created))
 	h.Set("Last-Modified", lastModified(ct.created))
+	h.Set("Accept-Ranges", "bytes")
 	h.Set("X-Storage-Policy", "Policy-0")
 	return h
 }

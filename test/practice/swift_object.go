@@ -62,6 +62,7 @@ func (k *swiftCall) putObject(ct *container, name string) reply {
 		return plain(http.StatusPreconditionFailed)
 	}
 	h, data := http.Header{"Content-Type": {"application/octet-stream"}}, k.data
+	a := plain(http.StatusCreated)
 	if from := k.Header.Get("X-Copy-From"); from != "" {
 		source := k.source(from)
 		if source == nil {
@@ -69,15 +70,19 @@ func (k *swiftCall) putObject(ct *container, name string) reply {
 		}
 		data = source.data
 		maps.Copy(h, source.header)
+		a.header.Set("X-Copied-From", strings.TrimPrefix(from, "/"))
+		a.header.Set("X-Copied-From-Account", "AUTH_"+k.project.id)
+		a.header.Set("X-Copied-From-Last-Modified", lastModified(source.modified))
 	}
 	keep(h, k.Header)
 	setMeta(h, k.Header, "Object")
 	b := newBlob(data, h, k.now)
 	if etag := cleanETag(k.Header.Get("Etag")); etag != "" && !strings.EqualFold(etag, b.etag) {
-		return plain(http.StatusUnprocessableEntity)
+		a := plain(http.StatusUnprocessableEntity)
+		a.header.Set("Last-Modified", lastModified(b.modified))
+		return a
 	}
 	ct.objects[name] = b
-	a := plain(http.StatusCreated)
 	a.header.Set("Etag", b.etag)
 	a.header.Set("Last-Modified", lastModified(b.modified))
 	return a

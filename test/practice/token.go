@@ -37,7 +37,7 @@ func (c *Cloud) validate(id string) (*token, *keystoneError) {
 	}
 	u, now := c.state.users[t.userID], c.now()
 	switch {
-	case !now.Before(t.expires), !u.enabled, !t.issued.After(u.revoked):
+	case t.revoked, !now.Before(t.expires), !u.enabled, !t.issued.After(u.revoked):
 		return nil, notValidated
 	case t.projectID != "" && !u.memberOf(c.state.projects[t.projectID]):
 		return nil, notValidated
@@ -84,7 +84,7 @@ func (k *call) tokenDocument(t *token) map[string]any {
 	d := map[string]any{
 		"methods": t.methods, "audit_ids": t.audit,
 		"issued_at": t.issued.UTC().Format(stamp), "expires_at": t.expires.UTC().Format(stamp),
-		"user": map[string]any{"domain": domain, "id": u.id, "name": u.name, "password_expires_at": u.passwordExpires()},
+		"user": map[string]any{"domain": domain, "id": u.id, "name": u.name, "password_expires_at": u.shownExpiry},
 	}
 	if p := k.cloud.state.projects[t.projectID]; p != nil {
 		d["project"] = map[string]any{"domain": domain, "id": p.id, "name": p.name}
@@ -149,7 +149,7 @@ func deleteToken(k *call) (answer, *keystoneError) {
 	if e != nil {
 		return answer{}, e
 	}
-	delete(k.cloud.state.tokens, t.id)
+	t.revoked = true
 	return answer{status: http.StatusNoContent}, nil
 }
 
@@ -171,7 +171,8 @@ func (k *call) subject(action string) (*token, *keystoneError) {
 
 func showCatalog(k *call) (answer, *keystoneError) {
 	if k.token.projectID == "" {
-		return answer{}, denied("identity:get_auth_catalog") // Keystone has none without a project
+		return answer{}, &keystoneError{status: http.StatusForbidden,
+			message: "You are not authorized to perform the requested action."}
 	}
 	a := k.collection("catalog", k.cloud.state.catalog(k.token.projectID))
 	a.document.(map[string]any)["links"] = map[string]any{"self": k.url("/auth/catalog")}

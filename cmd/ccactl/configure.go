@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+func configureVerb() *cobra.Command {
+	c := verb("configure aws|openstack [NAME…]", "Write environments into the files of AWS or OpenStack clients", cobra.ArbitraryArgs, func(c *cobra.Command, _ []string) error {
+		return misused(c, "whose file? aws or openstack")
+	})
+	c.AddCommand(configureAWSVerb(), configureOpenStackVerb())
+	return c
+}
+
+func configureAWSVerb() *cobra.Command {
+	var profile string
+	c := verb("aws [NAME…] [--profile P] [--gateway|--direct]", "Write profiles that ask ccactl for their keys", words(0, -1), func(c *cobra.Command, args []string) error {
+		if profile != "" && len(args) != 1 {
+			return misused(c, "--profile names the profile of one environment")
+		}
+		way, err := wayOf(c)
+		if err != nil {
+			return err
+		}
+		return configureAWS(args, profile, way)
+	})
+	wayFlags(c)
+	c.Flags().StringVar(&profile, "profile", "", "the profile's name, if not the environment's")
+	c.Example = "  ccactl configure aws dev && aws --profile dev s3 ls"
+	return ofEnvironments(c, -1)
+}
+
+func configureAWS(names []string, profile string, way map[string]string) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the path of ccactl: %w", err)
+	}
+	chosen, err := choose(names, func(e ipc.Environment) bool { return e.S3.Endpoint != "" })
+	if err != nil {
+		return err
+	}
+	var profiles []configure.AWSProfile
+	var failed error
+	for _, e := range chosen {
+		p, err := profileOf(program, e.Name, way)
+		if err != nil {
+			failed = exitCode(exit(prefixed(e.Name, err)))
+			continue
+		}
+		if profile != "" {
+			p.Name = profile
+		}
+		profiles = append(profiles, p)
+	}
+	if len(profiles) == 0 {
+		return failed
+	}
+	return errors.Join(writeProfiles(profiles), failed)
+}
+
+// choose returns the environments of these names, or without a name all that
+// fit.
+func choose(names []string, fit func(ipc.Environment) bool) (chosen []ipc.Environment, err error) {
+	st, err := unlocked()
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]ipc.Environment{}
+	for _, e := range st.Environments {
+		known[e.Name] = e
+		if len(names) == 0 && fit(e) {
+			chosen = append(chosen, e)
+		}
+	}
+	for _, name := range names {
+		e, ok := known[name]
+		if !ok {
+			return nil, &ipc.Error{Code: ipc.CodeUnknown, Message: "there is no environment " + quote(name)}
+		}
+		chosen = append(chosen, e)
+	}
+	if len(chosen) == 0 {
+		return nil, errors.New("there is no environment for it yet")
+	}
+	return chosen, nil
+}
+
+// profileOf makes sure that an environment has an S3 key, and describes its
+// profile: through the gateway where AWS clients refuse the environment's
+// region, else straight to its endpoint, or as the person says.
+func profileOf(program, name string, way map[string]string) (configure.AWSProfile, error) {
+	path, err := environmentPath(name)
+	if err != nil {
+		return configure.AWSProfile{}, err
+	}
+	var key ipc.KeyReply
+	query := url.Values{}
+	for flag, value := range way {
+		query.Set(flag, value)
+	}
+	if err := call("POST", path+"/s3-key?"+query.Encode(), nil, &key); err != nil {
+		return configure.AWSProfile{}, err
+	}
+	if key.Created {
+		_, _ = fmt.Printf("made the S3 key %s for %s at the cloud: it had none\n", plain(key.AccessKeyID), name)
+	}
+	var flags []string
+	if key.Gateway {
+		flags = []string{"--gateway"}
+	}
+	return configure.AWSProfile{
+		Name:              name,
+		CredentialProcess: configure.CredentialProcess(program, name, flags...),
+		Region:            key.Region,
+		Endpoint:          key.Endpoint,
+	}, nil
+}
+
+// writeProfiles writes the profiles, mends what stops AWS clients altogether,
+// and says what in the credentials file would win over the profiles.
+func writeProfiles(profiles []configure.AWSProfile) error {
+	config, credentials := awsFile("AWS_CONFIG_FILE", "config"), awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
+	for _, path := range []string{config, credentials} {
+		mended, err := configure.MendSample(path)
+		if err != nil {
+			return err
+		}
+		if mended {
+			_, _ = fmt.Printf("took the empty \"s3 =\" out of %s: current AWS clients fail on it\n", plain(path))
+		}
+	}
+	changed, err := configure.AWS(config, profiles)
+	if err != nil {
+		return err
+	}
+	for _, p := range profiles {
+		sayWritten(changed, "profile "+p.Name, config)
+		conflicts, err := configure.Conflicts(credentials, p.Name)
+		if err != nil {
+			return err
+		}
+		for _, conflict := range conflicts {
+			warn([]string{conflict.String()})
+		}
+	}
+	return nil
+}
+
+func configureOpenStackVerb() *cobra.Command {
+	c := verb("openstack [NAME…]", "Write clouds without their passwords, which the hooked shell sets", words(0, -1), func(_ *cobra.Command, args []string) error {
+		chosen, err := choose(args, func(e ipc.Environment) bool { return e.User != "" })
+		if err != nil {
+			return err
+		}
+		request := ipc.CloudsFileRequest{Path: cloudsFile()}
+		for _, e := range chosen {
+			request.Environments = append(request.Environments, e.Name)
+		}
+		var reply ipc.CloudsFileReply
+		changed, err := configure.Edit(request.Path, func(text string) (string, error) {
+			request.Data = []byte(text)
+			err := call("POST", "/v1/clouds-file", request, &reply)
+			return string(reply.Data), err
+		})
+		if err != nil {
+			return err
+		}
+		for _, name := range reply.Clouds {
+			sayWritten(changed, "cloud "+name, request.Path)
+		}
+		return nil
+	})
+	c.Example = "  ccactl configure openstack dev && openstack --os-cloud dev token issue"
+	return ofEnvironments(c, -1)
+}
+
+// cloudsFile is where openstacksdk looks for clouds.yaml, and a person keeps it.
+func cloudsFile() string {
+	if path := os.Getenv("OS_CLIENT_CONFIG_FILE"); path != "" {
+		return expand(path)
+	}
+	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "openstack", "clouds.yaml")
+	}
+	return filepath.Join(os.Getenv("HOME"), ".config", "openstack", "clouds.yaml")
+}
+
+func sayWritten(changed bool, what, path string) {
+	if changed {
+		_, _ = fmt.Printf("wrote %s to %s\n", what, plain(path))
+	} else {
+		_, _ = fmt.Printf("%s is right already in %s\n", what, plain(path))
+	}
+}
+
+// awsFile is where AWS clients look for one of their two files.
+func awsFile(variable, name string) string {
+	if path := os.Getenv(variable); path != "" {
+		return expand(path)
+	}
+	return filepath.Join(os.Getenv("HOME"), ".aws", name)
+}
+
+// prefixed says which of several environments failed.
+func prefixed(name string, err error) error {
+	var failure *ipc.Error
+	if errors.As(err, &failure) {
+		return &ipc.Error{Code: failure.Code, Message: name + ": " + failure.Message}
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

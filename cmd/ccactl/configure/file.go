@@ -1,0 +1,184 @@
+package configure
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
+)
+
+// sizeLimit is far above any file that a person keeps.
+const sizeLimit = 1 << 20
+
+// file is a text file being edited.
+type file struct {
+	name string      // as the caller calls it
+	path string      // where it is, symbolic links followed
+	info fs.FileInfo // nil: there is none yet
+	text string
+}
+
+// Edit replaces the text of a file by what f makes of it, and reports whether
+// that changed it. A file that isn't there is empty; what f fails on stays.
+func Edit(name string, f func(text string) (string, error)) (changed bool, err error) {
+	file, err := open(name)
+	if err != nil {
+		return false, err
+	}
+	text, err := f(file.text)
+	if err != nil {
+		return false, err
+	}
+	return file.save(text)
+}
+
+// open reads a file. One that isn't there is empty.
+func open(name string) (*file, error) {
+	path, err := filepath.EvalSymlinks(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(name); err == nil {
+			return nil, fmt.Errorf("%s is a symbolic link to nothing", name)
+		}
+		// The folder may be a link, or not be there either.
+		return &file{name: name, path: name}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the file to edit: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the file to edit: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open the file to edit: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, sizeLimit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the file to edit: %w", err)
+	}
+	if len(data) > sizeLimit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, sizeLimit)
+	}
+	if err := plain(name, string(data)); err != nil {
+		return nil, err
+	}
+	return &file{name: name, path: path, info: info, text: string(data)}, nil
+}
+
+// plain refuses text with characters of which the readers of a format disagree
+// whether they end a line or are there at all.
+func plain(name, text string) error {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%s is not UTF-8", name)
+	}
+	for i, r := range text {
+		if control(r) && r != '\t' && r != '\n' && !strings.HasPrefix(text[i:], "\r\n") {
+			return fmt.Errorf("%s:%d: a control character", name, 1+strings.Count(text[:i], "\n"))
+		}
+	}
+	return nil
+}
+
+func control(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
+}
+
+// save replaces the file if text is another one.
+func (f *file) save(text string) (changed bool, err error) {
+	if text == f.text {
+		return false, nil
+	}
+	folder := filepath.Dir(f.path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return false, fmt.Errorf("make the folder of %s: %w", f.name, err)
+	}
+	tmp, err := os.CreateTemp(folder, "."+filepath.Base(f.path)+".*") // 0600
+	if err != nil {
+		return false, fmt.Errorf("write %s: %w", f.name, err)
+	}
+	defer os.Remove(tmp.Name()) // gone after the rename
+	if err := errors.Join(f.fill(tmp, text), tmp.Close()); err != nil {
+		return false, fmt.Errorf("write %s: %w", f.name, err)
+	}
+	if err := f.unchanged(); err != nil {
+		return false, err
+	}
+	if err := os.Rename(tmp.Name(), f.path); err != nil {
+		return false, fmt.Errorf("write %s: %w", f.name, err)
+	}
+	d, err := os.Open(folder)
+	if err != nil {
+		return true, fmt.Errorf("flush the folder of %s: %w", f.name, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return true, fmt.Errorf("flush the folder of %s: %w", f.name, err)
+	}
+	return true, nil
+}
+
+// fill makes tmp the successor of f: text, mode and owner.
+func (f *file) fill(tmp *os.File, text string) error {
+	if f.info != nil {
+		// The group is kept where that is allowed; a file of another user's only by root.
+		if st, ok := f.info.Sys().(*syscall.Stat_t); ok {
+			if err := tmp.Chown(int(st.Uid), int(st.Gid)); err != nil && int(st.Uid) != os.Geteuid() {
+				return err
+			}
+		}
+		if err := tmp.Chmod(f.info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	if _, err := tmp.WriteString(text); err != nil {
+		return err
+	}
+	return tmp.Sync()
+}
+
+// unchanged refuses to overwrite what another program wrote meanwhile.
+func (f *file) unchanged() error {
+	data, err := os.ReadFile(f.path)
+	if f.info == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s again: %w", f.name, err)
+	}
+	if f.info == nil || !bytes.Equal(data, []byte(f.text)) {
+		return fmt.Errorf("%s was changed by another program meanwhile", f.name)
+	}
+	return nil
+}
+
+// lines cuts text into lines that keep their ends, and says which end the file
+// uses.
+func lines(text string) (all []string, end string) {
+	all = strings.SplitAfter(text, "\n")
+	if all[len(all)-1] == "" {
+		all = all[:len(all)-1]
+	}
+	if len(all) > 0 && strings.HasSuffix(all[0], "\r\n") {
+		return all, "\r\n"
+	}
+	return all, "\n"
+}
+
+// oneLine refuses a value that would not be one.
+func oneLine(what, value string) error {
+	if value != strings.TrimSpace(value) || strings.ContainsFunc(value, control) {
+		return fmt.Errorf("the %s %q doesn't fit on a line", what, value)
+	}
+	return nil
+}

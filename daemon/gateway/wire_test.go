@@ -1,0 +1,398 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestMalformedRequests: what is not plainly a request for us gets no further.
+func TestMalformedRequests(t *testing.T) {
+	b := newBench(t)
+	good := func() string {
+		var wire bytes.Buffer
+		if err := b.request("GET", "/bucket/key", nil, nil).Write(&wire); err != nil {
+			t.Fatal(err)
+		}
+		return wire.String()
+	}
+	with := func(header string) string { return strings.Replace(good(), "\r\n", "\r\n"+header+"\r\n", 1) }
+	first := func(line string) string { return line + good()[strings.Index(good(), "\r\n"):] }
+	for what, request := range map[string]string{
+		"absolute form":             first("GET http://" + b.host + "/bucket/key HTTP/1.1"),
+		"absolute form, elsewhere":  first("GET http://evil.example/bucket/key HTTP/1.1"),
+		"CONNECT":                   first("CONNECT 127.0.0.1:22 HTTP/1.1"),
+		"CONNECT to us":             first("CONNECT " + b.host + " HTTP/1.1"),
+		"OPTIONS *":                 first("OPTIONS * HTTP/1.1"),
+		"TRACE":                     first("TRACE /bucket/key HTTP/1.1"),
+		"no path":                   first("GET bucket HTTP/1.1"),
+		"the HTTP/2 preface":        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+		"HTTP/2 by upgrade":         with("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: 5\r\nX-Amz-Acl: x"),
+		"two lengths":               with("Content-Length: 1\r\nContent-Length: 2"),
+		"a negative length":         with("Content-Length: -1"),
+		"a length of words":         with("Content-Length: 0x1"),
+		"two transfer encodings":    with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+		"another transfer encoding": with("Transfer-Encoding: gzip, chunked"),
+		"two hosts":                 with("Host: evil.example"),
+		"no host":                   "GET /bucket/key HTTP/1.1\r\n\r\n",
+		"a name with a space":       with("X-Amz-Acl : private"),
+		"a folded line":             with("X-Amz-Meta-A: a\r\n b"),
+		"a bare line feed":          with("X-Amz-Acl: a\nX-Amz-Acl: b"),
+		"a body where there's none": with("Content-Length: 5"),
+		"a header too large":        with("X-Large: " + strings.Repeat("x", 64<<10)),
+		"a path too long":           first("GET /bucket/" + strings.Repeat("x", 64<<10) + " HTTP/1.1"),
+		"a broken escape":           first("GET /bucket/%zz HTTP/1.1"),
+		"an unknown expectation":    with("Expect: a-miracle"),
+		"rubbish":                   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		"a request cut off":         good()[:50],
+	} {
+		c, in := b.raw(t)
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.(*net.TCPConn).CloseWrite()
+		answer, _ := io.ReadAll(in)
+		if line, _, _ := strings.Cut(string(answer), "\r\n"); line != "" && !strings.HasPrefix(line, "HTTP/1.1 4") && !strings.HasPrefix(line, "HTTP/1.1 5") {
+			t.Errorf("%s is answered %s", what, line)
+		}
+	}
+	if n := b.s3.requests(); n != 0 {
+		t.Errorf("%d of them went out, the last as %s %s", n, b.s3.last(t).Method, b.s3.last(t).RequestURI)
+	}
+}
+
+// TestTwoLengths: where a length and chunks disagree, the chunks count, and
+// what some would take for a second request is never read as one.
+func TestTwoLengths(t *testing.T) {
+	b := newBench(t)
+	r := b.request("PUT", "/bucket/key", []byte("hello"), func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", unsigned) })
+	second := b.request("PUT", "/bucket/smuggled", []byte("x"), nil)
+	var head, hidden bytes.Buffer
+	r.Body, r.ContentLength = http.NoBody, 0
+	if err := r.Write(&head); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Write(&hidden); err != nil {
+		t.Fatal(err)
+	}
+	wire := strings.Replace(head.String(), "Content-Length: 0\r\n", "", 1)
+	wire = strings.Replace(wire, "\r\n", "\r\nContent-Length: 300\r\nTransfer-Encoding: chunked\r\n", 1) + "5\r\nhello\r\n0\r\n\r\n" + hidden.String()
+	for _, line := range []string{"content-length;", ""} {
+		c, in := b.raw(t)
+		if _, err := io.WriteString(c, strings.Replace(wire, "content-length;", line, 1)); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(in)
+		if err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
+			t.Fatal(err)
+		}
+		if strings.Count(string(answer), "HTTP/1.1 ") != 1 {
+			t.Errorf("there are several answers:\n%s", answer)
+		}
+		if _, ok := b.s3.object("/bucket/smuggled"); ok {
+			t.Error("the hidden request was acted on")
+		}
+	}
+}
+
+// TestStalls: whoever hangs, the exchange ends.
+func TestStalls(t *testing.T) {
+	b := newBench(t)
+	b.g.stall = 150 * time.Millisecond
+	hang := make(chan struct{})
+	defer close(hang)
+	big := bytes.Repeat([]byte("x"), 1<<20)
+
+	t.Run("the client does not send", func(t *testing.T) {
+		r := b.request("PUT", "/bucket/slow", big, func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", unsigned) })
+		var wire bytes.Buffer
+		if err := r.Write(&wire); err != nil {
+			t.Fatal(err)
+		}
+		c, in := b.raw(t)
+		if _, err := c.Write(wire.Bytes()[:wire.Len()-10]); err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(in)
+		if len(answer) > 0 && !strings.Contains(string(answer), "<Code>RequestTimeout</Code>") {
+			t.Errorf("the answer is %s", answer)
+		}
+		if _, ok := b.s3.object("/bucket/slow"); ok {
+			t.Error("it became an object")
+		}
+	})
+	t.Run("the client does not read", func(t *testing.T) {
+		b.s3.set(func() { b.s3.objects["/bucket/big"] = bytes.Repeat([]byte("x"), 64<<20) })
+		before := len(b.records)
+		c, _ := b.raw(t, b.request("GET", "/bucket/big", nil, nil))
+		if r := b.record(before + 1); r.Status != 200 || r.Out == 64<<20 {
+			t.Errorf("it was recorded as %+v", r)
+		}
+		_ = c.Close()
+	})
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/bucket/half" {
+				w.Header().Set("Content-Length", "10")
+				_, _ = io.WriteString(w, "half")
+				_ = http.NewResponseController(w).Flush()
+			}
+			select {
+			case <-hang:
+			case <-r.Context().Done():
+			}
+			return true
+		}
+	})
+	t.Run("the server does not answer", func(t *testing.T) {
+		b.want("get", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
+		b.want("put", b.request("PUT", "/bucket/key", big[:10], nil), 503, "ServiceUnavailable")
+	})
+	t.Run("the server stops in mid-body", func(t *testing.T) {
+		resp, err := b.client.Do(b.request("GET", "/bucket/half", nil, nil))
+		if err != nil {
+			return // cut before the first byte
+		}
+		defer resp.Body.Close()
+		if got, err := io.ReadAll(resp.Body); err == nil {
+			t.Errorf("the client got %q as if it were whole", got)
+		}
+	})
+}
+
+// TestCancel: a client that goes ends what was asked of the server.
+func TestCancel(t *testing.T) {
+	b := newBench(t)
+	began, ended := make(chan struct{}), make(chan struct{})
+	b.s3.set(func() {
+		b.s3.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			close(began)
+			<-r.Context().Done()
+			close(ended)
+			return true
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-began; cancel() }()
+	if _, err := b.client.Do(b.request("GET", "/bucket/key", nil, nil).WithContext(ctx)); !errors.Is(err, context.Canceled) {
+		t.Errorf("the client got %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("the server was not told")
+	}
+	if r := b.record(1); r.Status != statusGone {
+		t.Errorf("it was recorded as %+v", r)
+	}
+}
+
+// TestServerFails: an answer that is cut never looks whole, a redirect is not
+// followed, and S3's own errors come through.
+func TestServerFails(t *testing.T) {
+	b := newBench(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("a redirect was followed with %v", r.Header)
+	}))
+	defer elsewhere.Close()
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, r *http.Request) bool {
+			switch r.URL.Path {
+			case "/bucket/cut":
+				w.Header().Set("Content-Length", "10")
+				_, _ = io.WriteString(w, "half")
+			case "/bucket/cutchunk":
+				_, _ = io.WriteString(w, "half")
+				_ = http.NewResponseController(w).Flush()
+				panic(http.ErrAbortHandler)
+			case "/bucket/redirect":
+				http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+			case "/bucket/busy":
+				w.Header().Set("Retry-After", "3")
+				s3Error(w, http.StatusServiceUnavailable, "SlowDown")
+			case "/bucket/denied":
+				s3Error(w, http.StatusForbidden, "AccessDenied")
+			case "/bucket/dead":
+				panic(http.ErrAbortHandler)
+			case "/bucket/same":
+				w.WriteHeader(http.StatusNotModified)
+			case "/bucket/untyped":
+				w.Header()["Content-Type"] = nil
+				_, _ = io.WriteString(w, "<html>")
+			default:
+				return false
+			}
+			return true
+		}
+	})
+	b.rejected = func(Binding) (Binding, bool) { t.Error("a key was taken for dead"); return Binding{}, false }
+	for _, path := range []string{"/bucket/cut", "/bucket/cutchunk"} {
+		resp, err := b.client.Do(b.request("GET", path, nil, nil))
+		if err != nil {
+			continue // cut before the first byte
+		}
+		if got, err := io.ReadAll(resp.Body); err == nil {
+			t.Errorf("%s: the client got %q as if it were whole", path, got)
+		}
+		resp.Body.Close()
+	}
+	b.want("a redirect", b.request("GET", "/bucket/redirect", nil, nil), 400, "InvalidRequest")
+	b.want("a redirect of an upload", b.request("PUT", "/bucket/redirect", make([]byte, 1<<20), nil), 400, "InvalidRequest")
+	b.want("busy", b.request("GET", "/bucket/busy", nil, nil), 503, "SlowDown")
+	b.want("denied", b.request("GET", "/bucket/denied", nil, nil), 403, "AccessDenied")
+	b.want("denied", b.request("HEAD", "/bucket/denied", nil, nil), 403, "")
+	b.want("dead", b.request("GET", "/bucket/dead", nil, nil), 503, "ServiceUnavailable")
+	b.want("not modified", b.request("GET", "/bucket/same", nil, nil), 304, "")
+	if _, header, _ := b.do(b.request("GET", "/bucket/untyped", nil, nil)); header["Content-Type"] != nil {
+		t.Errorf("a content type was made up: %v", header)
+	}
+}
+
+// TestWhitespace: a server that keeps the client waiting with white space is
+// heard at once.
+func TestWhitespace(t *testing.T) {
+	b := newBench(t)
+	heard := make(chan struct{})
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, r *http.Request) bool {
+			_, _ = io.WriteString(w, " ")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-heard:
+			case <-r.Context().Done():
+			}
+			_, _ = io.WriteString(w, "<Done/>")
+			return true
+		}
+	})
+	resp, err := b.client.Do(b.request("POST", "/bucket/key?uploadId=1", []byte("<x/>"), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	one := make([]byte, 1)
+	if _, err := io.ReadFull(resp.Body, one); err != nil {
+		t.Fatal(err)
+	}
+	close(heard)
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != "<Done/>" {
+		t.Errorf("then comes %q, %v", rest, err)
+	}
+}
+
+// TestKeyDead: without a newer key the answer is what the daemon knows.
+func TestKeyDead(t *testing.T) {
+	b := newBench(t)
+	b.s3.set(func() { b.s3.keys = nil })
+	asked := 0
+	b.rejected = func(Binding) (Binding, bool) { asked++; return Binding{}, false }
+	for _, method := range []string{"GET", "HEAD", "PUT"} {
+		b.want(method, b.request(method, "/bucket/key", nil, nil), 503, "ServiceUnavailable")
+	}
+	b.rejected = func(Binding) (Binding, bool) {
+		b.set(func() { b.bindErr = &RefusedError{"refused: ccactl verify dev"} })
+		return Binding{}, false
+	}
+	b.want("refused meanwhile", b.request("GET", "/bucket/key", nil, nil), 403, "AccessDenied")
+	b.set(func() { b.bindErr = nil })
+	b.rejected = func(was Binding) (Binding, bool) { return was, true } // "newer", and as dead
+	b.want("the new one is dead too", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
+	if asked != 3 {
+		t.Errorf("the daemon was asked %d times", asked)
+	}
+}
+
+// TestReachingTheServer: which failures pass and which stay.
+func TestReachingTheServer(t *testing.T) {
+	s3 := newFakeS3(t, httptest.NewTLSServer)
+	s3.Config.ErrorLog = log.New(io.Discard, "", 0) // of refused handshakes
+	b := benchFor(t, s3, func(*Options) {})
+	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s3.Certificate().Raw}))
+	name := strings.Replace(s3.URL, "127.0.0.1", "localhost", 1) // not in the certificate
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = free.Close()
+	for _, c := range []struct {
+		what     string
+		endpoint account.Endpoint
+		status   int
+		code     string
+	}{
+		{"its authority", account.Endpoint{URL: s3.URL, CA: authority}, 200, ""},
+		{"the system's authorities", account.Endpoint{URL: s3.URL}, 400, "InvalidRequest"},
+		{"another name", account.Endpoint{URL: name, CA: authority}, 400, "InvalidRequest"},
+		{"no authority", account.Endpoint{URL: s3.URL, CA: "what"}, 400, "InvalidRequest"},
+		{"plain http", account.Endpoint{URL: "http://s3.example"}, 400, "InvalidRequest"},
+		{"nobody there", account.Endpoint{URL: "http://" + free.Addr().String()}, 503, "ServiceUnavailable"},
+		{"https where http is", account.Endpoint{URL: strings.Replace(b.url, "http:", "https:", 1)}, 400, "InvalidRequest"},
+	} {
+		b.set(func() { b.binding.S3.Endpoint = c.endpoint })
+		b.want(c.what, b.request("PUT", "/bucket/key", []byte("x"), nil), c.status, c.code)
+	}
+	b = benchFor(t, s3, func(o *Options) { o.Proxy = "::" })
+	b.set(func() { b.binding.S3.Endpoint = account.Endpoint{URL: s3.URL, CA: authority} })
+	b.want("a proxy that is no URL", b.request("GET", "/bucket/key", nil, nil), 400, "InvalidRequest")
+}
+
+// TestProxy: https goes through the configured proxy's tunnel.
+func TestProxy(t *testing.T) {
+	s3 := newFakeS3(t, httptest.NewTLSServer)
+	tunnels := 0
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			t.Errorf("the proxy was asked to %s", r.Method)
+			return
+		}
+		tunnels++
+		there, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		here, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+		_, _ = io.Copy(here, there)
+		_ = here.Close()
+	}))
+	defer proxy.Close()
+	b := benchFor(t, s3, func(o *Options) { o.Proxy = proxy.URL })
+	b.set(func() {
+		b.binding.S3.Endpoint = account.Endpoint{URL: s3.URL, CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s3.Certificate().Raw}))}
+	})
+	data := bytes.Repeat([]byte("x"), 1<<20)
+	b.want("put", b.request("PUT", "/bucket/key", data, nil), 200, "")
+	if got, _ := s3.object("/bucket/key"); !bytes.Equal(got, data) || tunnels != 1 {
+		t.Errorf("%d bytes came through %d tunnels", len(got), tunnels)
+	}
+	b.g.Close()
+	s3.CloseClientConnections()
+}
+
+func TestServerLimits(t *testing.T) {
+	s := New(Options{}).Server()
+	if s.ReadHeaderTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes == 0 || s.ReadTimeout != 0 || s.WriteTimeout != 0 || s.Protocols.UnencryptedHTTP2() || s.ErrorLog == nil {
+		t.Errorf("the server is %+v", s)
+	}
+}
