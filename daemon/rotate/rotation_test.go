@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
@@ -455,5 +456,61 @@ func TestTransitions(t *testing.T) {
 	slices.Sort(documented)
 	if !slices.Equal(documented, coded) {
 		t.Errorf("documented:\n%s\ncoded:\n%s", strings.Join(documented, "\n"), strings.Join(coded, "\n"))
+	}
+}
+
+// A new key that somebody deletes before it serves is made again.
+func TestNewKeyDeletedBeforeItServes(t *testing.T) {
+	w := newWorld(t)
+	old := w.dev()
+	w.fault = func(point string) error {
+		if point == string(StepProve)+": begun" {
+			return errDied
+		}
+		return nil
+	}
+	_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+	w.open()
+	for _, id := range w.keys() {
+		if id != old.Access {
+			w.cloud.DeleteKey(id)
+		}
+	}
+	w.finish()
+	w.clean()
+}
+
+// A cloud that says it deleted the key, and did not.
+func TestDeadIsProved(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	w.cloud.Fail(practice.Fault{Route: "DELETE /v3/users/{user}/credentials/OS-EC2/{key}", Status: 204, Times: 1})
+	if err := w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration), Wait: true}, silent); err != nil {
+		t.Fatal(err)
+	}
+	w.clean()
+}
+
+// What serves is not withdrawn, whatever the journal says.
+func TestWithdrawSparesWhatServes(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	if err := w.RotateKey(t.Context(), "dev", Wish{}, silent); err != nil {
+		t.Fatal(err)
+	}
+	serving := w.active("dev").AccessKeyID
+	err := w.vault.Change(func(c *vault.Contents) error {
+		e := c.Environments["dev"]
+		j := *e.KeyRotation
+		j.Step, e.KeyRotation = string(StepWithdraw), &j
+		c.Environments["dev"] = e
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.finish()
+	if !slices.Contains(w.keys(), serving) {
+		t.Error("the key that serves was withdrawn")
 	}
 }
