@@ -27,6 +27,9 @@ type Config struct {
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
+	Rotate struct {
+		Grace Duration `toml:"grace"` // 1h: how long a replaced key lives for holders whose end is unknown
+	} `toml:"rotate"`
 	Metrics struct {
 		Listen string `toml:"listen"` // none: on the socket only; a loopback address otherwise
 	} `toml:"metrics"`
@@ -39,6 +42,8 @@ const (
 	minLease     = 16 * time.Minute
 	maxLease     = 12 * time.Hour
 )
+
+const defaultGrace = time.Hour
 
 // A Duration is a time.Duration as people write it: "20m".
 type Duration time.Duration

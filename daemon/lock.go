@@ -104,6 +104,10 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret) error {
 	}
 	o := &opened{vault: v, trail: trail, ledger: rotate.NewLedger(d.now, alive)}
 	o.keeper = rotate.New(v, d.newCloud(), d.now, d.changed)
+	err = o.keeper.SetPatience(rotate.Patience{Ledger: o.ledger, Grace: time.Duration(d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)})
+	if err != nil {
+		return err
+	}
 	if err := d.gens.publish(nil, c); err != nil {
 		return err
 	}
@@ -145,6 +149,7 @@ func (d *Daemon) changed(before, after *vault.Contents, why string) {
 	now := d.now()
 	for name, e := range after.Environments {
 		was := before.Environments[name]
+		d.recordRotation(name, was, e)
 		if e.Generation != was.Generation {
 			d.feed.publish(ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Name, Environment: name, Generation: e.Generation})
 		}

@@ -11,9 +11,10 @@ import (
 )
 
 // checkOwed asks the cloud about values that were stored unverified, once it
-// may have an answer, until ctx ends.
+// may have an answer, and goes on with rotations, until ctx ends.
 func (d *Daemon) checkOwed(ctx context.Context) {
 	tries := map[string]rotate.Try{}
+	var stalled map[string]error
 	timer := time.NewTimer(time.Hour)
 	for {
 		wait := time.Hour
@@ -22,11 +23,17 @@ func (d *Daemon) checkOwed(ctx context.Context) {
 			for _, name := range names {
 				d.checkOne(ctx, o, name, tries)
 			}
+			rotation, failures := o.keeper.Resume(ctx)
+			d.tellStalled(failures, stalled)
+			stalled = failures
+			if !rotation.IsZero() && (next.IsZero() || rotation.Before(next)) {
+				next = rotation
+			}
 			switch {
 			case len(names) > 0:
 				wait = 0 // look again: the answers moved the next one
 			case !next.IsZero():
-				wait = next.Sub(d.now())
+				wait = max(next.Sub(d.now()), 0)
 			}
 		}
 		timer.Reset(wait)
@@ -63,5 +70,15 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 		delete(tries, e.ID)
 	} else if t.Count == 0 {
 		d.Log.Warn("check", "outcome", outcome, "environment", name)
+	}
+}
+
+// tellStalled logs the rotations that could not go on, each time that one
+// begins to stall.
+func (d *Daemon) tellStalled(now, before map[string]error) {
+	for subject := range now {
+		if _, known := before[subject]; !known {
+			d.Log.Warn("a rotation stalls and goes on by itself", "subject", subject)
+		}
 	}
 }

@@ -49,6 +49,7 @@ var verbs = []verb{
 	{"POST /v1/lock", (*Daemon).lockNow, true},
 	{"POST /v1/passphrase", (*Daemon).changePassphrase, false},
 	{"POST /v1/restore", (*Daemon).restore, false},
+	{"POST /v1/rotate", (*Daemon).rotate, false},
 	{"POST /v1/unlock", (*Daemon).unlockNow, true},
 	{"POST /v1/update", (*Daemon).update, false},
 	{"POST /v1/verify", (*Daemon).verify, false},

@@ -121,6 +121,8 @@ type Environment struct {
 	S3         S3      `json:"s3"`
 	Leases     int     `json:"leases"`
 	Traffic    Traffic `json:"gateway"` // since the daemon started
+
+	Rotation *Rotation `json:"rotation,omitempty"` // of the S3 key
 }
 
 // Traffic is what went through the S3 gateway for one environment.
@@ -247,6 +249,38 @@ type UpdateRequest struct {
 type VerifyRequest struct {
 	Environments []string `json:"environments,omitempty"`
 	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
+}
+
+// RotateRequest is POST /v1/rotate. Its answer is a stream of RotateLine.
+type RotateRequest struct {
+	Environments []string `json:"environments,omitempty"` // their S3 keys
+	All          bool     `json:"all,omitempty"`          // those of all
+	Grace        string   `json:"grace,omitempty"`        // a duration; "": as long as somebody holds the old key
+	Wait         bool     `json:"wait,omitempty"`         // until the old key is proved dead
+	DryRun       bool     `json:"dry_run,omitempty"`      // lines of step "plan" only
+}
+
+// RotateLine is a step of a rotation.
+type RotateLine struct {
+	Step    string     `json:"step"`
+	Subject string     `json:"subject"`
+	State   string     `json:"state"` // start | done | failed
+	Error   string     `json:"error,omitempty"`
+	Code    Code       `json:"code,omitempty"` // with error
+	Note    string     `json:"note,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`   // of a plan: when the old key is deleted
+	Holders []Lease    `json:"holders,omitempty"` // of a plan: who holds the old key
+	Broken  []Lease    `json:"broken,omitempty"`  // of them, those who may hold it longer
+}
+
+// Rotation is one that is under way, in Environment.
+type Rotation struct {
+	Step    string     `json:"step"`
+	Version int        `json:"version,omitempty"` // of the key that goes
+	Until   *time.Time `json:"until,omitempty"`   // when it is deleted
+	Holders []Lease    `json:"holders,omitempty"` // who holds it
+	Unknown bool       `json:"unknown,omitempty"` // a daemon before this one may have handed it out
+	Trouble string     `json:"trouble,omitempty"`
 }
 
 // UnlockRequest is POST /v1/unlock.

@@ -22,6 +22,12 @@ func (k *Keeper) RotateKey(ctx context.Context, name string, w Wish, tell func(P
 	return k.follow(ctx, s3Keys{}, name, w, tell, func() (bool, error) { return k.begin(name, w.Grace) })
 }
 
+// AwaitKey follows a rotation that is under way until the old key is proved
+// dead.
+func (k *Keeper) AwaitKey(ctx context.Context, name string, tell func(Progress)) error {
+	return k.follow(ctx, s3Keys{}, name, Wish{Wait: true}, tell, nil)
+}
+
 // patienceOfPeople is how many failed steps in a row a person is kept waiting
 // for: some 15 seconds.
 const patienceOfPeople = 5
@@ -36,14 +42,16 @@ func (k *Keeper) follow(ctx context.Context, what kind, name string, w Wish, tel
 		}
 		tell(p)
 	}
-	joined, err := begin()
-	if err != nil {
-		return err
-	}
-	if joined {
-		tell(Progress{Step: "journal", Subject: subject, State: "done", Note: "a rotation was under way already, and goes on"})
-	} else {
-		tell(Progress{Step: "journal", Subject: subject, State: "done"})
+	if begin != nil {
+		joined, err := begin()
+		if err != nil {
+			return err
+		}
+		note := ""
+		if joined {
+			note = "a rotation was under way already, and goes on"
+		}
+		tell(Progress{Step: "journal", Subject: subject, State: "done", Note: note})
 	}
 	begun := k.journalOf(what, name)
 	for begun != nil {
