@@ -43,6 +43,7 @@ const (
 	maxLease     = 12 * time.Hour
 )
 
+// defaultGrace is how long the unknown holders of a replaced key have.
 const defaultGrace = time.Hour
 
 // A Duration is a time.Duration as people write it: "20m".
@@ -91,6 +92,12 @@ func (c *Config) check(path string) error {
 	}
 	if l := time.Duration(c.Serve.Lease); l < minLease || l > maxLease {
 		return fmt.Errorf("config %s: serve.lease is %v, not within %v and %v", path, l, minLease, maxLease)
+	}
+	if c.Rotate.Grace == 0 {
+		c.Rotate.Grace = Duration(defaultGrace)
+	}
+	if c.Rotate.Grace < 0 {
+		return fmt.Errorf("config %s: rotate.grace is negative", path)
 	}
 	for key, address := range map[string]string{"metrics.listen": c.Metrics.Listen, "gateway.listen": c.Gateway.Listen} {
 		if err := checkLoopback(address); address != "" && err != nil {

@@ -54,16 +54,15 @@ func (k *Keeper) follow(ctx context.Context, what kind, name string, w Wish, tel
 		tell(Progress{Step: "journal", Subject: subject, State: "done", Note: note})
 	}
 	begun := k.journalOf(what, name)
-	for begun != nil {
+	for { // once at least: somebody else may have gone through with it by now
 		until, err := k.drive(ctx, what, name, lines, hear)
 		if err != nil {
 			return err
 		}
 		now := k.journalOf(what, name)
-		if now == nil || !now.Begun.Equal(begun.Begun) {
+		if now == nil || begun == nil || !now.Begun.Equal(begun.Begun) {
 			break
 		}
-		begun = now
 		if Step(now.Step) == StepDrain && !w.Wait {
 			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: k.drainNote(what, name, *now)})
 			return nil

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -265,12 +264,13 @@ func (r *run) remove(pair account.KeyPair) (outcome, edit, error) {
 // begin journals the rotation of an environment's S3 key before anything is
 // asked of the cloud. One that is under way is taken up instead.
 func (k *Keeper) begin(name string, grace *time.Duration) (joined bool, err error) {
-	e, u, err := k.Environment(name)
+	_, u, err := k.Environment(name)
 	if err != nil {
 		return false, err
 	}
 	defer k.gate(guardKey(u.User))()
-	if e, u, err = k.Environment(name); err != nil {
+	e, u, err := k.Environment(name)
+	if err != nil {
 		return false, err
 	}
 	if err := mayRotateKey(e, u); err != nil {
@@ -305,5 +305,5 @@ func mayRotateKey(e vault.Environment, u vault.User) error {
 	if _, ok := u.Passwords.Active(); !ok {
 		return fmt.Errorf("rotating the S3 key of %s needs its user's password, which ccad does not have: %w", e.Name, ErrAbsent)
 	}
-	return cmp.Or(MayServePassword(u))
+	return MayServePassword(u)
 }

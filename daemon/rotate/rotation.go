@@ -187,49 +187,50 @@ func (k *Keeper) trace(from Step, how outcome, to Step) {
 // tells of each. until is when it is worth going on; zero: it is over. Several
 // may drive one rotation: each step belongs to who has the gate.
 func (k *Keeper) goOn(ctx context.Context, what kind, name string) (until time.Time, err error) {
-	subject, tell := what.subject(name), k.tell
 	for {
-		note := ""
-		before, after, err := k.oneStep(ctx, what, name, func(j vault.Rotation) {
-			note = j.Reason
-			tell(Progress{Step: Step(j.Step), Subject: subject, State: "start", Note: note})
-		})
+		after, err := k.oneStep(ctx, what, name)
 		var wait waitError
 		switch {
 		case errors.As(err, &wait):
 			return wait.until, nil
 		case err != nil:
-			at := k.stalled(what, name, err)
-			tell(Progress{Step: before, Subject: subject, State: "failed", Err: err})
-			return at, err
-		case before == stepOver:
+			return k.stalled(what, name, err), err
+		case after == stepOver:
 			return time.Time{}, nil
 		}
 		k.unstalled(what, name)
-		tell(Progress{Step: before, Subject: subject, State: "done", Note: note})
-		if after == stepOver {
-			return time.Time{}, nil
-		}
 	}
 }
 
-func (k *Keeper) oneStep(ctx context.Context, what kind, name string, start func(vault.Rotation)) (before, after Step, err error) {
+// oneStep makes the step that is owed and tells of it, all under the user's
+// gate: who has the gate next has been told.
+func (k *Keeper) oneStep(ctx context.Context, what kind, name string) (after Step, err error) {
 	e, u, err := k.Environment(name)
 	if err != nil {
-		return stepOver, stepOver, err
+		return stepOver, err
 	}
 	defer k.gate(guardKey(u.User))()
 	if e, _, err = k.Environment(name); err != nil {
-		return stepOver, stepOver, err
+		return stepOver, err
 	}
 	journal := *what.journal(&e)
 	if journal == nil {
-		return stepOver, stepOver, nil
+		return stepOver, nil
 	}
-	if Step(journal.Step) != StepDrain { // a drain is told by what it waits for
-		start(*journal)
+	p := Progress{Step: Step(journal.Step), Subject: what.subject(name), Note: journal.Reason}
+	say := func(state string, err error) { p.State, p.Err = state, err; k.tell(p) }
+	if p.Step != StepDrain { // a drain is told by what it waits for
+		say("start", nil)
 	}
-	return k.advanceLocked(ctx, what, name)
+	_, after, err = k.advanceLocked(ctx, what, name)
+	var wait waitError
+	switch {
+	case err == nil:
+		say("done", nil)
+	case !errors.As(err, &wait):
+		say("failed", err)
+	}
+	return after, err
 }
 
 // How long a rotation pauses after a step that failed: it doubles.
