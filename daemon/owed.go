@@ -78,7 +78,7 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 func (d *Daemon) tellStalled(now, before map[string]error) {
 	for subject := range now {
 		if _, known := before[subject]; !known {
-			d.Log.Warn("a rotation stalls and goes on by itself", "subject", subject)
+			d.Log.Warn("a rotation stalls and goes on by itself")
 		}
 	}
 }

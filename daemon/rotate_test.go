@@ -129,3 +129,43 @@ func TestRotateGoesOnAfterRestart(t *testing.T) {
 		t.Errorf("at the cloud: %+v", keys)
 	}
 }
+
+// A password is replaced at once for all environments of its user; what the
+// cloud's policy refuses changes nothing.
+func TestRotatePassword(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.add("sys", "system-ccontini")
+	plan := w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true, DryRun: true})
+	if len(plan) != 1 || !strings.Contains(plan[0].Note, "dev sys") {
+		t.Errorf("the plan: %+v", plan)
+	}
+	lines := w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true})
+	if got := story(lines); got != "journal done, change done, find done, prove done, flip done, heal done" {
+		t.Errorf("told: %s", got)
+	}
+	dev, err := w.view("dev", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys, err := w.view("sys", "")
+	if err != nil || sys["OS_PASSWORD"] != dev["OS_PASSWORD"] || sys["OS_PASSWORD"] == secret {
+		t.Errorf("not the new password everywhere: %v", err)
+	}
+	if _, err := w.view("dev", "&auth=token"); err != nil {
+		t.Errorf("no token: %v", err)
+	}
+	w.cloud.SetPolicy(practice.Policy{MinimumAge: 1})
+	lines = w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true})
+	if last := lines[len(lines)-1]; last.Code != ipc.CodeRefused || !strings.Contains(last.Error, "too recently") {
+		t.Errorf("a policy's no: %+v", last)
+	}
+	if again, err := w.view("dev", ""); err != nil || again["OS_PASSWORD"] != dev["OS_PASSWORD"] {
+		t.Errorf("what works was given up: %v", err)
+	}
+	if n := w.refusals(); n != 0 {
+		t.Errorf("%d failed logins", n)
+	}
+	w.want(w.try("POST", "/v1/rotate", ipc.RotateRequest{User: "nobody", Password: true}, nil), ipc.CodeUnknown, "nobody")
+	w.want(w.try("POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name}, nil), ipc.CodeUsage, "--password")
+}

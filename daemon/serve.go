@@ -164,7 +164,7 @@ func wireError(err error) *ipc.Error {
 	switch {
 	case errors.As(err, &wire):
 		return wire
-	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused):
+	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused), errors.Is(err, rotate.ErrWithdrawn):
 		code = ipc.CodeRefused
 	case errors.Is(err, rotate.ErrUnknown):
 		code = ipc.CodeUnknown

@@ -21,19 +21,15 @@ func (d *Daemon) rotate(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.Password || in.User != "" {
+		return d.rotatePassword(r, in)
+	}
 	wish, names, err := d.rotationOf(r, in)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := d.untilClosing(r.Context())
 	defer cancel()
-	go func() {
-		select {
-		case <-d.closing:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	s := newStream(r.w)
 	defer d.endStream(s, "")
 	if in.DryRun {
@@ -46,7 +42,7 @@ func (d *Daemon) rotate(r *request) (any, error) {
 	var begun []string
 	for _, name := range names {
 		if err := r.open.keeper.RotateKey(ctx, name, wish, tell); err != nil {
-			_ = s.line(failedLine(name, err))
+			_ = s.line(failedLine("the S3 key of "+name, err))
 			continue
 		}
 		begun = append(begun, name)
@@ -56,9 +52,52 @@ func (d *Daemon) rotate(r *request) (any, error) {
 			break
 		}
 		if err := r.open.keeper.AwaitKey(ctx, name, tell); err != nil {
-			_ = s.line(failedLine(name, err))
+			_ = s.line(failedLine("the S3 key of "+name, err))
 		}
 	}
+	return hijacked{}, nil
+}
+
+// untilClosing ends when the client hangs up, or the daemon locks or ends.
+func (d *Daemon) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-d.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// rotatePassword gives a user a new password and streams the steps.
+func (d *Daemon) rotatePassword(r *request, in ipc.RotateRequest) (any, error) {
+	if in.User == "" || !in.Password || in.All || len(in.Environments) > 0 || in.Grace != "" {
+		return nil, usage("a password is rotated by its user and --password alone, and knows no grace")
+	}
+	u, err := r.open.keeper.FindUser(in.User)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.untilClosing(r.Context())
+	defer cancel()
+	s := newStream(r.w)
+	defer d.endStream(s, "")
+	subject := "the password of " + u.User.String()
+	if in.DryRun {
+		note := "it would be changed at the cloud, at once for"
+		for _, e := range r.open.keeper.Contents().EnvironmentsOf(u.ID) {
+			note += " " + e.Name
+		}
+		_ = s.line(ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Note: note + "; all tokens die; the portal goes on showing the former one"})
+		return hijacked{}, nil
+	}
+	if err := r.open.keeper.RotatePassword(ctx, u.ID, func(p rotate.Progress) { _ = s.line(progressLine(p)) }); err != nil {
+		_ = s.line(failedLine(subject, err))
+		return hijacked{}, nil
+	}
+	d.record(r.open, audit.Entry{Event: "rotated", User: u.Name, Note: "password"})
 	return hijacked{}, nil
 }
 
@@ -97,7 +136,7 @@ func planLine(k *rotate.Keeper, name string, grace *time.Duration) ipc.RotateLin
 		err = p.Err
 	}
 	if err != nil {
-		line := failedLine(name, err)
+		line := failedLine("the S3 key of "+name, err)
 		line.Step = "plan"
 		return line
 	}
@@ -126,12 +165,12 @@ func progressLine(p rotate.Progress) ipc.RotateLine {
 }
 
 // failedLine is what ends an environment's part, so far as the client hears.
-func failedLine(name string, err error) ipc.RotateLine {
+func failedLine(subject string, err error) ipc.RotateLine {
 	wire := wireError(err)
 	if errors.Is(err, rotate.ErrAbsent) {
 		wire.Code = ipc.CodeFailed
 	}
-	return ipc.RotateLine{Step: "rotate", Subject: "the S3 key of " + name, State: "failed", Error: wire.Message, Code: wire.Code}
+	return ipc.RotateLine{Step: "rotate", Subject: subject, State: "failed", Error: wire.Message, Code: wire.Code}
 }
 
 // recordRotation puts into the audit trail that a key was replaced, and that the

@@ -109,6 +109,7 @@ type User struct {
 	PasswordVersion int        `json:"password_version"`
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
+	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
 }
 
 // Environment is one environment in Status and in list.
@@ -251,10 +252,12 @@ type VerifyRequest struct {
 	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
 }
 
-// RotateRequest is POST /v1/rotate. Its answer is a stream of RotateLine.
+// RotateRequest is POST /v1/rotate: S3 keys, or a password. Its answer is a stream of RotateLine.
 type RotateRequest struct {
 	Environments []string `json:"environments,omitempty"` // their S3 keys
 	All          bool     `json:"all,omitempty"`          // those of all
+	User         string   `json:"user,omitempty"`         // with Password, in place of environments
+	Password     bool     `json:"password,omitempty"`     // the user's password
 	Grace        string   `json:"grace,omitempty"`        // a duration; "": as long as somebody holds the old key
 	Wait         bool     `json:"wait,omitempty"`         // until the old key is proved dead
 	DryRun       bool     `json:"dry_run,omitempty"`      // lines of step "plan" only

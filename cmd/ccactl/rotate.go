@@ -23,8 +23,13 @@ type rotation struct {
 
 func rotateVerb() *cobra.Command {
 	var r rotation
-	c := verb("rotate NAME… [--s3] | --all [--grace D] [--yes] [--wait] [--dry-run] [--json]", "Replace S3 keys, and fail nobody's request", words(0, -1), func(c *cobra.Command, args []string) error {
-		if r.All == (len(args) > 0) {
+	c := verb("rotate NAME… [--s3] | --all | --user USER --password [--grace D] [--yes] [--wait] [--dry-run] [--json]", "Replace S3 keys or a password, and lose nothing", words(0, -1), func(c *cobra.Command, args []string) error {
+		switch {
+		case (r.User != "") != r.Password:
+			return misused(c, "--user and --password go together")
+		case r.User != "" && (r.All || r.keys || len(args) > 0 || r.Grace != ""):
+			return misused(c, "a password is changed for all environments of its user at once")
+		case r.User == "" && r.All == (len(args) > 0):
 			return misused(c, "either NAME…, or --all")
 		}
 		for _, name := range args {
@@ -43,6 +48,8 @@ func rotateVerb() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&r.keys, "s3", false, "the S3 key, which is what NAME means anyway")
 	f.BoolVar(&r.All, "all", false, "the S3 keys of all environments")
+	f.StringVar(&r.User, "user", "", "the user whose password is changed")
+	f.BoolVar(&r.Password, "password", false, "change the password; the portal goes on showing the former one")
 	f.StringVar(&r.Grace, "grace", "", "how long the former key lives on, whoever holds it")
 	f.BoolVar(&r.yes, "yes", false, "do not ask, whoever a short --grace breaks")
 	f.BoolVar(&r.Wait, "wait", false, "stay until the former key is proved dead")
@@ -52,6 +59,9 @@ func rotateVerb() *cobra.Command {
 }
 
 func (r rotation) run() error {
+	if r.Password && !r.DryRun && !r.asJSON {
+		say("note: the portal goes on showing the former password of " + r.User)
+	}
 	if r.Grace != "" && !r.DryRun {
 		if err := r.warn(); err != nil {
 			return err

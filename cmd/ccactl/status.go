@@ -87,6 +87,9 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		return append(all, trouble{what: "ccad is locked", mend: "ccactl unlock"})
 	}
 	for _, u := range st.Users {
+		if u.Rotation != nil {
+			all = append(all, trouble{user: u.Name, what: u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")", mend: "ccactl rotate --user " + u.Name + " --password"})
+		}
 		if t, is := userTrouble(u, now); is {
 			all = append(all, t)
 		}

@@ -54,6 +54,30 @@
 //	withdraw   | gone       | over       | it is not listed
 //	withdraw   | superseded | over       | it serves after all
 //
+// A password knows no overlap: the change kills the old one and every token.
+// So old and new are in the journal before the one call; a lost answer is found
+// out by trying the new one once, then the old one once. All steps to the flip
+// are one hold of the user's gate, and while the journal stands nothing but the
+// rotation, or a person, sends a password of that user.
+//
+//	journal ─▶ change ─▶ find ─▶ prove ─▶ flip ─▶ heal ─▶ over
+//	             ▲        │ │
+//	             └────────┘ └─▶ over (the old one stays)
+//
+//	step       | outcome    | next       | it means
+//	change     | sending    | find       | recorded, and only then asked for
+//	change     | superseded | over       | a person put another password in force meanwhile
+//	find       | changed    | prove      | the answer says so, or the new one is accepted
+//	find       | unchanged  | over       | the cloud refused (a policy), or the old one is accepted
+//	find       | unsent     | change     | nobody looked at it
+//	find       | superseded | over       | as in change
+//	prove      | proved     | flip       | a token of a later second lives
+//	prove      | elsewhere  | over       | somebody changed it once more: a person must act
+//	prove      | superseded | over       | as in change
+//	flip       | flipped    | heal       | all environments of the user serve it, in one commit
+//	flip       | superseded | over       | as in change
+//	heal       | healed     | over       | their S3 keys are looked at, and the old one is forgotten
+//
 // Nothing is deleted but the pair that the journal names, id and secret: keys
 // of others stay. What is alive Keystone says (OS-EC2), not S3, whose 403 is
 // the same for a dead key, a wrong secret and a Keystone out of reach.

@@ -19,21 +19,21 @@ type Wish struct {
 // once the new one serves, or with Wait once the old one is proved dead; ctx ends
 // only the following. What is begun goes on by itself (Resume).
 func (k *Keeper) RotateKey(ctx context.Context, name string, w Wish, tell func(Progress)) error {
-	return k.follow(ctx, s3Keys{}, name, w, tell, func() (bool, error) { return k.begin(name, w.Grace) })
+	return k.follow(ctx, ofEnvironment{s3Keys{}, name}, w, tell, func() (bool, error) { return k.begin(name, w.Grace) })
 }
 
 // AwaitKey follows a rotation that is under way until the old key is proved
 // dead.
 func (k *Keeper) AwaitKey(ctx context.Context, name string, tell func(Progress)) error {
-	return k.follow(ctx, s3Keys{}, name, Wish{Wait: true}, tell, nil)
+	return k.follow(ctx, ofEnvironment{s3Keys{}, name}, Wish{Wait: true}, tell, nil)
 }
 
 // patienceOfPeople is how many failed steps in a row a person is kept waiting
 // for: some 15 seconds.
 const patienceOfPeople = 5
 
-func (k *Keeper) follow(ctx context.Context, what kind, name string, w Wish, tell func(Progress), begin func() (joined bool, err error)) error {
-	subject, withdrawn := what.subject(name), ""
+func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress), begin func() (joined bool, err error)) error {
+	subject, withdrawn := t.subject(), ""
 	lines, cancel := k.listen(subject)
 	defer cancel()
 	hear := func(p Progress) {
@@ -53,18 +53,18 @@ func (k *Keeper) follow(ctx context.Context, what kind, name string, w Wish, tel
 		}
 		tell(Progress{Step: "journal", Subject: subject, State: "done", Note: note})
 	}
-	begun := k.journalOf(what, name)
+	begun := t.journalIn(k.vault.Contents())
 	for { // once at least: somebody else may have gone through with it by now
-		until, err := k.drive(ctx, what, name, lines, hear)
+		until, err := k.drive(ctx, t, lines, hear)
 		if err != nil {
 			return err
 		}
-		now := k.journalOf(what, name)
+		now := t.journalIn(k.vault.Contents())
 		if now == nil || begun == nil || !now.Begun.Equal(begun.Begun) {
 			break
 		}
 		if Step(now.Step) == StepDrain && !w.Wait {
-			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: k.drainNote(what, name, *now)})
+			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: t.note(k, *now)})
 			return nil
 		}
 		if err := k.sleep(ctx, until); err != nil {
@@ -78,11 +78,11 @@ func (k *Keeper) follow(ctx context.Context, what kind, name string, w Wish, tel
 }
 
 // drive goes on in the background and passes on what is told meanwhile.
-func (k *Keeper) drive(ctx context.Context, what kind, name string, lines <-chan Progress, tell func(Progress)) (until time.Time, err error) {
+func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell func(Progress)) (until time.Time, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		until, err = k.goOn(context.WithoutCancel(ctx), what, name)
+		until, err = k.goOn(context.WithoutCancel(ctx), t)
 	}()
 	for {
 		select {
@@ -99,20 +99,15 @@ func (k *Keeper) drive(ctx context.Context, what kind, name string, lines <-chan
 		tell(<-lines)
 	}
 	var no *RefusedError
-	if s, ok := k.stallOf(what, name); err != nil && (errors.As(err, &no) || !ok || s.Count >= patienceOfPeople) {
+	if s, ok := k.stallOf(t.subject()); err != nil && (errors.As(err, &no) || !ok || s.Count >= patienceOfPeople) {
 		return until, fmt.Errorf("%w; %w", err, ErrStalled)
 	}
 	return until, nil
 }
 
-func (k *Keeper) journalOf(what kind, name string) *vault.Rotation {
-	e := k.vault.Contents().Environments[name]
-	return *what.journal(&e)
-}
-
-// drainNote says when the old value goes, and for whom it is kept.
-func (k *Keeper) drainNote(what kind, name string, j vault.Rotation) string {
-	e := k.vault.Contents().Environments[name]
+// note says when the old value goes, and for how many it is kept.
+func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
+	e := k.vault.Contents().Environments[t.name]
 	old, ok := e.Keys.Find(j.Old)
 	if !ok {
 		return ""
@@ -174,23 +169,35 @@ func (k *Keeper) Resume(ctx context.Context) (next time.Time, failures map[strin
 			next = t
 		}
 	}
-	for name := range k.vault.Contents().Environments {
-		for _, what := range kinds {
-			if k.journalOf(what, name) == nil {
-				continue
-			}
-			if s, ok := k.stallOf(what, name); ok && k.now().Before(s.At) {
-				later(s.At)
-				continue
-			}
-			until, err := k.goOn(ctx, what, name)
-			if err != nil {
-				failures[what.subject(name)] = err
-			}
-			later(until)
+	for _, t := range tasks(k.vault.Contents()) {
+		if s, ok := k.stallOf(t.subject()); ok && k.now().Before(s.At) {
+			later(s.At)
+			continue
 		}
+		until, err := k.goOn(ctx, t)
+		if err != nil {
+			failures[t.subject()] = err
+		}
+		later(until)
 	}
 	return next, failures
+}
+
+// tasks are the rotations that are under way.
+func tasks(c *vault.Contents) (all []task) {
+	for id, u := range c.Users {
+		if u.Rotation != nil {
+			all = append(all, ofUser{id, u.User.String()})
+		}
+	}
+	for name := range c.Environments {
+		for _, what := range kinds {
+			if t := (ofEnvironment{what, name}); t.journalIn(c) != nil {
+				all = append(all, t)
+			}
+		}
+	}
+	return all
 }
 
 // kinds are all that an environment's rotations can be about.
@@ -252,7 +259,7 @@ func (k *Keeper) RetiringKey(e vault.Environment) (Retiring, bool) {
 		}
 		r.Wait = k.waitFor(e, old, flip, j.Grace)
 	}
-	if s, ok := k.stallOf(s3Keys{}, e.Name); ok {
+	if s, ok := k.stallOf(s3Keys{}.subject(e.Name)); ok {
 		r.Trouble = s.Reason
 	}
 	return r, true

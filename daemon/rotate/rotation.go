@@ -183,46 +183,56 @@ func (k *Keeper) trace(from Step, how outcome, to Step) {
 	}
 }
 
-// goOn makes as many steps as can be made now, each under the user's gate, and
-// tells of each. until is when it is worth going on; zero: it is over. Several
-// may drive one rotation: each step belongs to who has the gate.
-func (k *Keeper) goOn(ctx context.Context, what kind, name string) (until time.Time, err error) {
-	for {
-		after, err := k.oneStep(ctx, what, name)
-		var wait waitError
-		switch {
-		case errors.As(err, &wait):
-			return wait.until, nil
-		case err != nil:
-			return k.stalled(what, name, err), err
-		case after == stepOver:
-			return time.Time{}, nil
-		}
-		k.unstalled(what, name)
-	}
+// A task is one rotation to drive: an environment's, or a user's.
+type task interface {
+	subject() string
+	journalIn(c *vault.Contents) *vault.Rotation
+	// step makes the steps that belong together under the user's gate.
+	step(ctx context.Context, k *Keeper) (after Step, err error)
+	// note says what a drain waits for.
+	note(k *Keeper, j vault.Rotation) string
 }
 
-// oneStep makes the step that is owed and tells of it, all under the user's
-// gate: who has the gate next has been told.
-func (k *Keeper) oneStep(ctx context.Context, what kind, name string) (after Step, err error) {
-	e, u, err := k.Environment(name)
+// ofEnvironment is the task of one kind of value of one environment.
+type ofEnvironment struct {
+	kind
+	name string
+}
+
+func (t ofEnvironment) subject() string { return t.kind.subject(t.name) }
+
+func (t ofEnvironment) journalIn(c *vault.Contents) *vault.Rotation {
+	e := c.Environments[t.name]
+	return *t.journal(&e)
+}
+
+// step makes the step that is owed and tells of it, all under the user's gate:
+// who has the gate next has been told.
+func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err error) {
+	_, u, err := k.Environment(t.name)
 	if err != nil {
 		return stepOver, err
 	}
 	defer k.gate(guardKey(u.User))()
-	if e, _, err = k.Environment(name); err != nil {
-		return stepOver, err
-	}
-	journal := *what.journal(&e)
+	journal := t.journalIn(k.vault.Contents())
 	if journal == nil {
 		return stepOver, nil
 	}
-	p := Progress{Step: Step(journal.Step), Subject: what.subject(name), Note: journal.Reason}
+	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason}
+	return k.telling(p, func() (Step, error) {
+		_, after, err := k.advanceLocked(ctx, t.kind, t.name)
+		return after, err
+	})
+}
+
+// telling tells when a step begins and how it ends. A drain is told by what it
+// waits for.
+func (k *Keeper) telling(p Progress, do func() (Step, error)) (after Step, err error) {
 	say := func(state string, err error) { p.State, p.Err = state, err; k.tell(p) }
-	if p.Step != StepDrain { // a drain is told by what it waits for
+	if p.Step != StepDrain {
 		say("start", nil)
 	}
-	_, after, err = k.advanceLocked(ctx, what, name)
+	after, err = do()
 	var wait waitError
 	switch {
 	case err == nil:
@@ -233,6 +243,26 @@ func (k *Keeper) oneStep(ctx context.Context, what kind, name string) (after Ste
 	return after, err
 }
 
+// goOn makes as many steps as can be made now. until is when it is worth going
+// on; zero: it is over. Several may drive one rotation: each step belongs to who
+// has the gate.
+func (k *Keeper) goOn(ctx context.Context, t task) (until time.Time, err error) {
+	for {
+		after, err := t.step(ctx, k)
+		var wait waitError
+		switch {
+		case errors.As(err, &wait):
+			return wait.until, nil
+		case err != nil:
+			return k.stalled(t.subject(), err), err
+		case after == stepOver:
+			k.unstalled(t.subject())
+			return time.Time{}, nil
+		}
+		k.unstalled(t.subject())
+	}
+}
+
 // How long a rotation pauses after a step that failed: it doubles.
 const (
 	firstPause = time.Second
@@ -240,10 +270,9 @@ const (
 )
 
 // stalled remembers a failed step and returns when to try again.
-func (k *Keeper) stalled(what kind, name string, err error) time.Time {
+func (k *Keeper) stalled(id string, err error) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	id := what.subject(name)
 	t := k.stalls[id]
 	t.Count++
 	t.At = k.now().Add(min(firstPause<<min(t.Count-1, 16), lastPause))
@@ -261,10 +290,10 @@ func (k *Keeper) stalled(what kind, name string, err error) time.Time {
 	return t.At
 }
 
-func (k *Keeper) unstalled(what kind, name string) {
+func (k *Keeper) unstalled(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.stalls, what.subject(name))
+	delete(k.stalls, id)
 }
 
 // A stall is a rotation that could not go on.
@@ -274,9 +303,9 @@ type stall struct {
 	Reason string
 }
 
-func (k *Keeper) stallOf(what kind, name string) (stall, bool) {
+func (k *Keeper) stallOf(id string) (stall, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s, ok := k.stalls[what.subject(name)]
+	s, ok := k.stalls[id]
 	return s, ok
 }

@@ -257,8 +257,8 @@ func TestWithdrawn(t *testing.T) {
 		w.Resume(t.Context())
 		w.clock.step(proveWithin / 2)
 	}
-	if w.journalOf(s3Keys{}, "dev") != nil || w.active("dev").AccessKeyID != old.Access {
-		t.Errorf("not withdrawn: %+v", w.journalOf(s3Keys{}, "dev"))
+	if w.journal() != nil || w.active("dev").AccessKeyID != old.Access {
+		t.Errorf("not withdrawn: %+v", w.journal())
 	}
 	w.cloud.Heal()
 	w.clean()

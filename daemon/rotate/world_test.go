@@ -39,9 +39,11 @@ func TestMain(m *testing.M) {
 }
 
 func allTransitions() (all []string) {
-	for from, ways := range transitions {
-		for how, to := range ways {
-			all = append(all, fmt.Sprintf("%s %s %s", from, how, cmp.Or(to, "over")))
+	for _, table := range []map[Step]map[outcome]Step{transitions, passwordTransitions} {
+		for from, ways := range table {
+			for how, to := range ways {
+				all = append(all, fmt.Sprintf("%s %s %s", from, how, cmp.Or(to, "over")))
+			}
 		}
 	}
 	slices.Sort(all)
@@ -191,12 +193,12 @@ func (w *world) finish() {
 		if _, failures := w.Resume(w.Context()); len(failures) > 0 {
 			w.Logf("resume: %v; verify: %v", failures, w.Verify(w.Context(), "dev", true))
 		}
-		if w.journalOf(s3Keys{}, "dev") == nil {
+		if w.journal() == nil {
 			return
 		}
 		w.clock.step(15 * time.Minute)
 	}
-	w.Fatalf("the rotation does not end: %+v", *w.journalOf(s3Keys{}, "dev"))
+	w.Fatalf("the rotation does not end: %+v", *w.journal())
 }
 
 // clean checks that rotation has left nothing behind: one key at the cloud, the
@@ -219,3 +221,5 @@ func (w *world) clean() {
 func silent(Progress) {}
 
 func secretOf(s string) account.Secret { return account.NewSecret(s) }
+
+func (w *world) journal() *vault.Rotation { return w.Contents().Environments["dev"].KeyRotation }
