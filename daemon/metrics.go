@@ -128,12 +128,12 @@ func (s state) Collect(c chan<- prometheus.Metric) {
 }
 
 // prometheus answers a scrape over the socket, as every other request.
-func (d *Daemon) prometheus(r *request) (any, error) {
+func (d *Daemon) prometheus(*request) (any, error) {
 	families, err := d.metrics.registry.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("gather the metrics: %w", err)
 	}
-	format := expfmt.Negotiate(r.Header)
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
 	var body bytes.Buffer
 	enc := expfmt.NewEncoder(&body, format)
 	for _, f := range families {

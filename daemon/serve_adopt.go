@@ -164,6 +164,9 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 		change.Action, change.Error = "failed", wireError(err)
 		return change
 	}
+	if o.AppCred != nil && o.Name == "" && !in.DryRun {
+		return d.adopt(r, o, change) // the cloud names its project
+	}
 	preview, err := r.open.keeper.Preview(o)
 	change.Environment = cmp.Or(preview.Environment, change.Environment)
 	if err == nil && !in.DryRun && (f.Missing == "" || in.Bare) {

@@ -73,8 +73,7 @@ func (d *Daemon) env(r *request) (any, error) {
 // holdsCredentialAlone: an application credential, and no password to prefer.
 func holdsCredentialAlone(e vault.Environment, u vault.User) bool {
 	_, hasPassword := u.Passwords.Active()
-	_, hasCredential := e.AppCreds.Active()
-	return hasCredential && !hasPassword
+	return len(e.AppCreds.List) > 0 && !hasPassword
 }
 
 // throughGateway decides whose S3 key a client gets: the gateway's where no

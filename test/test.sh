@@ -10,6 +10,7 @@ root=$PWD
 
 packages="zsh fish tmux strace dbus gnome-keyring pass gnupg age openssl python3-yaml python3-boto3 python3-dotenv"
 left_out=()
+failed=
 started=$SECONDS
 say() { printf '== %s (%d s)\n' "$*" $((SECONDS - started)); }
 
@@ -47,7 +48,7 @@ fi
 
 # ---- the tests
 say "vet and staticcheck"
-make --no-print-directory check
+make --no-print-directory check || failed=1
 say "unit, conformance and stories, under the race detector"
 skips=$work/skips
 go test -race -count=1 -timeout 20m -json ./... >"$work/test.json" || failed=1
@@ -66,5 +67,5 @@ if [ ${#left_out[@]} -gt 0 ]; then
 else
   echo "nothing was left out"
 fi
-[ -z "${failed:-}" ] || { echo "FAILED"; exit 1; }
+[ -z "$failed" ] || { echo "FAILED"; exit 1; }
 echo "all tests passed"

@@ -116,8 +116,13 @@ func NewID() string {
 // Same reports whether both name the same Keystone user: equal origin, name and
 // domain. Ids of ours are not compared.
 func (u User) Same(other User) bool {
-	return u.Auth.SameOrigin(other.Auth) && u.Name == other.Name &&
-		sameDomain(u.DomainID, u.DomainName, other.DomainID, other.DomainName)
+	return u.Auth.SameOrigin(other.Auth) && u.Key() == other.Key()
+}
+
+// Key names the Keystone user, whichever way his URL and domain are written. It
+// is no secret, and the same for all that Same holds to be one.
+func (u User) Key() string {
+	return u.Auth.Origin() + "\x00" + domainKey(u.DomainID, u.DomainName) + "\x00" + u.Name
 }
 
 // SameProject reports whether both name the same Keystone project; the users
@@ -139,9 +144,9 @@ func sameDomain(idA, nameA, idB, nameB string) bool {
 
 func domainKey(id, name string) string {
 	switch {
-	case id != "":
+	case id != "" && !strings.EqualFold(id, "default"):
 		return "id:" + id
-	case name == "" || strings.EqualFold(name, "default"):
+	case id != "", name == "", strings.EqualFold(name, "default"):
 		return "id:default"
 	}
 	return "name:" + name

@@ -48,17 +48,18 @@ func (x *exchange) copyHeader(resp *http.Response) {
 	h := x.w.Header()
 	h["Content-Type"] = nil // what the server didn't say is not to be guessed
 	for name, values := range resp.Header {
-		if as, ok := answered[name]; ok {
+		as, ok := answered[name]
+		switch {
+		case ok:
 			h[as] = values
-		} else if strings.HasPrefix(name, "X-Amz-") {
+		case name == "X-Amz-Bucket-Region":
+			h[strings.ToLower(name)] = []string{x.claim.region}
+		case strings.HasPrefix(name, "X-Amz-"):
 			h[strings.ToLower(name)] = values
 		}
 	}
 	if location := resp.Header.Get("Location"); strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") {
 		h["Location"] = []string{location} // of a new bucket
-	}
-	if _, ok := h["x-amz-bucket-region"]; ok {
-		h["x-amz-bucket-region"] = []string{x.claim.region}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // ErrUnknown is what Options.Bind returns for an environment that is gone.
@@ -47,9 +48,12 @@ var (
 	errCut      = badRequest("IncompleteBody", "the request body ended early")
 )
 
-// drainLimit is what is read of a body that nobody wants, before the answer to
-// it: a client that still writes when the connection is closed never reads why.
-const drainLimit = 16 << 20
+// What is read of a body that nobody wants, before the answer to it: a client
+// that still writes when the connection is closed never reads why.
+const (
+	drainLimit = 16 << 20
+	drainTime  = 2 * time.Second
+)
 
 // refuse answers with a fault, unless the answer has begun: then the connection
 // is cut, since S3 has no other way to say that a body is not whole.
@@ -68,13 +72,16 @@ func (x *exchange) refuse(f *fault) {
 	x.reply(f.status, "application/xml", b.Bytes())
 }
 
-// drain takes what a client still sends. A body that has failed is not read on:
-// nobody knows where it ends.
+// drain takes what a client still sends. The deadline also ends an upload that
+// waits for more of it, and without which net/http could not end the request. A
+// body that has failed is not read on: nobody knows where it ends.
 func (x *exchange) drain() {
 	if x.r.ContentLength == 0 || x.body != nil && x.body.failure() != nil {
 		return
 	}
+	_ = x.guard.client.SetReadDeadline(time.Now().Add(drainTime))
 	_, _ = io.CopyN(io.Discard, x.r.Body, drainLimit)
+	_ = x.guard.client.SetReadDeadline(time.Time{})
 }
 
 // reply sends a small answer of the gateway's own.

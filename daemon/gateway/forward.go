@@ -15,21 +15,16 @@ import (
 )
 
 // forward sends the request with the real key and answers with what comes
-// back. A key that turns out dead is replaced once, where the daemon has a
-// newer one and the body can be sent again.
+// back. A key that turns out dead is replaced once, where there is a newer one
+// and the body can be sent again.
 func (x *exchange) forward() *fault {
 	resp, f := x.send(x.binding)
 	if f == nil && x.keyDead(resp) {
 		discard(resp)
-		next, newer := x.g.rejected(x.ctx, x.binding)
-		switch {
-		case !newer:
-			return x.standing()
-		case !x.body.again():
-			return unavailable("the S3 key was replaced while the request ran: send it again")
+		if f := x.renew(); f != nil {
+			return f
 		}
-		x.binding, x.record.Resent = next, true
-		if resp, f = x.send(next); f == nil && x.keyDead(resp) {
+		if resp, f = x.send(x.binding); f == nil && x.keyDead(resp) {
 			discard(resp)
 			return x.standing()
 		}
@@ -39,6 +34,32 @@ func (x *exchange) forward() *fault {
 	}
 	defer discard(resp)
 	return x.answer(resp)
+}
+
+// renew takes the newer binding that the daemon has by now, or else asks it for
+// one, and makes ready to send again.
+func (x *exchange) renew() *fault {
+	next, f := x.g.bind(x.binding.ID)
+	if f != nil {
+		return f
+	}
+	if next.Keys == x.binding.Keys {
+		ok := false
+		if x.g.o.Rejected != nil {
+			next, ok = x.g.o.Rejected(x.ctx, x.binding)
+		}
+		if !ok {
+			return x.standing()
+		}
+	}
+	if next.Epoch != x.binding.Epoch {
+		return errMismatch // the gateway key was revoked meanwhile
+	}
+	if !x.body.again() {
+		return unavailable("the S3 key was replaced while the request ran: send it again")
+	}
+	x.binding, x.record.Resent = next, true
+	return nil
 }
 
 // standing is the answer where the cloud refuses the key and there is no newer:
@@ -108,9 +129,7 @@ func (x *exchange) outgoing(base *url.URL) *http.Request {
 // roundTrip signs and sends. A redirect is not followed: its target would get a
 // signature that was meant for another.
 func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash string) (*http.Response, *fault) {
-	req.Header["User-Agent"] = []string{"ccad"}
-	req.Header["X-Amz-Content-Sha256"] = []string{hash}
-	if err := s.v4.SignHTTP(x.ctx, s.who, req, hash, "s3", s.binding.S3.Region, x.g.now().UTC()); err != nil {
+	if err := s.sign(x.ctx, req, hash, x.g.now()); err != nil {
 		return nil, &fault{http.StatusInternalServerError, "InternalError", "the request could not be signed"}
 	}
 	resp, err := x.attempts(route.transport, req)

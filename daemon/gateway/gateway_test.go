@@ -82,7 +82,7 @@ func TestQueries(t *testing.T) {
 		}
 	}
 	seen := b.s3.requests()
-	for _, query := range []string{"prefix=%zz", "prefix=a&prefix=b", "prefix=%"} {
+	for _, query := range []string{"prefix=%zz", "prefix=a&prefix=b", "prefix=%", manyFields()} {
 		r := b.request("GET", "/bucket", nil, nil)
 		r.URL.RawQuery = query
 		if status, _, _ := b.do(r); status != 400 {
@@ -335,6 +335,14 @@ func TestPresigned(t *testing.T) {
 	longer := b.presigned("GET", "/bucket/a%20b", time.Hour, nil)
 	longer.URL.RawQuery = strings.Replace(longer.URL.RawQuery, "3600", "3601", 1)
 	b.want("a longer life", longer, 403, "SignatureDoesNotMatch")
+}
+
+func manyFields() string {
+	var fields []string
+	for i := range 65 {
+		fields = append(fields, "f"+itoa(i))
+	}
+	return strings.Join(fields, "&")
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

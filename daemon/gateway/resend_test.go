@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 
@@ -63,4 +64,44 @@ func TestKeyReplaced(t *testing.T) {
 			t.Errorf("record %d is %+v", i, r)
 		}
 	}
+}
+
+// TestKeyReplacedMeanwhile: a key that the daemon has replaced while a request
+// was under way needs no asking; one that it revoked is void for that too.
+func TestKeyReplacedMeanwhile(t *testing.T) {
+	b := newBench(t)
+	b.s3.set(func() { b.s3.objects["/bucket/get"] = []byte("x") })
+	b.rejected = func(Binding) (Binding, bool) { t.Error("the daemon was asked"); return Binding{}, false }
+	var change func(*Binding)
+	b.s3.set(func() {
+		b.s3.before = func(http.ResponseWriter, *http.Request) bool {
+			if change != nil {
+				next := b.replaceKey()
+				change(&next)
+				b.set(func() { b.binding = next })
+				change = nil
+			}
+			return false
+		}
+	})
+	change = func(*Binding) {}
+	b.want("replaced", b.request("GET", "/bucket/get", nil, nil), 200, "")
+	change = func(next *Binding) { next.Epoch++ }
+	b.want("revoked", b.request("GET", "/bucket/get", nil, nil), 403, "SignatureDoesNotMatch")
+}
+
+// TestKeyReplacedTooLate: a body of which some was read can't be sent again;
+// the client is told to.
+func TestKeyReplacedTooLate(t *testing.T) {
+	b := newBench(t)
+	b.rejected = func(was Binding) (Binding, bool) { was.Keys.Secret = account.NewSecret("newer"); return was, true }
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, r *http.Request) bool {
+			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+			s3Error(w, http.StatusForbidden, "InvalidAccessKeyId")
+			return true
+		}
+	})
+	big := bytes.Repeat([]byte("x"), 2<<20)
+	b.want("put", b.request("PUT", "/bucket/big", big, nil), 503, "ServiceUnavailable")
 }

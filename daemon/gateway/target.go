@@ -16,6 +16,9 @@ type target struct {
 // A field is a name and value of the query, decoded.
 type field struct{ name, value string }
 
+// maxFields is more than any request of S3 has.
+const maxFields = 64
+
 // readTarget takes the origin form only ("/path?query"): another form names a
 // host of its own.
 func readTarget(uri string) (target, *fault) {
@@ -41,6 +44,9 @@ func readTarget(uri string) (target, *fault) {
 		f.value, okValue = unescape(value, true)
 		if !ok || !okValue {
 			return target{}, badRequest("InvalidURI", "the query has an escape that is none")
+		}
+		if len(t.query) == maxFields {
+			return target{}, badRequest("InvalidURI", "the query has too many parameters")
 		}
 		if t.has(f.name) {
 			// S3 has no such request, and servers differ in what they take it for.

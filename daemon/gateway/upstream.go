@@ -93,7 +93,14 @@ func (u *upstreams) to(b Binding) (*route, *signer, error) {
 }
 
 func (s *signer) serves(b Binding) bool {
-	return s.binding.S3 == b.S3 && s.binding.Keys.AccessKeyID == b.Keys.AccessKeyID && s.binding.Keys.Secret.Equal(b.Keys.Secret)
+	return s.binding.S3 == b.S3 && s.binding.Keys == b.Keys
+}
+
+// sign signs what goes out; hash covers its payload.
+func (s *signer) sign(ctx context.Context, req *http.Request, hash string, at time.Time) error {
+	req.Header["User-Agent"] = []string{"ccad"}
+	req.Header["X-Amz-Content-Sha256"] = []string{hash}
+	return s.v4.SignHTTP(ctx, s.who, req, hash, "s3", s.binding.S3.Region, at.UTC())
 }
 
 // forget drops the key of an environment that is gone.

@@ -28,9 +28,10 @@ func (k *Keeper) Preview(o Offer) (Outcome, error) {
 // verified; what it refuses is not stored and returned as *RefusedError; what
 // it can't be asked about is stored and served all the same, unverified.
 func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
-	if o.hasUser() && o.User.Name == "" && o.Name == "" {
+	var told *cloud.Grant
+	if o.AppCred != nil && o.User.Name == "" {
 		var err error
-		if o, err = k.nameByCloud(ctx, o); err != nil {
+		if told, err = k.askWhose(ctx, &o); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -38,40 +39,63 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	defer k.gate(guardKey(p.user.User))()
+	defer k.gate(p.user.Key())()
 	if p, err = placeFor(k.vault.Contents(), o); err != nil { // as it is now that we are alone
 		return Outcome{}, err
 	}
-	a := adoption{Keeper: k, offer: o, place: p, out: Outcome{Environment: p.env.Name, Added: p.added}}
-	if !o.NoVerify {
-		if err := a.ask(ctx); err != nil {
-			return a.out, err
-		}
+	a := adoption{Keeper: k, offer: o, place: p, grant: told, out: Outcome{Environment: p.env.Name, Added: p.added}}
+	a.noteMove()
+	if o.NoVerify {
+		err = k.known(try{user: p.user.User, password: o.Password})
+	} else {
+		err = a.ask(ctx)
+	}
+	if err != nil {
+		return a.out, err
 	}
 	if err := a.commit(); err != nil {
 		return a.out, err
 	}
-	return a.out, a.finish(ctx)
+	a.finish(ctx)
+	return a.out, nil
 }
 
-// nameByCloud names an application credential's environment after the project
-// that the cloud says it is for.
-func (k *Keeper) nameByCloud(ctx context.Context, o Offer) (Offer, error) {
-	const advice = "it names no project: give --name"
-	if o.AppCred == nil || o.NoVerify {
-		return o, errors.New(advice)
+// askWhose asks the cloud whose an application credential is and for which
+// project: its file says neither. Without an answer it needs a name.
+func (k *Keeper) askWhose(ctx context.Context, o *Offer) (*cloud.Grant, error) {
+	if o.NoVerify {
+		if o.Name == "" {
+			return nil, errors.New("it names no project: give --name")
+		}
+		return nil, nil
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	g, err := k.cloud.Application(ctx, o.User.Auth, *o.AppCred)
 	switch {
-	case errors.Is(err, cloud.ErrRefused):
-		return o, &RefusedError{Subject: "the application credential", At: k.now(), Reason: "it is wrong, expired or deleted"}
+	case errors.Is(err, cloud.ErrRefused), errors.Is(err, cloud.ErrNotFound):
+		return nil, &RefusedError{Subject: "the application credential", At: k.now(), Reason: credentialReason}
+	case err != nil && o.Name == "":
+		return nil, fmt.Errorf("it names no project: give --name (%w)", err)
 	case err != nil:
-		return o, fmt.Errorf("%s (%w)", advice, err)
+		return nil, nil
 	}
-	o.Name = g.ProjectName
-	return o, nil
+	o.User.Name, o.User.DomainID, o.User.DomainName = g.UserName, g.UserDomainID, ""
+	o.Environment.Project, o.Environment.ProjectID = g.ProjectName, g.ProjectID
+	o.Environment.ProjectDomainID, o.Environment.ProjectDomainName = g.ProjectDomainID, ""
+	if o.Name == "" {
+		o.Name = g.ProjectName
+	}
+	return &g, nil
+}
+
+// noteMove tells that a person's file sends stored keys to another host.
+func (a *adoption) noteMove() {
+	stored, ok := a.vault.Contents().Environments[a.place.env.Name]
+	was, is := stored.S3.Endpoint, a.place.env.S3.Endpoint
+	if ok && !was.IsZero() && !was.SameOrigin(is) {
+		a.note("S3 moves from %s to %s", was.Host(), is.Host())
+	}
 }
 
 // An adoption is one offer on its way.
@@ -91,159 +115,6 @@ type adoption struct {
 
 func (a *adoption) note(format string, args ...any) {
 	a.out.Notes = append(a.out.Notes, fmt.Sprintf(format, args...))
-}
-
-// ask puts the offer to the cloud. It returns only refusals and local failures:
-// an unreachable cloud is a note.
-func (a *adoption) ask(ctx context.Context) error {
-	var err error
-	switch {
-	case !a.place.secret.Empty():
-		err = a.askPassword(ctx)
-	case a.offer.AppCred != nil:
-		err = a.askApplication(ctx)
-	case a.offer.Keys != nil:
-		err = a.askKeys(ctx)
-	default:
-		return nil
-	}
-	var refused *RefusedError
-	if err == nil || errors.As(err, &refused) {
-		return err
-	}
-	if errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
-		a.note("stored unverified: %v", err)
-		return nil
-	}
-	return err
-}
-
-func (a *adoption) askPassword(ctx context.Context) error {
-	u, e := a.place.user, a.place.env
-	active, has := u.Passwords.Active()
-	known := has && active.Value.Equal(a.place.secret)
-	if known && u.Refused != nil && !u.Refused.LockedOut {
-		return standing(u)
-	}
-	var base login
-	var err error
-	if known && active.Accepted {
-		base, err = a.baseLocked(ctx, u, e.Environment, active)
-	} else {
-		base, err = a.Keeper.login(ctx, try{user: u.User, password: a.place.secret, person: true}, e.Environment)
-	}
-	if err != nil {
-		return err
-	}
-	a.login = &base
-	if projectOf(e.Environment) == "" {
-		return nil
-	}
-	g, err := a.rescopeLocked(ctx, u, e, base)
-	if err != nil {
-		return err
-	}
-	a.grant = &g
-	if a.place.env.S3.Endpoint.IsZero() && g.S3URL != "" {
-		a.pinS3(g.S3URL)
-	}
-	a.listed, err = a.listedKeys(ctx, u, g)
-	a.offers = err == nil
-	if errors.Is(err, cloud.ErrNotOffered) || errors.Is(err, cloud.ErrRefused) {
-		a.note("this cloud does not list S3 keys")
-		err = nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := a.chosenKeys(); err != nil {
-		return err
-	}
-	return a.checkOfferedKeys()
-}
-
-// pinS3 takes the S3 endpoint from Keystone's catalog, once.
-func (a *adoption) pinS3(catalog string) {
-	endpoint, err := account.ParseEndpoint(catalog, a.place.user.Auth.InsecureHTTP)
-	if err != nil {
-		a.note("the catalog's S3 endpoint is not used: %v", err)
-		return
-	}
-	a.place.env.S3.Endpoint = endpoint
-	a.note("S3 endpoint %s, from Keystone's catalog", endpoint.URL)
-}
-
-// chosenKeys finds the pair of which only the access key was named.
-func (a *adoption) chosenKeys() error {
-	if a.offer.AccessKeyID == "" || a.offer.Keys != nil {
-		return nil
-	}
-	for _, pair := range a.listed {
-		if pair.AccessKeyID == a.offer.AccessKeyID {
-			a.offer.Keys = &pair
-			return nil
-		}
-	}
-	return &RefusedError{Subject: "the S3 key " + a.offer.AccessKeyID, At: a.now(),
-		Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))}
-}
-
-// checkOfferedKeys lets pass only a pair that Keystone lists for this very user
-// and project: an accepted key of somebody else's would collect the data.
-func (a *adoption) checkOfferedKeys() error {
-	if a.offer.Keys == nil || !a.offers {
-		return nil
-	}
-	for _, pair := range a.listed {
-		if pair.AccessKeyID == a.offer.Keys.AccessKeyID && pair.Secret.Equal(a.offer.Keys.Secret) {
-			return nil
-		}
-	}
-	return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(),
-		Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))}
-}
-
-func (a *adoption) askApplication(ctx context.Context) error {
-	ctx, cancel := detached(ctx)
-	defer cancel()
-	g, err := a.cloud.Application(ctx, a.place.user.Auth, *a.offer.AppCred)
-	if errors.Is(err, cloud.ErrRefused) {
-		return &RefusedError{Subject: "the application credential", At: a.now(), Reason: "it is wrong, expired or deleted"}
-	}
-	if err != nil {
-		return err
-	}
-	if id := a.place.env.ProjectID; id != "" && id != g.ProjectID {
-		return fmt.Errorf("the application credential is for project %s, environment %s is not: %w", g.ProjectName, a.place.env.Name, ErrConflict)
-	}
-	a.grant = &g
-	return nil
-}
-
-func (a *adoption) askKeys(ctx context.Context) error {
-	s3 := a.place.env.S3
-	if s3.Endpoint.IsZero() {
-		return fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", a.place.env.Name)
-	}
-	proved, owner, err := a.probeS3(ctx, s3, *a.offer.Keys)
-	if errors.Is(err, cloud.ErrRefused) {
-		return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: s3.Endpoint.Host() + " does not accept it"}
-	}
-	if err != nil {
-		return err
-	}
-	if s3.Owner != "" && s3.Owner != owner {
-		return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: "it is another owner's"}
-	}
-	if proved.Region != s3.Region {
-		a.note("S3 region %s, as the server demands", proved.Region)
-	}
-	a.s3Proved = true
-	a.place.env.S3 = proved
-	if a.place.env.UserID == "" {
-		a.place.env.S3.Owner = owner
-	}
-	return nil
 }
 
 // commit stores the offer with all that the cloud said, in one write. The
@@ -356,9 +227,9 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 
 // finish does what needs the environment stored: the S3 region that the server
 // demands, and the other environments of a user whose password is new.
-func (a *adoption) finish(ctx context.Context) error {
+func (a *adoption) finish(ctx context.Context) {
 	if a.login == nil {
-		return nil
+		return
 	}
 	c := a.vault.Contents()
 	if e := c.Environments[a.place.env.Name]; a.offers && !e.S3.Endpoint.IsZero() {
@@ -373,7 +244,6 @@ func (a *adoption) finish(ctx context.Context) error {
 	if a.replaced {
 		a.out.Notes = append(a.out.Notes, a.healLocked(ctx, a.place.user.ID, a.place.env.Name, *a.login)...)
 	}
-	return nil
 }
 
 // healLocked brings the S3 keys of a user's environments in line after a new

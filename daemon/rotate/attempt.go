@@ -14,9 +14,18 @@ import (
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
-// maxUnanswered is how often a value may be sent without an answer on record
-// before only a person may send it: the first time, and once more after a kill.
-const maxUnanswered = 2
+const (
+	// maxUnanswered is how often in a row a value may be sent without an answer on
+	// record: the first time, and once more after a kill.
+	maxUnanswered = 2
+	// unansweredPause is how long it then rests, longer than Keystone's lockout
+	// counts failures by default, until it is tried without a person again.
+	unansweredPause = 35 * time.Minute
+	// refusedPause is how long a refused value rests before a person, and nobody
+	// else, may have it sent once more: an account that was disabled or locked
+	// looks like a wrong password, and comes back.
+	refusedPause = time.Hour
+)
 
 // A try is one way of proving to be a user: which value, and who wants it sent.
 type try struct {
@@ -26,7 +35,7 @@ type try struct {
 	rotation bool // the password's rotation asks
 }
 
-// A login is Keystone's grant for a password, unscoped for identity API 3.
+// A login is Keystone's unscoped grant for a password.
 type login struct {
 	cloud.Grant
 	password account.Secret
@@ -39,19 +48,19 @@ func (t try) subject() string { return "the password of " + t.user.String() }
 // values that were never stored.
 func fingerprint(c *vault.Contents, t try) string {
 	mac := hmac.New(sha256.New, c.FingerprintKey)
-	for _, part := range []string{guardKey(t.user), t.password.Reveal()} {
+	for _, part := range []string{t.user.Key(), t.password.Reveal()} {
 		fmt.Fprintf(mac, "%d:", len(part))
 		mac.Write([]byte(part))
 	}
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// login sends a password to Keystone and returns an unscoped grant (a scoped
-// one for identity API 2.0, which can't change scope). It is the only way there,
+// login sends a password to Keystone and returns an unscoped grant: a refusal is
+// then about the password, and not about a project. It is the only way there,
 // and the caller holds the user's gate. The attempt is recorded before it is
-// made; a value that was refused is not sent again, except that a locked-out
-// one may be sent once more by a person.
-func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (login, error) {
+// made; a value that was refused is not sent again, except once more by a person
+// who knows of a lockout, or after an hour.
+func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	mark := fingerprint(k.vault.Contents(), t)
 	if err := k.mayTry(mark, t); err != nil {
 		return login{}, err
@@ -61,10 +70,7 @@ func (k *Keeper) login(ctx context.Context, t try, scope account.Environment) (l
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	if t.user.IdentityAPI != "2.0" {
-		scope = account.Environment{}
-	}
-	grant, answer := k.cloud.Password(ctx, t.user, t.password, scope)
+	grant, answer := k.cloud.Password(ctx, t.user, t.password, account.Environment{})
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && k.olderTokenLives(ctx, t)
 	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
 		return login{}, err
@@ -159,13 +165,25 @@ func (k *Keeper) mayTry(mark string, t try) error {
 	if u := k.vault.Contents().Users[t.user.ID]; !t.person && !t.rotation && u.Rotation != nil && Step(u.Rotation.Step) != StepHeal {
 		return fmt.Errorf("the password of %s is being changed: %w", t.user, cloud.ErrUnreachable)
 	}
+	rested := k.now().Sub(a.At)
 	switch {
-	case !known, a.LockedOut && t.person:
+	case !known, t.person && (a.LockedOut || rested >= refusedPause):
 		return nil
 	case a.Refused:
 		return &RefusedError{Subject: t.subject(), At: a.At, Again: true}
-	case a.Unanswered >= maxUnanswered && !t.person:
-		return fmt.Errorf("%s: %d attempts had no answer, and only a person's verify sends it again: %w", t.subject(), a.Unanswered, cloud.ErrUnreachable)
+	case a.Unanswered >= maxUnanswered && !t.person && rested < unansweredPause:
+		return fmt.Errorf("%s: %d attempts had no answer; it is sent again by verify, or by itself in %v: %w",
+			t.subject(), a.Unanswered, (unansweredPause - rested).Round(time.Minute), cloud.ErrUnreachable)
+	}
+	return nil
+}
+
+// known returns the refusal that is on record for a value, whoever gave it:
+// what was refused is not put in force again unasked.
+func (k *Keeper) known(t try) error {
+	c := k.vault.Contents()
+	if a := c.Attempts[fingerprint(c, t)]; a.Refused {
+		return &RefusedError{Subject: t.subject(), At: a.At, Again: true}
 	}
 	return nil
 }
@@ -181,7 +199,7 @@ func (k *Keeper) recordAnswer(mark string, answer error, lockedOut bool) error {
 			return nil
 		case errors.Is(answer, cloud.ErrRefused):
 			a = vault.Attempt{At: k.now(), Refused: true, LockedOut: lockedOut, Expired: errors.Is(answer, cloud.ErrPasswordExpired)}
-		case !cloud.MayHaveJudged(answer):
+		case !judged(answer):
 			a.Unanswered--
 		}
 		c.Attempts[mark] = a
@@ -194,6 +212,16 @@ func (k *Keeper) recordAnswer(mark string, answer error, lockedOut bool) error {
 		return fmt.Errorf("record the cloud's answer: %w", err)
 	}
 	return nil
+}
+
+// judged reports whether the cloud may have counted a failed login behind an
+// error. A server that says that it is in trouble has not come that far.
+func judged(err error) bool {
+	var answer *cloud.Error
+	if errors.As(err, &answer) && answer.Status >= 500 {
+		return false
+	}
+	return cloud.MayHaveJudged(err)
 }
 
 // olderTokenLives tells a locked account from a changed password: both are the
@@ -231,16 +259,16 @@ func (k *Keeper) olderTokenLives(ctx context.Context, t try) bool {
 // attemptsKept bounds the record of refused values.
 const attemptsKept = 400 * 24 * time.Hour
 
-// Tidy drops what the record of attempts need not know any more.
-func (k *Keeper) Tidy() error {
-	old := false
-	for _, a := range k.vault.Contents().Attempts {
-		old = old || k.now().Sub(a.At) > attemptsKept
-	}
-	if !old {
-		return nil
-	}
-	return k.vault.Change(func(c *vault.Contents) error {
+// Resume brings users in line with the record of attempts, which a kill may have
+// parted, and drops what the record need not know any more. It asks nobody.
+func (k *Keeper) Resume() error {
+	err := k.commit("refused", func(c *vault.Contents) error {
+		for id, u := range c.Users {
+			if judged := judgedBefore(c, u); judged.Refused != u.Refused {
+				c.Users[id] = judged
+				touchAll(c, id)
+			}
+		}
 		for mark, a := range c.Attempts {
 			if k.now().Sub(a.At) > attemptsKept {
 				delete(c.Attempts, mark)
@@ -248,4 +276,8 @@ func (k *Keeper) Tidy() error {
 		}
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	return nil
 }

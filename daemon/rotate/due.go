@@ -19,7 +19,7 @@ const (
 // be owed (zero: none). tries counts the unanswered checks of each.
 func Owed(c *vault.Contents, last map[string]Try, now time.Time) (names []string, next time.Time) {
 	for name, e := range c.Environments {
-		if !awaits(c, e) {
+		if !Awaits(c, e) {
 			continue
 		}
 		at := last[e.ID].next(e.ID)
@@ -51,8 +51,8 @@ func (t Try) next(id string) time.Time {
 	return t.At.Add(wait + wait*time.Duration(h.Sum32()%200)/1000)
 }
 
-// awaits reports whether an environment holds a value that was never judged.
-func awaits(c *vault.Contents, e vault.Environment) bool {
+// Awaits reports whether an environment holds a value that was never judged.
+func Awaits(c *vault.Contents, e vault.Environment) bool {
 	if u, ok := c.Users[e.UserID]; ok {
 		if u.Refused != nil {
 			return false

@@ -17,7 +17,7 @@ type Wish struct {
 
 // RotateKey replaces an environment's S3 key and tells of each step. It returns
 // once the new one serves, or with Wait once the old one is proved dead; ctx ends
-// only the following. What is begun goes on by itself (Resume).
+// only the following. What is begun goes on by itself (GoOn).
 func (k *Keeper) RotateKey(ctx context.Context, name string, w Wish, tell func(Progress)) error {
 	return k.follow(ctx, ofEnvironment{s3Keys{}, name}, w, tell, func() (bool, error) { return k.begin(name, w.Grace) })
 }
@@ -160,9 +160,9 @@ func (k *Keeper) tell(p Progress) {
 	}
 }
 
-// Resume goes on with every rotation that is due, after an unlock and whenever
+// GoOn goes on with every rotation that is due, after an unlock and whenever
 // it said it would. next is when to call again; zero: nothing is under way.
-func (k *Keeper) Resume(ctx context.Context) (next time.Time, failures map[string]error) {
+func (k *Keeper) GoOn(ctx context.Context) (next time.Time, failures map[string]error) {
 	failures = map[string]error{}
 	later := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
@@ -128,12 +127,6 @@ func (k *Keeper) gate(key string) (unlock func()) {
 	return g.Unlock
 }
 
-// guardKey names a Keystone user wherever he is not stored yet: the gate and
-// the fingerprints of his attempts go by it.
-func guardKey(u account.User) string {
-	return cmp.Or(u.Auth.Origin(), "-") + "\x00" + cmp.Or(u.DomainID, u.DomainName, "default") + "\x00" + u.Name
-}
-
 // Environment returns a stored environment and its user (zero where it has
 // none).
 func (k *Keeper) Environment(name string) (vault.Environment, vault.User, error) {
@@ -166,11 +159,15 @@ func (k *Keeper) FindUser(name string) (vault.User, error) {
 // Remove forgets an environment, and its user with the last of them. What it
 // had at the cloud stays there. The store's predecessors go too.
 func (k *Keeper) Remove(name string) error {
-	e, _, err := k.Environment(name)
+	e, u, err := k.Environment(name)
 	if err != nil {
 		return err
 	}
+	defer k.gate(u.Key())() // nothing is being made for it at the cloud
 	err = k.commit("removed", func(c *vault.Contents) error {
+		if c.Environments[name].ID != e.ID {
+			return gone(name)
+		}
 		delete(c.Environments, name)
 		if e.UserID != "" && len(c.EnvironmentsOf(e.UserID)) == 0 {
 			delete(c.Users, e.UserID)
@@ -195,6 +192,32 @@ func (k *Keeper) forget(userID string, environmentIDs []string) {
 	for _, id := range environmentIDs {
 		delete(k.tokens, id)
 	}
+}
+
+// gone is the error for what was removed while the cloud was asked about it.
+func gone(name string) error { return fmt.Errorf("%q: %w", name, ErrUnknown) }
+
+// inEnvironment changes a stored environment, if it is still there and still
+// the same one.
+func inEnvironment(c *vault.Contents, was vault.Environment, change func(*vault.Environment)) error {
+	e, ok := c.Environments[was.Name]
+	if !ok || e.ID != was.ID {
+		return gone(was.Name)
+	}
+	change(&e)
+	c.Environments[was.Name] = e
+	return nil
+}
+
+// inUser is inEnvironment for users.
+func inUser(c *vault.Contents, id string, change func(*vault.User)) error {
+	u, ok := c.Users[id]
+	if !ok {
+		return fmt.Errorf("the user was removed meanwhile: %w", ErrUnknown)
+	}
+	change(&u)
+	c.Users[id] = u
+	return nil
 }
 
 // touch raises the generation of an environment: something that is served for
@@ -245,14 +268,14 @@ func (k *Keeper) EnvironmentByID(id string) (vault.Environment, bool) {
 
 // Revoke voids every gateway key that was handed out for an environment.
 func (k *Keeper) Revoke(name string) error {
-	if _, _, err := k.Environment(name); err != nil {
+	e, _, err := k.Environment(name)
+	if err != nil {
 		return err
 	}
 	return k.commit("revoked", func(c *vault.Contents) error {
-		e := c.Environments[name]
-		e.Epoch++
-		c.Environments[name] = e
-		touch(c, name)
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			e.Epoch++
+			e.Generation = c.NextGeneration()
+		})
 	})
 }

@@ -41,7 +41,7 @@ func (s3Keys) act(r *run) (outcome, edit, error) {
 		if old, ok := r.env.Keys.Find(r.rotation.Old); ok && holds(pairs, old.Value) {
 			return listed, nil, nil
 		}
-		return gone, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.Old) }, nil
+		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.Old) }, nil
 	case StepWithdraw:
 		return r.withdrawKey(pairs)
 	}
@@ -248,7 +248,7 @@ func (r *run) withdrawKey(pairs []account.KeyPair) (outcome, edit, error) {
 	case ok && holds(pairs, v.Value):
 		return r.remove(v.Value)
 	}
-	return gone, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.New) }, nil
+	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.New) }, nil
 }
 
 func (r *run) remove(pair account.KeyPair) (outcome, edit, error) {
@@ -268,7 +268,7 @@ func (k *Keeper) begin(name string, grace *time.Duration) (joined bool, err erro
 	if err != nil {
 		return false, err
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.Key())()
 	e, u, err := k.Environment(name)
 	if err != nil {
 		return false, err

@@ -24,9 +24,10 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 	}
 	offered := err == nil
 	err = k.commit("verified", func(c *vault.Contents) error {
+		id := e.ID
 		e, ok := c.Environments[e.Name]
-		if !ok {
-			return nil
+		if !ok || e.ID != id {
+			return gone(e.Name)
 		}
 		e = placed(e, g)
 		if offered {
@@ -75,15 +76,20 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 	for _, pair := range listed {
 		byAccess[pair.AccessKeyID] = pair
 	}
+	active, has := e.Keys.Active()
 	for _, v := range e.Keys.List { // what was intended when a process died
 		if v.State != vault.Pending || underRotation(e, v.ID) {
 			continue
 		}
-		if pair, there := byAccess[v.Value.AccessKeyID]; !there || !pair.Secret.Equal(v.Value.Secret) {
+		pair, there := byAccess[v.Value.AccessKeyID]
+		switch {
+		case !there || !pair.Secret.Equal(v.Value.Secret):
 			e.Keys = e.Keys.Drop(v.ID)
+		case has: // made, and not needed any more: known as ours, never served
+			v.State, v.Accepted = vault.Retiring, true
+			e.Keys = e.Keys.With(v)
 		}
 	}
-	active, has := e.Keys.Active()
 	pair, there := byAccess[active.Value.AccessKeyID]
 	switch {
 	case has && there && pair.Secret.Equal(active.Value.Secret):
@@ -114,8 +120,9 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 	return e, moved
 }
 
-// proveKeysLocked checks the S3 key of an environment without a user, by a
-// signed request.
+// proveKeysLocked checks the S3 key of an environment by a signed request,
+// where Keystone can't be asked about it. A refusal proves a dead key only where
+// there is no user: a Swift that can't reach its Keystone says the same.
 func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, person bool) error {
 	active, ok := e.Keys.Active()
 	if !ok || active.HandsOff && !person {
@@ -125,42 +132,59 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 		return MayServeKeys(e)
 	}
 	s3, owner, answer := k.probeS3(ctx, e.S3, active.Value)
-	refused := errors.Is(answer, cloud.ErrRefused)
-	if answer != nil && !refused {
+	reason := ""
+	switch {
+	case errors.Is(answer, cloud.ErrRefused) && e.UserID != "":
+		return fmt.Errorf("the S3 key of %s is not listed by Keystone, and S3 does not accept it: %v", e.Name, answer)
+	case errors.Is(answer, cloud.ErrRefused):
+		reason = "the S3 endpoint does not accept it"
+	case answer != nil:
 		return answer
+	case e.S3.Owner != "" && owner != e.S3.Owner:
+		reason = "it is another owner's"
 	}
-	if !refused && e.S3.Owner != "" && owner != e.S3.Owner {
-		return &RefusedError{Subject: "the S3 key of " + e.Name, At: k.now(), Reason: "it is another owner's"}
+	if reason != "" {
+		return k.refuseKeys(e, active, reason)
 	}
-	why := "verified"
-	if refused {
-		why = "refused"
-	}
-	err := k.commit(why, func(c *vault.Contents) error {
-		e := c.Environments[e.Name]
-		was := e.KeysRefused != nil
-		active.Checked, active.HandsOff = k.now(), false
-		if refused {
-			e.KeysRefused = &vault.Refusal{At: k.now(), Reason: "the S3 endpoint does not accept it"}
-		} else {
-			active.Accepted, e.KeysRefused = true, nil
-			s3.Owner = owner
-		}
-		moved := was != refused || e.S3.Region != s3.Region
-		e.S3, e.Keys = s3, e.Keys.With(active)
-		c.Environments[e.Name] = e
-		if moved {
-			touch(c, e.Name)
-		}
-		return nil
+	return k.commit("verified", func(c *vault.Contents) error {
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			if e.KeysRefused != nil || e.S3.Region != s3.Region {
+				e.Generation = c.NextGeneration()
+			}
+			active.Checked, active.HandsOff, active.Accepted = k.now(), false, true
+			e.S3.Region, e.KeysRefused, e.Keys = s3.Region, nil, e.Keys.With(active)
+			if e.UserID == "" {
+				e.S3.Owner = owner
+			}
+		})
+	})
+}
+
+// refuseKeys takes a pair that is not accepted out of force. One that never was
+// gives way to the newest that was; else nothing is served.
+func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.KeyPair], reason string) error {
+	err := k.commit("refused", func(c *vault.Contents) error {
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			var older vault.Version[account.KeyPair]
+			for _, v := range e.Keys.List {
+				if v.State == vault.Retiring && v.Accepted && v.N > older.N {
+					older = v
+				}
+			}
+			if !active.Accepted && older.ID != "" {
+				e.Keys = e.Keys.Activate(older.ID).Drop(active.ID)
+			} else {
+				active.Checked, active.HandsOff = k.now(), false
+				e.Keys = e.Keys.With(active)
+				e.KeysRefused = &vault.Refusal{At: k.now(), Reason: reason}
+			}
+			e.Generation = c.NextGeneration()
+		})
 	})
 	if err != nil {
 		return err
 	}
-	if refused {
-		return MayServeKeys(k.vault.Contents().Environments[e.Name])
-	}
-	return nil
+	return &RefusedError{Subject: "the S3 key " + active.Value.AccessKeyID + " of " + e.Name, At: k.now(), Reason: reason}
 }
 
 // learnRegionLocked asks the S3 endpoint in which region it wants to be spoken
@@ -172,17 +196,16 @@ func (k *Keeper) learnRegionLocked(ctx context.Context, e vault.Environment) err
 	}
 	s3, _, err := k.probeS3(ctx, e.S3, active.Value)
 	if err != nil {
-		return fmt.Errorf("the S3 key of %s is listed by Keystone, but %w", e.Name, err)
+		return fmt.Errorf("the S3 key of %s is listed by Keystone, but S3 did not accept it: %v", e.Name, err) // of Keystone's word and this one, Keystone's counts
 	}
 	if s3.Region == e.S3.Region {
 		return nil
 	}
 	return k.commit("verified", func(c *vault.Contents) error {
-		e := c.Environments[e.Name]
-		e.S3 = s3
-		c.Environments[e.Name] = e
-		touch(c, e.Name)
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			e.S3.Region = s3.Region
+			e.Generation = c.NextGeneration()
+		})
 	})
 }
 
@@ -208,7 +231,7 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.User.Key())()
 	e, u, err = k.Environment(name)
 	if err != nil {
 		return err
@@ -223,7 +246,10 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if u.Refused != nil {
 		return standing(u)
 	}
-	base, err := k.baseLocked(ctx, u, e.Environment, active)
+	if active.HandsOff {
+		return nil // only a person's verify sends it
+	}
+	base, err := k.baseLocked(ctx, u, active)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (t ofUser) step(ctx context.Context, k *Keeper) (after Step, err error) {
 	if !ok {
 		return stepOver, nil
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.Key())()
 	return t.stepLocked(ctx, k, false)
 }
 
@@ -188,13 +188,12 @@ func (r *passwordRun) withdrawn(reason string) (outcome, userEdit, error) {
 }
 
 func (r *passwordRun) tryBoth() (outcome, userEdit, error) {
-	scope := account.Environment{}
-	_, err := r.login(r.ctx, r.try(r.new), scope)
+	_, err := r.login(r.ctx, r.try(r.new))
 	var no *RefusedError
 	if err == nil || !errors.As(err, &no) {
 		return changed, nil, err
 	}
-	_, err = r.login(r.ctx, r.try(r.old), scope)
+	_, err = r.login(r.ctx, r.try(r.old))
 	expired := r.vault.Contents().Attempts[fingerprint(r.vault.Contents(), r.try(r.old))].Expired
 	switch {
 	case err == nil || expired:
@@ -242,7 +241,7 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 			return "", nil, err
 		}
 	}
-	base, err := r.login(r.ctx, r.try(r.new), account.Environment{})
+	base, err := r.login(r.ctx, r.try(r.new))
 	var no *RefusedError
 	switch {
 	case errors.As(err, &no):
@@ -289,7 +288,7 @@ func expiryOf(g login, now time.Time) time.Time {
 // is for the checks that are owed anyway.
 func (r *passwordRun) heal() (outcome, userEdit, error) {
 	active, _ := r.user.Passwords.Active()
-	base, err := r.baseLocked(r.ctx, r.user, account.Environment{}, active)
+	base, err := r.baseLocked(r.ctx, r.user, active)
 	if err == nil {
 		r.healLocked(r.ctx, r.task.id, "", base)
 	}
@@ -315,7 +314,7 @@ func (k *Keeper) RotatePassword(ctx context.Context, userID string, tell func(Pr
 // way goes on, now with a person behind it.
 func (k *Keeper) beginPassword(ctx context.Context, t ofUser) (joined bool, err error) {
 	u := k.vault.Contents().Users[t.id]
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.Key())()
 	if u = k.vault.Contents().Users[t.id]; u.Rotation != nil {
 		_, err := t.stepLocked(context.WithoutCancel(ctx), k, true)
 		return true, err
@@ -330,7 +329,7 @@ func (k *Keeper) beginPassword(ctx context.Context, t ofUser) (joined bool, err 
 	case u.Refused != nil && !expired:
 		return false, standing(u)
 	case u.KeystoneID == "" || !active.Accepted && !expired:
-		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: true}, account.Environment{})
+		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: true})
 		if recordErr := k.settle(t.id, active.ID, base, err); recordErr != nil {
 			return false, recordErr
 		}

@@ -55,7 +55,7 @@ func (w *world) works(failed int) {
 func (w *world) settleDown() {
 	w.Helper()
 	for range 8 {
-		if _, failures := w.Resume(w.Context()); len(failures) > 0 {
+		if _, failures := w.GoOn(w.Context()); len(failures) > 0 {
 			w.Logf("resume: %v", failures)
 		}
 		if w.user().Rotation == nil {
@@ -204,7 +204,7 @@ func TestPasswordLockedOut(t *testing.T) {
 	for range 5 {
 		w.open()
 		w.clock.step(time.Hour)
-		w.Resume(t.Context())
+		w.GoOn(t.Context())
 		_ = w.Verify(t.Context(), "dev", false)
 		_, _, _ = w.Token(t.Context(), "dev")
 	}

@@ -25,7 +25,7 @@ func (k *Keeper) EnsureKey(ctx context.Context, name string) (created bool, err 
 	if _, ok := u.Passwords.Active(); !ok {
 		return false, fmt.Errorf("environment %s has no S3 key, and making one needs its user's password: %w", name, ErrAbsent)
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.User.Key())()
 	g, err := k.scopedLocked(ctx, u, e)
 	if err != nil {
 		return false, err
@@ -43,10 +43,9 @@ func (k *Keeper) EnsureKey(ctx context.Context, name string) (created bool, err 
 func (k *Keeper) createKeyLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant) error {
 	var intended vault.Version[account.KeyPair]
 	err := k.vault.Change(func(c *vault.Contents) error {
-		e := c.Environments[e.Name]
-		e.Keys, intended = e.Keys.Stage(cloud.NewKeyPair(), "rotation", k.now())
-		c.Environments[e.Name] = e
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			e.Keys, intended = e.Keys.Stage(cloud.NewKeyPair(), "rotation", k.now())
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("record the S3 key about to be made for %s: %w", e.Name, err)
@@ -57,26 +56,22 @@ func (k *Keeper) createKeyLocked(ctx context.Context, u vault.User, e vault.Envi
 	if err != nil {
 		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
 			_ = k.vault.Change(func(c *vault.Contents) error {
-				e := c.Environments[e.Name]
-				e.Keys = e.Keys.Drop(intended.ID)
-				c.Environments[e.Name] = e
-				return nil
+				return inEnvironment(c, e, func(e *vault.Environment) { e.Keys = e.Keys.Drop(intended.ID) })
 			})
 		}
 		return fmt.Errorf("make an S3 key for %s: %w", e.Name, err)
 	}
 	err = k.commit("adopted", func(c *vault.Contents) error {
-		e := c.Environments[e.Name]
-		keys, v := e.Keys, intended
-		if !made.Secret.Equal(intended.Value.Secret) || made.AccessKeyID != intended.Value.AccessKeyID {
-			keys, v = keys.Drop(intended.ID).Stage(made, "rotation", k.now()) // Keystone chose the pair
-		}
-		v.Accepted, v.Checked = true, k.now()
-		e.Keys = keys.With(v).Activate(v.ID)
-		e.KeysRefused = nil
-		c.Environments[e.Name] = e
-		touch(c, e.Name)
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			keys, v := e.Keys, intended
+			if !made.Secret.Equal(intended.Value.Secret) || made.AccessKeyID != intended.Value.AccessKeyID {
+				keys, v = keys.Drop(intended.ID).Stage(made, "rotation", k.now()) // Keystone chose the pair
+			}
+			v.Accepted, v.Checked = true, k.now()
+			e.Keys = keys.With(v).Activate(v.ID)
+			e.KeysRefused = nil
+			e.Generation = c.NextGeneration()
+		})
 	})
 	if err != nil {
 		return err
@@ -98,13 +93,16 @@ func (k *Keeper) ApplicationCredential(ctx context.Context, name string) (accoun
 	if v, ok := e.AppCreds.Active(); ok {
 		return v.Value, nil
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.User.Key())()
 	e, u, err = k.Environment(name)
 	if err != nil {
 		return account.ApplicationCredential{}, err
 	}
 	if v, ok := e.AppCreds.Active(); ok { // another client was first
 		return v.Value, nil
+	}
+	if _, ok := u.Passwords.Active(); !ok {
+		return account.ApplicationCredential{}, withoutCredential(e)
 	}
 	g, err := k.scopedLocked(ctx, u, e)
 	if err != nil {
@@ -115,7 +113,7 @@ func (k *Keeper) ApplicationCredential(ctx context.Context, name string) (accoun
 
 func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant) (account.ApplicationCredential, error) {
 	none := account.ApplicationCredential{}
-	intended, err := k.intendCredential(e.Name)
+	intended, err := k.intendCredential(e)
 	if err != nil {
 		return none, err
 	}
@@ -124,26 +122,24 @@ func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vau
 	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value)
 	if err != nil {
 		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
-			_ = k.dropCredential(e.Name, intended.ID)
+			_ = k.dropCredential(e, intended.ID)
 		}
 		return none, fmt.Errorf("make an application credential for %s: %w", e.Name, err)
 	}
 	err = k.commit("adopted", func(c *vault.Contents) error {
-		e := c.Environments[e.Name]
-		v := intended
-		v.Value, v.Accepted, v.Checked = made, true, k.now()
-		e.AppCreds = e.AppCreds.With(v).Activate(v.ID)
-		c.Environments[e.Name] = e
-		touch(c, e.Name)
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			v := intended
+			v.Value, v.Accepted, v.Checked = made, true, k.now()
+			e.AppCreds = e.AppCreds.With(v).Activate(v.ID)
+			e.Generation = c.NextGeneration()
+		})
 	})
 	return made, err
 }
 
 // intendCredential records an application credential before it is made. One
 // that an earlier process intended is taken up again: same name and secret.
-func (k *Keeper) intendCredential(name string) (vault.Version[account.ApplicationCredential], error) {
-	e := k.vault.Contents().Environments[name]
+func (k *Keeper) intendCredential(e vault.Environment) (vault.Version[account.ApplicationCredential], error) {
 	for _, v := range e.AppCreds.List {
 		if v.State == vault.Pending {
 			return v, nil
@@ -151,23 +147,19 @@ func (k *Keeper) intendCredential(name string) (vault.Version[account.Applicatio
 	}
 	var intended vault.Version[account.ApplicationCredential]
 	err := k.vault.Change(func(c *vault.Contents) error {
-		e := c.Environments[name]
-		value := account.ApplicationCredential{Name: "ccad-" + name + "-" + account.NewID()[:8], Secret: cloud.NewPassword()}
-		e.AppCreds, intended = e.AppCreds.Stage(value, "rotation", k.now())
-		c.Environments[name] = e
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			value := account.ApplicationCredential{Name: "ccad-" + e.Name + "-" + account.NewID()[:8], Secret: cloud.NewPassword()}
+			e.AppCreds, intended = e.AppCreds.Stage(value, "rotation", k.now())
+		})
 	})
 	if err != nil {
-		return intended, fmt.Errorf("record the application credential about to be made for %s: %w", name, err)
+		return intended, fmt.Errorf("record the application credential about to be made for %s: %w", e.Name, err)
 	}
 	return intended, nil
 }
 
-func (k *Keeper) dropCredential(name, versionID string) error {
+func (k *Keeper) dropCredential(e vault.Environment, versionID string) error {
 	return k.vault.Change(func(c *vault.Contents) error {
-		e := c.Environments[name]
-		e.AppCreds = e.AppCreds.Drop(versionID)
-		c.Environments[name] = e
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) { e.AppCreds = e.AppCreds.Drop(versionID) })
 	})
 }

@@ -45,8 +45,20 @@ func adoptUser(c *vault.Contents, u vault.User, handsOff bool) string {
 		u.ID = account.NewID()
 	}
 	u.Passwords = cautious(u.Passwords, handsOff)
-	c.Users[u.ID] = u
+	c.Users[u.ID] = judgedBefore(c, u)
 	return u.ID
+}
+
+// judgedBefore marks a user whose active password is on record as refused.
+func judgedBefore(c *vault.Contents, u vault.User) vault.User {
+	active, ok := u.Passwords.Active()
+	if !ok || u.Refused != nil {
+		return u
+	}
+	if a := c.Attempts[fingerprint(c, try{user: u.User, password: active.Value})]; a.Refused {
+		u.Refused = &vault.Refusal{At: a.At, Reason: "the cloud refused this very value before", LockedOut: a.LockedOut}
+	}
+	return u
 }
 
 // cautious marks every version so that only a person's verify sends it.

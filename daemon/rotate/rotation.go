@@ -46,7 +46,7 @@ const (
 	drained    outcome = "drained"
 	deleted    outcome = "deleted"
 	listed     outcome = "listed"
-	gone       outcome = "gone"
+	absent     outcome = "gone"
 )
 
 // transitions is the state machine: no step goes where this table does not
@@ -57,8 +57,8 @@ var transitions = map[Step]map[outcome]Step{
 	StepFlip:     {flipped: StepDrain, stale: StepProve, superseded: StepWithdraw},
 	StepDrain:    {drained: StepDelete, superseded: stepOver},
 	StepDelete:   {deleted: StepDead, superseded: stepOver},
-	StepDead:     {gone: stepOver, listed: StepDelete},
-	StepWithdraw: {deleted: StepWithdraw, gone: stepOver, superseded: stepOver},
+	StepDead:     {absent: stepOver, listed: StepDelete},
+	StepWithdraw: {deleted: StepWithdraw, absent: stepOver, superseded: stepOver},
 }
 
 // Progress is one line of a rotation's story.
@@ -213,7 +213,7 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 	if err != nil {
 		return stepOver, err
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.Key())()
 	journal := t.journalIn(k.vault.Contents())
 	if journal == nil {
 		return stepOver, nil

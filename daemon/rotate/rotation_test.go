@@ -35,7 +35,7 @@ func TestRotateKey(t *testing.T) {
 		t.Error("shells are not told")
 	}
 	w.serves()
-	if _, failures := w.Resume(t.Context()); len(failures) > 0 || len(w.keys()) != 2 {
+	if _, failures := w.GoOn(t.Context()); len(failures) > 0 || len(w.keys()) != 2 {
 		t.Errorf("deleted before its time: %v, %v", w.keys(), failures)
 	}
 	w.clock.step(3 * time.Second)
@@ -87,7 +87,7 @@ func TestDrainWaitsForHolders(t *testing.T) {
 				keys  int
 			}{{c.kept, 2}, {c.gone, 1}} {
 				w.clock.step(flip.Add(at.after).Sub(w.clock.Now()))
-				if _, failures := w.Resume(t.Context()); len(failures) > 0 {
+				if _, failures := w.GoOn(t.Context()); len(failures) > 0 {
 					t.Fatal(failures)
 				}
 				if n := len(w.keys()); n != at.keys {
@@ -117,7 +117,7 @@ func TestDrainAfterRestart(t *testing.T) {
 		keys int
 	}{{11 * time.Hour, 2}, {61 * time.Minute, 1}} {
 		w.clock.step(at.step)
-		w.Resume(t.Context())
+		w.GoOn(t.Context())
 		if n := len(w.keys()); n != at.keys {
 			t.Errorf("%d keys, want %d", n, at.keys)
 		}
@@ -163,7 +163,7 @@ func TestKilledAnywhere(t *testing.T) {
 		err := w.RotateKey(t.Context(), "dev", Wish{}, silent)
 		if err == nil { // it got as far as the drain
 			w.clock.step(2 * time.Hour)
-			_, failures := w.Resume(t.Context())
+			_, failures := w.GoOn(t.Context())
 			err = failures["the S3 key of dev"]
 		}
 		last := (*points)[len(*points)-1]
@@ -210,7 +210,7 @@ func TestFaultyCloud(t *testing.T) {
 					t.Fatal(err)
 				}
 				for range 8 {
-					w.Resume(t.Context())
+					w.GoOn(t.Context())
 					w.living(route)
 					w.clock.step(20 * time.Minute)
 				}
@@ -237,7 +237,7 @@ func TestCloudChoosesTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			w.Resume(t.Context())
+			w.GoOn(t.Context())
 			w.clock.step(time.Minute)
 		}
 		w.finish()
@@ -254,7 +254,7 @@ func TestWithdrawn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		w.Resume(t.Context())
+		w.GoOn(t.Context())
 		w.clock.step(proveWithin / 2)
 	}
 	if w.journal() != nil || w.active("dev").AccessKeyID != old.Access {
@@ -343,7 +343,7 @@ func TestOldKeyIsKeptWithoutSuccessor(t *testing.T) {
 	w.cloud.DeleteKey(w.active("dev").AccessKeyID)
 	for range 4 {
 		w.clock.step(time.Hour)
-		w.Resume(t.Context())
+		w.GoOn(t.Context())
 	}
 	if !slices.Contains(w.keys(), old.Access) {
 		t.Error("the last key that worked was deleted")
@@ -399,7 +399,7 @@ func TestStoreUnwritable(t *testing.T) {
 		if _, err := w.begin("dev", new(time.Duration)); err != nil {
 			t.Fatal(err)
 		}
-		if _, failures := w.Resume(t.Context()); len(failures) == 0 {
+		if _, failures := w.GoOn(t.Context()); len(failures) == 0 {
 			t.Errorf("%s: the disk was not missed", step)
 		}
 		back()

@@ -30,18 +30,29 @@ func UserState(c *vault.Contents, u vault.User, now time.Time) string {
 	case u.Refused != nil:
 		return StateRefused
 	case !ok:
-		for _, e := range c.EnvironmentsOf(u.ID) {
-			if ac, ok := e.AppCreds.Active(); ok && ac.Accepted {
-				return StateOK
-			}
-		}
-		return StateUnverified
+		return credentialState(c.EnvironmentsOf(u.ID))
 	case !active.Accepted:
 		return StateUnverified
 	case !u.PasswordExpires.IsZero() && u.PasswordExpires.Sub(now) < expiringWithin:
 		return StateExpiring
 	}
 	return StateOK
+}
+
+// credentialState is how a user without a password stands: by the application
+// credentials of his environments.
+func credentialState(environments []vault.Environment) string {
+	state := StateUnverified
+	for _, e := range environments {
+		active, ok := e.AppCreds.Active()
+		switch {
+		case ok && active.Accepted:
+			return StateOK
+		case !ok && len(e.AppCreds.List) > 0:
+			state = StateRefused
+		}
+	}
+	return state
 }
 
 // KeyState says how an environment's S3 key stands. A password that was changed

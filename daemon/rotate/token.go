@@ -42,7 +42,7 @@ func (k *Keeper) grant(ctx context.Context, name string) (cloud.Grant, error) {
 	if g, ok := k.cachedToken(e.ID); ok {
 		return g, nil
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.User.Key())()
 	if g, ok := k.cachedToken(e.ID); ok { // another client was first
 		return g, nil
 	}
@@ -74,7 +74,7 @@ func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environ
 	if u.Refused != nil {
 		return cloud.Grant{}, standing(u)
 	}
-	base, err := k.baseLocked(ctx, u, e.Environment, active)
+	base, err := k.baseLocked(ctx, u, active)
 	if err != nil {
 		return cloud.Grant{}, err
 	}
@@ -82,14 +82,17 @@ func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environ
 }
 
 // baseLocked returns a young unscoped grant, by a login if need be.
-func (k *Keeper) baseLocked(ctx context.Context, u vault.User, scope account.Environment, active vault.Version[account.Secret]) (login, error) {
+func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret]) (login, error) {
+	if active.HandsOff {
+		return login{}, fmt.Errorf("the password of %s was given with --no-verify: only ccactl verify sends it", u.User)
+	}
 	k.mu.Lock()
 	base, ok := k.logins[u.ID]
 	k.mu.Unlock()
-	if ok && k.young(base) && u.IdentityAPI != "2.0" {
+	if ok && k.young(base) {
 		return base, nil
 	}
-	base, err := k.login(ctx, try{user: u.User, password: active.Value}, scope)
+	base, err := k.login(ctx, try{user: u.User, password: active.Value})
 	if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
 		return login{}, recordErr
 	}
@@ -100,12 +103,9 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, scope account.Env
 func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	g, err := base.Grant, error(nil)
-	if u.IdentityAPI != "2.0" {
-		g, err = k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment)
-		if revoked(err) {
-			g, err = k.secondBaseLocked(ctx, u, e, base)
-		}
+	g, err := k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment)
+	if revoked(err) {
+		g, err = k.secondBaseLocked(ctx, u, e, base)
 	}
 	var known *RefusedError
 	if errors.As(err, &known) {
@@ -141,7 +141,7 @@ func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Env
 			return cloud.Grant{}, err
 		}
 	}
-	again, err := k.login(ctx, try{user: u.User, password: base.password}, e.Environment)
+	again, err := k.login(ctx, try{user: u.User, password: base.password})
 	if v, ok := u.Passwords.Holding(base.password); ok {
 		if recordErr := k.settle(u.ID, v.ID, again, err); recordErr != nil {
 			return cloud.Grant{}, recordErr
@@ -160,13 +160,13 @@ func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Env
 func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
 	active, ok := e.AppCreds.Active()
 	if !ok {
-		return cloud.Grant{}, fmt.Errorf("environment %s has neither a password nor an application credential: %w", e.Name, ErrAbsent)
+		return cloud.Grant{}, withoutCredential(e)
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	g, err := k.cloud.Application(ctx, u.Auth, active.Value)
-	if errors.Is(err, cloud.ErrRefused) {
-		return cloud.Grant{}, &RefusedError{Subject: "the application credential of " + e.Name, At: k.now(), Reason: "it is wrong, expired or deleted"}
+	if errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotFound) {
+		return cloud.Grant{}, k.refuseCredential(e, active)
 	}
 	if err != nil {
 		return cloud.Grant{}, err
@@ -175,6 +175,35 @@ func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.En
 	k.tokens[e.ID] = g
 	k.mu.Unlock()
 	return g, nil
+}
+
+// credentialReason is what a refused application credential may be.
+const credentialReason = "it is wrong, expired or deleted"
+
+// refuseCredential takes a refused application credential out of force: it is
+// not sent or served again.
+func (k *Keeper) refuseCredential(e vault.Environment, v vault.Version[account.ApplicationCredential]) error {
+	err := k.commit("refused", func(c *vault.Contents) error {
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			v.State, v.Checked = vault.Refused, k.now()
+			e.AppCreds = e.AppCreds.With(v)
+			e.Generation = c.NextGeneration()
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return &RefusedError{Subject: "the application credential of " + e.Name, At: k.now(), Reason: credentialReason}
+}
+
+// withoutCredential is the error where there is nothing to log in with.
+func withoutCredential(e vault.Environment) error {
+	for _, v := range e.AppCreds.List {
+		if v.State == vault.Refused {
+			return &RefusedError{Subject: "the application credential of " + e.Name, At: v.Checked, Again: true}
+		}
+	}
+	return fmt.Errorf("environment %s has neither a password nor an application credential: %w", e.Name, ErrAbsent)
 }
 
 func projectOf(e account.Environment) string {

@@ -13,18 +13,23 @@ import (
 // with it brings the S3 keys of all his environments in line. A refused one
 // changes nothing.
 func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password account.Secret, noVerify bool) (notes []string, err error) {
-	defer k.gate(guardKey(k.vault.Contents().Users[userID].User))()
+	defer k.gate(k.vault.Contents().Users[userID].User.Key())()
 	u, ok := k.vault.Contents().Users[userID]
 	if !ok {
 		return nil, ErrUnknown
 	}
 	var base *login
-	if !noVerify {
-		scope := account.Environment{}
-		if mine := k.vault.Contents().EnvironmentsOf(userID); len(mine) > 0 {
-			scope = mine[0].Environment
+	if noVerify {
+		if err := k.known(try{user: u.User, password: password}); err != nil {
+			return nil, err
 		}
-		g, err := k.login(ctx, try{user: u.User, password: password, person: true}, scope)
+	} else {
+		g, err := k.login(ctx, try{user: u.User, password: password, person: true})
+		if v, ok := u.Passwords.Active(); ok && v.Value.Equal(password) {
+			if recordErr := k.settle(u.ID, v.ID, g, err); recordErr != nil {
+				return nil, recordErr
+			}
+		}
 		switch {
 		case err == nil:
 			base = &g
@@ -50,10 +55,9 @@ func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login,
 		place: place{user: u, secret: password},
 	}
 	err := k.commit("adopted", func(c *vault.Contents) error {
-		u, _ := a.withPassword(c.Users[u.ID], k.now())
-		c.Users[u.ID] = u
+		err := inUser(c, u.ID, func(u *vault.User) { *u, _ = a.withPassword(*u, k.now()) })
 		touchAll(c, u.ID)
-		return nil
+		return err
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -18,7 +19,7 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 	if err != nil {
 		return err
 	}
-	defer k.gate(guardKey(u.User))()
+	defer k.gate(u.User.Key())()
 	e, u, err = k.Environment(name) // as it is now that we are alone
 	if err != nil {
 		return err
@@ -30,19 +31,29 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if active.HandsOff && !person {
 			return nil
 		}
-		if u.Refused != nil && !(u.Refused.LockedOut && person) {
+		if u.Refused != nil && !person {
 			return standing(u)
 		}
-		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person}, e.Environment)
+		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person})
 		if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
 			return recordErr
 		}
 		if err != nil {
 			return err
 		}
-		return k.verifyProjectLocked(ctx, u.ID, name, base)
+		if err := k.verifyProjectLocked(ctx, u.ID, name, base); err != nil {
+			return err
+		}
 	}
-	return k.verifyApplicationLocked(ctx, u, e, person)
+	if err := k.verifyApplicationLocked(ctx, u, e, person); err != nil {
+		return err
+	}
+	// Where Keystone did not list the key, S3 itself is asked.
+	e, _, err = k.Environment(name)
+	if err != nil || KeyState(e) != StateUnverified {
+		return err
+	}
+	return k.proveKeysLocked(ctx, e, person)
 }
 
 // settle records what the cloud said of a user's stored password, and what it
@@ -57,7 +68,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			mended := u.Refused != nil
 			v, ok := u.Passwords.Find(versionID)
 			if !ok {
-				return nil
+				return nil // replaced or removed meanwhile
 			}
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
 			u.Passwords = u.Passwords.With(v)
@@ -68,16 +79,16 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			}
 			return nil
 		})
-	case errors.As(answer, &refused) && !refused.Again:
+	case errors.As(answer, &refused):
 		k.forget(userID, nil)
 		lockedOut := k.recordedLockedOut(userID, versionID)
 		return k.commit("refused", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			v, ok := u.Passwords.Find(versionID)
-			if !ok {
+			if !ok || refused.Again && u.Refused != nil {
 				return nil
 			}
-			v.Checked = k.now()
+			v.Checked = refused.At
 			u.Passwords = u.Passwords.With(v)
 			if older, ok := successorOf(c, u, v); ok {
 				u.Passwords = u.Passwords.Activate(older.ID).Drop(v.ID)
@@ -85,7 +96,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				touchAll(c, userID)
 				return nil
 			}
-			u.Refused = &vault.Refusal{At: k.now(), Reason: refused.Reason, LockedOut: lockedOut}
+			u.Refused = &vault.Refusal{At: refused.At, Reason: cmp.Or(refused.Reason, "the cloud refused this very value before"), LockedOut: lockedOut}
 			c.Users[userID] = u
 			touchAll(c, userID)
 			return nil
@@ -149,6 +160,9 @@ func identified(u vault.User, g cloud.Grant) vault.User {
 func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base login) error {
 	c := k.vault.Contents()
 	u, e := c.Users[userID], c.Environments[name]
+	if e.ID == "" {
+		return gone(name)
+	}
 	g, err := k.rescopeLocked(ctx, u, e, base)
 	if err != nil {
 		return err
@@ -158,7 +172,8 @@ func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, b
 
 func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) error {
 	active, ok := e.AppCreds.Active()
-	if !ok || active.HandsOff && !person {
+	_, hasPassword := u.Passwords.Active()
+	if !ok || active.HandsOff && !person || active.Accepted && hasPassword {
 		return nil
 	}
 	g, err := k.applicationLocked(ctx, u, e)
@@ -166,11 +181,15 @@ func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e va
 		return err
 	}
 	return k.commit("verified", func(c *vault.Contents) error {
-		e, u := c.Environments[e.Name], c.Users[e.UserID]
 		active.Accepted, active.HandsOff, active.Checked = true, false, k.now()
-		e.AppCreds = e.AppCreds.With(active)
-		c.Environments[e.Name], c.Users[e.UserID] = placed(e, g), identified(u, g)
-		return nil
+		err := inEnvironment(c, e, func(e *vault.Environment) {
+			e.AppCreds = e.AppCreds.With(active)
+			*e = placed(*e, g)
+		})
+		if err != nil {
+			return err
+		}
+		return inUser(c, e.UserID, func(u *vault.User) { *u = identified(*u, g) })
 	})
 }
 

@@ -190,7 +190,7 @@ func (w *world) finish() {
 	w.Helper()
 	w.cloud.Heal()
 	for range 60 {
-		if _, failures := w.Resume(w.Context()); len(failures) > 0 {
+		if _, failures := w.GoOn(w.Context()); len(failures) > 0 {
 			w.Logf("resume: %v; verify: %v", failures, w.Verify(w.Context(), "dev", true))
 		}
 		if w.journal() == nil {

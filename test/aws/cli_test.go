@@ -36,6 +36,7 @@ func clis(t *testing.T) map[string]string {
 }
 
 func TestAWSCLI(t *testing.T) {
+	t.Parallel()
 	for name, path := range clis(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

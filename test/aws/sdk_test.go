@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -13,6 +14,7 @@ import (
 // TestBoto3 runs with every Python that has boto3: the system's, and the one
 // that PATH finds.
 func TestBoto3(t *testing.T) {
+	t.Parallel()
 	script, err := filepath.Abs("scripts/boto.py")
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +39,7 @@ func TestBoto3(t *testing.T) {
 }
 
 func TestJavaScript(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	node := need(t, "node")
 	script, err := filepath.Abs("js/client.mjs")
@@ -48,9 +51,14 @@ func TestJavaScript(t *testing.T) {
 	contains(t, "the script", c.run(), "works")
 }
 
+// installing is one at a time.
+var installing sync.Mutex
+
 // installJS installs what package-lock.json says beside the script.
 func installJS(t *testing.T) {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	lock, err := os.ReadFile("js/package-lock.json")
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func equalTrees(t *testing.T, a, b string) {
 // TestRclone runs it in the region it is told and in the server's own, which it
 // alone could use without a gateway.
 func TestRclone(t *testing.T) {
+	t.Parallel()
 	rclone := need(t, "rclone")
 	for _, region := range []string{"us-east-1", "cloud.ca"} {
 		t.Run(region, func(t *testing.T) {
@@ -71,6 +72,7 @@ func TestRclone(t *testing.T) {
 
 // TestRestic: its S3 backend uploads in signed chunks, which this Swift refuses.
 func TestRestic(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c := client{t: t, dir: w.home, argv: []string{need(t, "restic"), "--no-cache", "-q"},
 		env: w.env("RESTIC_PASSWORD=x", "RESTIC_REPOSITORY=s3:"+w.url+"/restic")}
@@ -87,6 +89,7 @@ func TestRestic(t *testing.T) {
 }
 
 func TestS3cmd(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	config := fmt.Sprintf("[default]\naccess_key = %s\nsecret_key = %s\nhost_base = %[3]s\nhost_bucket = %[3]s\nuse_https = False\nbucket_location = us-east-1\n",
 		w.Pair.AccessKeyID, w.Pair.Secret.Reveal(), strings.TrimPrefix(w.url, "http://"))
@@ -119,6 +122,7 @@ func TestS3cmd(t *testing.T) {
 
 // TestCredentialEndpoint: clients that get nothing but a URL and a token.
 func TestCredentialEndpoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	token := gateway.MintToken(vaultKey, w.binding.ID, 1, w.until())
 	env := []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + w.url + gateway.CredentialPath,

@@ -22,6 +22,7 @@ type Fault struct {
 	Skip  int           // let so many pass before the first
 	Times int           // how many to break; 0: all until Heal
 	Delay time.Duration // wait first
+	Begun func()        // called as each of them arrives, before the wait
 	Break Break
 	// AfterWork does the request's work before breaking it: the cloud acted,
 	// the client can't know.
@@ -160,6 +161,9 @@ func (c *Cloud) faulty(name func(*http.Request) string, h http.Handler) http.Han
 		if !ok {
 			h.ServeHTTP(seen, r)
 			return
+		}
+		if fault.Begun != nil {
+			fault.Begun()
 		}
 		if fault.Delay > 0 && !c.wait(r, fault.Delay) {
 			c.faults.count(route, broken)

@@ -4,7 +4,6 @@
 package story
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -136,12 +135,9 @@ func pyenvRoot() string {
 
 // process is a daemon of a story.
 type process struct {
-	cmd    *exec.Cmd
-	done   chan struct{}
-	stderr bytes.Buffer
+	cmd  *exec.Cmd
+	done chan struct{}
 }
-
-type processKey struct{}
 
 // startDaemon: ccad [ARG…] starts "ccad run ARG…" and waits for its ready line,
 // which ends up in the file "ready"; its log is in "ccad.log".

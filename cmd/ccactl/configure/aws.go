@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 )
 
 // AWSProfile is what a profile of the AWS config file says of an environment.
@@ -15,10 +14,11 @@ type AWSProfile struct {
 	Endpoint          string // URL
 }
 
-// ourProcess is compiled when it is used: each start of ccactl would pay for it.
-var ourProcess = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(\S*/|'.*/|".*/)?ccactl['"]? credential-process( |$)`)
-})
+// ourProcess reports whether a credential process is ccactl. The expression is
+// compiled here, as in a variable each start of ccactl would pay for it.
+func ourProcess(line string) bool {
+	return regexp.MustCompile(`^(\S*/|'.*/|".*/)?ccactl['"]? credential-process( |$)`).MatchString(line)
+}
 
 // alphanumeric reports whether s is nothing but ASCII letters, digits and marks.
 func alphanumeric(s, marks string) bool {
@@ -76,7 +76,7 @@ func (p AWSProfile) valid() error {
 	if !alphanumeric(p.Name, "._@+-") || strings.ContainsAny(p.Name[:1], "._@+-") {
 		return fmt.Errorf("the profile name %q has other characters than letters, digits and . _ @ + -", p.Name)
 	}
-	if !ourProcess().MatchString(p.CredentialProcess) {
+	if !ourProcess(p.CredentialProcess) {
 		return fmt.Errorf("the credential process of profile %s is not ccactl's", p.Name)
 	}
 	for what, value := range map[string]string{"credential process": p.CredentialProcess, "region": p.Region, "endpoint": p.Endpoint} {
@@ -120,7 +120,7 @@ func (p AWSProfile) ours(f *ini) error {
 		return nil
 	}
 	process, err := f.value(head, "credential_process")
-	if err == nil && !ourProcess().MatchString(process) {
+	if err == nil && !ourProcess(process) {
 		err = &ExistsError{File: f.file, Line: head + 1, Name: "profile " + p.Name}
 	}
 	return err

@@ -207,7 +207,7 @@ func TestCredentialProcess(t *testing.T) {
 		if got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
-		if !ourProcess().MatchString(got) {
+		if !ourProcess(got) {
 			t.Errorf("%s is not known as ours", got)
 		}
 	}

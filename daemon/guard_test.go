@@ -1,0 +1,300 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// This file has what an attacker's review of the lockout guard and of requests
+// that cross each other found, once.
+
+func (w *world) importText(name, text string) error {
+	var out ipc.Changes
+	err := w.try("POST", "/v1/import", ipc.ImportRequest{Name: name, Files: []ipc.File{{Path: "/x/openrc", Data: []byte(text)}}, NoWatch: true}, &out)
+	if err == nil && out.Changes[0].Error != nil {
+		return out.Changes[0].Error
+	}
+	return err
+}
+
+func (w *world) openrc(password, project, more string) string {
+	return fmt.Sprintf("export OS_AUTH_URL=%s\nexport OS_USERNAME=%s\nexport OS_PASSWORD=%s\nexport OS_PROJECT_NAME=%s\nexport OS_IDENTITY_API_VERSION=3\n%s",
+		w.cloud.AuthURL, w.cloud.User.Name, password, project, more)
+}
+
+// delayed lets one request of a route take its time, and returns a channel that
+// closes once it has come.
+func (w *world) delayed(route string) (came chan struct{}) {
+	came = make(chan struct{})
+	w.cloud.Fail(practice.Fault{Route: route, Times: 1, Delay: 700 * time.Millisecond, Begun: func() { close(came) }})
+	return came
+}
+
+func (w *world) until(what string, is func() bool) {
+	w.Helper()
+	for limit := time.Now().Add(20 * time.Second); !is(); {
+		if time.Now().After(limit) {
+			w.Fatalf("never: %s", what)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func TestOneUserHoweverHisDomainIsWritten(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	domains := []string{"", "export OS_USER_DOMAIN_ID=default\n", "export OS_USER_DOMAIN_NAME=Default\n", "export OS_USER_DOMAIN_NAME=DEFAULT\n"}
+	for _, domain := range domains {
+		w.want(w.importText("", w.openrc("wrong", "dev-ccontini", domain)), ipc.CodeRefused, "refused")
+	}
+	if n := w.refusals(); n != 1 {
+		t.Errorf("one wrong password was sent %d times", n)
+	}
+	var imports sync.WaitGroup
+	for i, domain := range domains {
+		imports.Go(func() {
+			project := []string{"dev-ccontini", "system-ccontini"}[i%2]
+			if err := w.importText("", w.openrc(secret, project, domain)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	imports.Wait()
+	if s := w.status(); len(s.Users) != 1 || len(s.Environments) != 2 {
+		t.Errorf("%d users and %d environments of one user with two", len(s.Users), len(s.Environments))
+	}
+}
+
+func TestNoVerifyIsSentByAPersonOnly(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.Password, r.NoVerify = "wrong", true
+	w.do("POST", "/v1/environments", r, nil)
+	for _, query := range []string{"&auth=token", "&auth=application-credential"} {
+		_, err := w.view("dev", query)
+		w.want(err, ipc.CodeFailed, "--no-verify")
+	}
+	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeFailed, "--no-verify")
+	w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3AccessKey: "k", S3Secret: "s"}, nil)
+	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 0 {
+		t.Fatalf("it was sent %d times", n)
+	}
+	var out ipc.Changes
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, &out)
+	if n := w.refusals(); n != 1 || out.Changes[0].Error == nil {
+		t.Errorf("verify: %+v; sent %d times", out.Changes[0], n)
+	}
+}
+
+// Refused is refused, whoever asked and by whichever door it would leave.
+func TestRefusedIsServedNowhere(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.Password, r.NoVerify = "wrong", true
+	w.do("POST", "/v1/environments", r, nil)
+	r.NoVerify = false
+	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeRefused, "refused")
+	for range 2 {
+		for _, query := range []string{"", "&auth=token", "&client=swift", "&client=rclone"} {
+			_, err := w.view("dev", query)
+			w.want(err, ipc.CodeRefused, "refused")
+		}
+		if s := w.status().Users[0].State; s != "refused" {
+			t.Errorf("state %s", s)
+		}
+		w.restart()
+	}
+	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: secret}, nil)
+	for _, noVerify := range []bool{false, true} {
+		w.want(w.try("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "wrong", NoVerify: noVerify}, nil), ipc.CodeRefused, "not sent again")
+	}
+	if vars, err := w.view("dev", ""); err != nil || vars["OS_PASSWORD"] != secret {
+		t.Errorf("what works is not served: %v", err)
+	}
+	if n := w.refusals(); n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+}
+
+func TestTwo503sStopNothing(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.restart() // no token is cached
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Times: 3, Status: 503})
+	for range 3 {
+		if _, err := w.view("dev", "&auth=token"); err == nil {
+			t.Fatal("the fault was not felt")
+		}
+	}
+	if _, err := w.view("dev", "&auth=token"); err != nil {
+		t.Errorf("the cloud is well again: %v", err)
+	}
+}
+
+// A removed environment stays removed, and so does its user, whatever was asked
+// of the cloud for them meanwhile.
+func TestRemovedStaysRemoved(t *testing.T) {
+	for name, c := range map[string]struct {
+		route string
+		act   func(w *world) error
+	}{
+		"a key is being made":        {"POST /v3/credentials", func(w *world) error { return w.try("POST", "/v1/environments/dev/s3-key", nil, nil) }},
+		"a credential is being made": {"POST /v3/users/*", func(w *world) error { _, err := w.view("dev", "&auth=application-credential"); return err }},
+		"a password is being checked": {"POST /v3/auth/tokens", func(w *world) error {
+			return w.try("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "new"}, nil)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, practice.Options{})
+			w.add("dev", "dev-ccontini")
+			if strings.Contains(name, "password") {
+				w.cloud.SetPassword(w.cloud.User.Name, "new")
+			}
+			came := w.delayed(c.route)
+			done := make(chan struct{})
+			go func() { _ = c.act(w); close(done) }()
+			<-came
+			if err := w.try("DELETE", "/v1/environments/dev", nil, nil); err != nil {
+				t.Error(err)
+			}
+			<-done
+			w.restart()
+			if s := w.status(); s.Daemon.Locked || len(s.Users)+len(s.Environments) != 0 {
+				t.Errorf("after a restart: %+v", s)
+			}
+		})
+	}
+}
+
+// Where Keystone lists no keys, S3 proves them, and then there is peace.
+func TestChecksComeToAnEnd(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.cloud.Fail(practice.Fault{Route: "GET /v3/users/*", Status: 403, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: `{"error":{"message":"You are not authorized","code":403,"title":"Forbidden"}}`})
+	key := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	r := w.addRequest("dev", "dev-ccontini")
+	r.S3AccessKey, r.S3Secret = key.Access, key.Secret
+	w.do("POST", "/v1/environments", r, nil)
+	w.until("the key is proved by S3", func() bool { return w.status().Environments[0].S3.State == "ok" })
+	if n := w.cloud.Count("POST /v3/auth/tokens"); n > 8 {
+		t.Errorf("%d requests for tokens to settle one key", n)
+	}
+}
+
+func TestApplicationCredentialAlone(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	vars, err := w.view("dev", "&auth=application-credential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\nexport OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n",
+		w.cloud.AuthURL, vars["OS_APPLICATION_CREDENTIAL_ID"], vars["OS_APPLICATION_CREDENTIAL_SECRET"])
+	if err := w.importText("", file); err != nil {
+		t.Fatalf("same user and project: %v", err)
+	}
+	if s := w.status(); len(s.Users) != 1 || len(s.Environments) != 1 {
+		t.Errorf("%d users, %d environments: it was not merged", len(s.Users), len(s.Environments))
+	}
+	w.do("DELETE", "/v1/environments/dev", nil, nil)
+	if err := w.importText("", file); err != nil {
+		t.Fatalf("the cloud knows the project: %v", err)
+	}
+	s := w.status()
+	if s.Environments[0].Name != "dev-ccontini" || s.Environments[0].State != "ok" || s.Users[0].Name != w.cloud.User.Name {
+		t.Errorf("%+v", s)
+	}
+	w.cloud.Enable(w.cloud.User.Name, false)
+	w.restart()
+	w.cloud.ResetCounts()
+	for range 4 {
+		_, err := w.view("dev-ccontini", "&auth=token")
+		w.want(err, ipc.CodeRefused, "application credential")
+		_, err = w.view("dev-ccontini", "")
+		w.want(err, ipc.CodeRefused, "application credential")
+	}
+	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 1 {
+		t.Errorf("a refused application credential was sent %d times", n)
+	}
+}
+
+func TestS3KeyWhileThePasswordIsRefused(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	keys := w.cloud.Reset(w.cloud.User.Name, "regenerated")
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	for _, k := range keys {
+		if k.ProjectID == w.cloud.User.Projects["dev-ccontini"] {
+			w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3AccessKey: k.Access, S3Secret: k.Secret}, nil)
+			if body, _, err := ipc.Get("/v1/environments/dev/views/credential-process"); err != nil || !strings.Contains(string(body), k.Access) {
+				t.Errorf("the portal's new S3 key is not served: %v", err)
+			}
+		}
+	}
+	if n := w.refusals(); n != 1 {
+		t.Errorf("the dead password was sent %d times", n)
+	}
+}
+
+// keystone2 is a Keystone v2.0, as old ones answered.
+func keystone2(t *testing.T) *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/v2.0/tokens":
+			var in struct {
+				Auth struct {
+					TenantName, TenantID string
+					PasswordCredentials  *struct{ Username, Password string }
+				}
+			}
+			_ = json.NewDecoder(r.Body).Decode(&in)
+			tenant := in.Auth.TenantName + strings.TrimPrefix(in.Auth.TenantID, "id-")
+			wrong := in.Auth.PasswordCredentials != nil && in.Auth.PasswordCredentials.Password == "wrong"
+			if wrong || tenant != "" && tenant != "alpha" && tenant != "beta" {
+				rw.WriteHeader(http.StatusUnauthorized)
+				_, _ = fmt.Fprint(rw, `{"error":{"message":"The request you have made requires authentication.","code":401}}`)
+				return
+			}
+			scope := ""
+			if tenant != "" {
+				scope = fmt.Sprintf(`,"tenant":{"id":"id-%s","name":"%s"}`, tenant, tenant)
+			}
+			_, _ = fmt.Fprintf(rw, `{"access":{"token":{"id":"t-%s","issued_at":"2026-01-01T00:00:00Z","expires":"2099-01-01T00:00:00Z"%s},"user":{"id":"u1","name":"sys"},"serviceCatalog":[]}}`, tenant, scope)
+		case strings.HasSuffix(r.URL.Path, "/credentials/OS-EC2"):
+			_, _ = fmt.Fprint(rw, `{"credentials":[{"access":"AKALPHA","secret":"s1","user_id":"u1","tenant_id":"id-alpha"},{"access":"AKBETA","secret":"s2","user_id":"u1","tenant_id":"id-beta"}]}`)
+		default:
+			rw.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestKeystone2(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	old := keystone2(t)
+	add := func(name, project, password string) error {
+		return w.try("POST", "/v1/environments", ipc.AddRequest{Name: name, User: "sys", Project: project, AuthURL: old.URL, IdentityAPI: "2.0", Password: password}, nil)
+	}
+	w.want(add("alpha", "alhpa", "right"), ipc.CodeRefused, "project alhpa")
+	if err := add("alpha", "alpha", "right"); err != nil {
+		t.Fatalf("a mistyped project banned the right password: %v", err)
+	}
+	if err := add("beta", "beta", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.do("POST", "/v1/update", ipc.UpdateRequest{User: "sys", Password: "newer"}, nil)
+	for _, e := range w.status().Environments {
+		if want := "AK" + strings.ToUpper(e.Name); e.S3.AccessKeyID != want {
+			t.Errorf("environment %s has S3 key %s", e.Name, e.S3.AccessKeyID)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package rotate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+)
+
+// ask puts the offer to the cloud. It returns only refusals and local failures:
+// an unreachable cloud is a note.
+func (a *adoption) ask(ctx context.Context) error {
+	var err error
+	switch {
+	case a.offer.Keys != nil && a.offer.Password.Empty() && a.unusable():
+		a.note("stored unverified: it is checked with Keystone once the user's password works")
+		return nil
+	case !a.place.secret.Empty():
+		err = a.askPassword(ctx)
+	case a.grant != nil:
+		return nil // the cloud has told whose it is
+	case a.offer.AppCred != nil:
+		err = a.askApplication(ctx)
+	case a.offer.Keys != nil:
+		err = a.askKeys(ctx)
+	default:
+		return nil
+	}
+	var refused *RefusedError
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	if errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
+		a.note("stored unverified: %v", err)
+		return nil
+	}
+	return err
+}
+
+// unusable: the stored password may not be sent for the sake of something else.
+func (a *adoption) unusable() bool {
+	active, ok := a.place.user.Passwords.Active()
+	return ok && (active.HandsOff || a.place.user.Refused != nil)
+}
+
+func (a *adoption) askPassword(ctx context.Context) error {
+	u, e := a.place.user, a.place.env
+	active, has := u.Passwords.Active()
+	known := has && active.Value.Equal(a.place.secret)
+	var base login
+	var err error
+	if known && active.Accepted && u.Refused == nil {
+		base, err = a.baseLocked(ctx, u, active)
+	} else {
+		base, err = a.Keeper.login(ctx, try{user: u.User, password: a.place.secret, person: true})
+		if known {
+			if recordErr := a.settle(u.ID, active.ID, base, err); recordErr != nil {
+				return recordErr
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	a.login = &base
+	if projectOf(e.Environment) == "" {
+		return nil
+	}
+	g, err := a.rescopeLocked(ctx, u, e, base)
+	if err != nil {
+		return err
+	}
+	a.grant = &g
+	if a.place.env.S3.Endpoint.IsZero() && g.S3URL != "" {
+		a.pinS3(g.S3URL)
+	}
+	a.listed, err = a.listedKeys(ctx, u, g)
+	a.offers = err == nil
+	if errors.Is(err, cloud.ErrNotOffered) || errors.Is(err, cloud.ErrRefused) {
+		a.note("this cloud does not list S3 keys")
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.chosenKeys(); err != nil {
+		return err
+	}
+	return a.checkOfferedKeys()
+}
+
+// pinS3 takes the S3 endpoint from Keystone's catalog, once.
+func (a *adoption) pinS3(catalog string) {
+	endpoint, err := account.ParseEndpoint(catalog, a.place.user.Auth.InsecureHTTP)
+	if err != nil {
+		a.note("the catalog's S3 endpoint is not used: %v", err)
+		return
+	}
+	a.place.env.S3.Endpoint = endpoint
+	a.place.env.S3.Region = cmp.Or(a.place.env.S3.Region, "us-east-1") // until the server says which it demands
+	a.note("S3 endpoint %s, from Keystone's catalog", endpoint.URL)
+}
+
+// chosenKeys finds the pair of which only the access key was named.
+func (a *adoption) chosenKeys() error {
+	if a.offer.AccessKeyID == "" || a.offer.Keys != nil {
+		return nil
+	}
+	for _, pair := range a.listed {
+		if pair.AccessKeyID == a.offer.AccessKeyID {
+			a.offer.Keys = &pair
+			return nil
+		}
+	}
+	return &RefusedError{Subject: "the S3 key " + a.offer.AccessKeyID, At: a.now(),
+		Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))}
+}
+
+// checkOfferedKeys lets pass only a pair that Keystone lists for this very user
+// and project: an accepted key of somebody else's would collect the data.
+func (a *adoption) checkOfferedKeys() error {
+	if a.offer.Keys == nil || !a.offers {
+		return nil
+	}
+	for _, pair := range a.listed {
+		if pair.AccessKeyID == a.offer.Keys.AccessKeyID && pair.Secret.Equal(a.offer.Keys.Secret) {
+			return nil
+		}
+	}
+	return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(),
+		Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))}
+}
+
+func (a *adoption) askApplication(ctx context.Context) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	g, err := a.cloud.Application(ctx, a.place.user.Auth, *a.offer.AppCred)
+	if errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotFound) {
+		return &RefusedError{Subject: "the application credential", At: a.now(), Reason: credentialReason}
+	}
+	if err != nil {
+		return err
+	}
+	if id := a.place.env.ProjectID; id != "" && id != g.ProjectID {
+		return fmt.Errorf("the application credential is for project %s, environment %s is not: %w", g.ProjectName, a.place.env.Name, ErrConflict)
+	}
+	a.grant = &g
+	return nil
+}
+
+func (a *adoption) askKeys(ctx context.Context) error {
+	s3 := a.place.env.S3
+	if s3.Endpoint.IsZero() {
+		return fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", a.place.env.Name)
+	}
+	proved, owner, err := a.probeS3(ctx, s3, *a.offer.Keys)
+	if errors.Is(err, cloud.ErrRefused) {
+		return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: s3.Endpoint.Host() + " does not accept it"}
+	}
+	if err != nil {
+		return err
+	}
+	if s3.Owner != "" && s3.Owner != owner {
+		return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: "it is another owner's"}
+	}
+	if proved.Region != s3.Region {
+		a.note("S3 region %s, as the server demands", proved.Region)
+	}
+	a.s3Proved = true
+	a.place.env.S3 = proved
+	if a.place.env.UserID == "" {
+		a.place.env.S3.Owner = owner
+	}
+	return nil
+}

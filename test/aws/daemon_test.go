@@ -1,0 +1,133 @@
+package aws_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/cloud-ca/ccad/test/lab"
+)
+
+// TestProfile lets each SDK live by the profile that ccactl writes, and nothing
+// else: a real daemon, credential_process, the gateway, the region cloud.ca.
+func TestProfile(t *testing.T) {
+	if os.Getenv("CCAD_LAB") == "" {
+		t.Skip("CCAD_LAB is unset: make test sets it")
+	}
+	l := lab.Start(t, lab.Options{})
+	u := l.NewUser(t, "profile")
+	env := daemon(t, l, u)
+
+	t.Run("boto3", func(t *testing.T) {
+		const script = `import boto3
+s3 = boto3.Session(profile_name="dev").client("s3", endpoint_url=__import__("os").environ["CCAD_TEST_URL"])
+try: s3.create_bucket(Bucket="boto")
+except s3.exceptions.BucketAlreadyOwnedByYou: pass
+s3.put_object(Bucket="boto", Key="k", Body=b"v")
+assert s3.get_object(Bucket="boto", Key="k")["Body"].read() == b"v"
+print("works")`
+		ran := 0
+		for _, python := range []string{"/usr/bin/python3", "python3"} {
+			if exec.Command(python, "-c", "import boto3").Run() != nil {
+				continue
+			}
+			ran++
+			contains(t, python, client{t: t, dir: t.TempDir(), env: env, argv: []string{python, "-c"}}.run(script), "works")
+		}
+		if ran == 0 {
+			leaveOut(t, "no python3 has boto3")
+		}
+	})
+	t.Run("JavaScript", func(t *testing.T) {
+		installJS(t)
+		js, err := filepath.Abs("js")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const script = `import { S3 } from "@aws-sdk/client-s3";
+const s3 = new S3({ forcePathStyle: true });
+await s3.createBucket({ Bucket: "javascript-profile" });
+await s3.putObject({ Bucket: "javascript-profile", Key: "k", Body: "v" });
+const got = await (await s3.getObject({ Bucket: "javascript-profile", Key: "k" })).Body.transformToString();
+console.log(got === "v" ? "works" : "differs");`
+		c := client{t: t, dir: js, env: append(env, "AWS_PROFILE=dev", "AWS_SDK_LOAD_CONFIG=1"), argv: []string{need(t, "node"), "--input-type=module", "-e"}}
+		contains(t, "node", c.run(script), "works")
+	})
+	t.Run("Go", func(t *testing.T) {
+		for _, pair := range env {
+			if name, value, ok := strings.Cut(pair, "="); ok && (strings.HasPrefix(name, "XDG_") || strings.HasPrefix(name, "AWS_")) {
+				t.Setenv(name, value)
+			}
+		}
+		cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile("dev"), config.WithSharedConfigFiles([]string{os.Getenv("AWS_CONFIG_FILE")}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+		if _, err := s.ListBuckets(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// daemon builds ccad and ccactl, starts a daemon that holds the user's
+// environment dev, and returns what a client's process gets.
+func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
+	t.Helper()
+	home, bin := t.TempDir(), t.TempDir()
+	run, err := os.MkdirTemp("", "cc") // short: a socket's path has 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(run) })
+	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/ccad", "./cmd/ccactl")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "PYENV_ROOT=" + pyenvRoot(),
+		"XDG_RUNTIME_DIR=" + run, "XDG_CONFIG_HOME=" + home + "/c", "XDG_DATA_HOME=" + home + "/d", "XDG_STATE_HOME=" + home + "/s",
+		"AWS_CONFIG_FILE=" + home + "/config", "AWS_SHARED_CREDENTIALS_FILE=" + home + "/none", "AWS_EC2_METADATA_DISABLED=true"}
+	passphrase := filepath.Join(home, "passphrase")
+	if err := os.WriteFile(passphrase, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ccad := exec.CommandContext(ctx, filepath.Join(bin, "ccad"), "run", "--passphrase-file", passphrase)
+	ccad.Env = env
+	ccad.Cancel = func() error { return ccad.Process.Signal(os.Interrupt) }
+	out, err := ccad.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ccad.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); _ = ccad.Wait() })
+	if n, err := out.Read(make([]byte, 256)); err != nil || n == 0 {
+		t.Fatalf("no ready line: %v", err)
+	}
+	var project string
+	for project = range u.Projects {
+	}
+	ccactl := client{t: t, dir: home, env: env, argv: []string{filepath.Join(bin, "ccactl")}}
+	rc := "OS_AUTH_URL=" + l.AuthURL + "\nOS_USERNAME=" + u.Name + "\nOS_PASSWORD=" + u.Password + "\nOS_PROJECT_NAME=" + project + "\nOS_IDENTITY_API_VERSION=3\n"
+	if err := os.WriteFile(filepath.Join(home, "rc.env"), []byte(rc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ccactl.run("import", "rc.env", "--name", "dev", "--s3-endpoint", l.S3URL)
+	ccactl.run("configure", "aws", "dev")
+	data, err := os.ReadFile(filepath.Join(home, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), "endpoint_url = ")
+	url, _, _ := strings.Cut(rest, "\n")
+	return append(env, "CCAD_TEST_URL="+url)
+}
