@@ -267,3 +267,26 @@ func TestPasswordChangedElsewhere(t *testing.T) {
 		t.Errorf("%d failed logins", refused)
 	}
 }
+
+// Random kills, each followed by an unattended restart: whatever the cloud holds
+// is stored, and no wrong value is sent more often than the guard allows.
+func TestRandomPasswordKills(t *testing.T) {
+	kills, random := soak(t, 12)
+	for range kills {
+		w := newWorld(t)
+		w.both()
+		if random.IntN(3) == 0 {
+			w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: random.IntN(2) == 0, Times: 1})
+		}
+		for range 1 + random.IntN(2) {
+			w.die(1 + random.IntN(14))
+			_ = w.RotatePassword(t.Context(), w.user().ID, silent)
+			w.clock.step(time.Duration(random.IntN(5000)) * time.Millisecond)
+			w.open()
+		}
+		w.fault = nil
+		w.clock.step(2 * time.Second)
+		w.settleDown()
+		w.works(2)
+	}
+}

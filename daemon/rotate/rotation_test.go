@@ -410,9 +410,9 @@ func TestStoreUnwritable(t *testing.T) {
 	}
 }
 
-// CCAD_SOAK is how many random kills a soak makes.
-func TestRandomKills(t *testing.T) {
-	kills := 25
+// soak returns how many random kills to make (CCAD_SOAK) and what draws them; a
+// failure is seen again with the CCAD_SEED that the log tells.
+func soak(t *testing.T, kills int) (int, *rand.Rand) {
 	if n, err := strconv.Atoi(os.Getenv("CCAD_SOAK")); err == nil {
 		kills = n
 	}
@@ -421,7 +421,11 @@ func TestRandomKills(t *testing.T) {
 		seed = n
 	}
 	t.Logf("CCAD_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
+	return kills, rand.New(rand.NewPCG(seed, 1))
+}
+
+func TestRandomKills(t *testing.T) {
+	kills, random := soak(t, 25)
 	w := newWorld(t)
 	w.dev()
 	for i := range kills {
@@ -512,5 +516,44 @@ func TestWithdrawSparesWhatServes(t *testing.T) {
 	w.finish()
 	if !slices.Contains(w.keys(), serving) {
 		t.Error("the key that serves was withdrawn")
+	}
+}
+
+// A user who is disabled in mid-rotation costs one failed login; when he is back,
+// and a person says so, it goes on.
+func TestUserDisabledInMidRotation(t *testing.T) {
+	for _, step := range []Step{StepCreate, StepProve, StepDelete, StepDead} {
+		w := newWorld(t)
+		w.dev()
+		w.fault = func(point string) error {
+			if point == string(step)+": begun" {
+				return errDied
+			}
+			return nil
+		}
+		_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+		w.open()
+		w.cloud.Enable(w.cloud.User.Name, false)
+		w.cloud.ResetCounts()
+		for range 5 {
+			_, failures := w.GoOn(t.Context())
+			if len(failures) == 0 && w.journal() == nil {
+				t.Errorf("%s: it went on without the user", step)
+			}
+			w.living(string(step))
+			w.clock.step(time.Hour)
+		}
+		if n := w.cloud.Count("POST /v3/auth/tokens"); n != 1 {
+			t.Errorf("%s: the password was sent %d times", step, n)
+		}
+		w.cloud.Enable(w.cloud.User.Name, true)
+		if err := w.Verify(t.Context(), "dev", true); err != nil {
+			t.Fatal(err)
+		}
+		w.finish()
+		w.serves()
+		if ids := w.keys(); len(ids) != 1 {
+			t.Errorf("%s: the keys %v are left", step, ids)
+		}
 	}
 }
