@@ -119,6 +119,15 @@ func (u User) Same(other User) bool {
 	return u.Auth.SameOrigin(other.Auth) && u.Key() == other.Key()
 }
 
+// DefaultDomain returns a domain's id and name, with every spelling of the default
+// one turned into its id: what is sent must be what is compared.
+func DefaultDomain(id, name string) (string, string) {
+	if domainKey(id, name) == "id:default" {
+		return "default", ""
+	}
+	return id, name
+}
+
 // Key names the Keystone user, whichever way his URL and domain are written. It
 // is no secret, and the same for all that Same holds to be one.
 func (u User) Key() string {

@@ -113,7 +113,7 @@ func TestTwoLengths(t *testing.T) {
 // TestStalls: whoever hangs, the exchange ends.
 func TestStalls(t *testing.T) {
 	b := newBench(t)
-	b.g.stall = 150 * time.Millisecond
+	b.g.stall = time.Second
 	hang := make(chan struct{})
 	defer close(hang)
 	big := bytes.Repeat([]byte("x"), 1<<20)

@@ -20,7 +20,7 @@ type Outcome struct {
 
 // Preview returns what Adopt would be about, without asking the cloud.
 func (k *Keeper) Preview(o Offer) (Outcome, error) {
-	p, err := placeFor(k.vault.Contents(), o)
+	p, err := placeFor(k.vault.Contents(), o.settled())
 	return Outcome{Environment: p.env.Name, Added: p.added}, err
 }
 
@@ -35,6 +35,7 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+	o = o.settled()
 	p, err := placeFor(k.vault.Contents(), o)
 	if err != nil {
 		return Outcome{}, err

@@ -23,6 +23,17 @@ type Offer struct {
 	NoVerify    bool
 }
 
+// settled spells the default domain in one way.
+func (o Offer) settled() Offer {
+	if o.hasUser() && o.User.Name != "" {
+		o.User.DomainID, o.User.DomainName = account.DefaultDomain(o.User.DomainID, o.User.DomainName)
+	}
+	if o.Environment.Project != "" {
+		o.Environment.ProjectDomainID, o.Environment.ProjectDomainName = account.DefaultDomain(o.Environment.ProjectDomainID, o.Environment.ProjectDomainName)
+	}
+	return o
+}
+
 // hasUser reports whether the offer names a Keystone user or project at all.
 func (o Offer) hasUser() bool { return !o.User.Auth.IsZero() }
 
