@@ -27,6 +27,9 @@ type Config struct {
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
+	Rotate struct {
+		Grace Duration `toml:"grace"` // 1h: how long a replaced key lives for holders whose end is unknown
+	} `toml:"rotate"`
 	Metrics struct {
 		Listen string `toml:"listen"` // none: on the socket only; a loopback address otherwise
 	} `toml:"metrics"`
@@ -39,6 +42,9 @@ const (
 	minLease     = 16 * time.Minute
 	maxLease     = 12 * time.Hour
 )
+
+// defaultGrace is how long the unknown holders of a replaced key have.
+const defaultGrace = time.Hour
 
 // A Duration is a time.Duration as people write it: "20m".
 type Duration time.Duration
@@ -86,6 +92,12 @@ func (c *Config) check(path string) error {
 	}
 	if l := time.Duration(c.Serve.Lease); l < minLease || l > maxLease {
 		return fmt.Errorf("config %s: serve.lease is %v, not within %v and %v", path, l, minLease, maxLease)
+	}
+	if c.Rotate.Grace == 0 {
+		c.Rotate.Grace = Duration(defaultGrace)
+	}
+	if c.Rotate.Grace < 0 {
+		return fmt.Errorf("config %s: rotate.grace is negative", path)
 	}
 	for key, address := range map[string]string{"metrics.listen": c.Metrics.Listen, "gateway.listen": c.Gateway.Listen} {
 		if err := checkLoopback(address); address != "" && err != nil {

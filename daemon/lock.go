@@ -179,6 +179,10 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 		return o, "", fmt.Errorf("open the audit trail: %w", err)
 	}
 	o.keeper = rotate.New(v, d.newCloud(), d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
+	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
+	if err := o.keeper.SetPatience(patience); err != nil {
+		return o, "", err
+	}
 	return o, older, nil
 }
 
@@ -247,6 +251,7 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 	for name, e := range after.Environments {
 		was := before.Environments[name]
 		d.recordMade(o, after.Users[e.UserID].Name, was, e)
+		d.recordRotation(o, name, was, e)
 		if e.Generation != was.Generation {
 			d.feed.publish(ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Name, Environment: name, Generation: e.Generation})
 		}

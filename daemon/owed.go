@@ -11,9 +11,10 @@ import (
 )
 
 // checkOwed asks the cloud about values that were stored unverified, once it
-// may have an answer, until ctx ends.
+// may have an answer, and goes on with rotations, until ctx ends.
 func (d *Daemon) checkOwed(ctx context.Context) {
 	tries := map[string]rotate.Try{} // by account.Environment.ID
+	var stalled map[string]error
 	var resumed *opened
 	timer := time.NewTimer(time.Hour)
 	for {
@@ -29,8 +30,14 @@ func (d *Daemon) checkOwed(ctx context.Context) {
 			for _, name := range names {
 				d.checkOne(ctx, o, name, tries)
 			}
+			rotation, failures := o.keeper.GoOn(ctx)
+			d.tellStalled(failures, stalled)
+			stalled = failures
+			if !rotation.IsZero() {
+				wait = max(rotation.Sub(d.now()), 0)
+			}
 			if _, next := rotate.Owed(o.keeper.Contents(), tries, d.now()); !next.IsZero() {
-				wait = max(next.Sub(d.now()), time.Second)
+				wait = min(wait, max(next.Sub(d.now()), time.Second))
 			}
 		}
 		timer.Reset(wait)
@@ -67,5 +74,15 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 		delete(tries, e.ID) // settled, one way or the other
 	} else if t.Count == 0 {
 		d.Log.Warn("check", "outcome", outcome, "environment", name)
+	}
+}
+
+// tellStalled logs the rotations that could not go on, each time that one
+// begins to stall.
+func (d *Daemon) tellStalled(now, before map[string]error) {
+	for subject := range now {
+		if _, known := before[subject]; !known {
+			d.Log.Warn("a rotation stalls and goes on by itself")
+		}
 	}
 }

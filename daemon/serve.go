@@ -49,6 +49,7 @@ var verbs = []verb{
 	{"POST /v1/lock", (*Daemon).lockNow, true},
 	{"POST /v1/passphrase", (*Daemon).changePassphrase, false},
 	{"POST /v1/restore", (*Daemon).restore, false},
+	{"POST /v1/rotate", (*Daemon).rotate, false},
 	{"POST /v1/unlock", (*Daemon).unlockNow, true},
 	{"POST /v1/update", (*Daemon).update, false},
 	{"POST /v1/verify", (*Daemon).verify, false},
@@ -170,7 +171,7 @@ func wireError(err error) *ipc.Error {
 	switch {
 	case errors.As(err, &wire):
 		return wire
-	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused):
+	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused), errors.Is(err, rotate.ErrWithdrawn):
 		code = ipc.CodeRefused
 	case errors.Is(err, rotate.ErrUnknown):
 		code = ipc.CodeUnknown

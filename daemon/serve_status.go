@@ -38,7 +38,7 @@ func (d *Daemon) status(r *request) (any, error) {
 	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
 	counts := r.open.ledger.Counts()
 	for _, e := range c.Environments {
-		s.Environments = append(s.Environments, d.environment(c, e, counts))
+		s.Environments = append(s.Environments, d.environment(r.open.keeper, c, e, counts))
 	}
 	slices.SortFunc(s.Environments, func(a, b ipc.Environment) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
@@ -50,6 +50,9 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 	if u.Refused != nil {
 		out.Reason = u.Refused.Reason
 	}
+	if u.Rotation != nil {
+		out.Rotation = &ipc.Rotation{Step: u.Rotation.Step, Version: active.N}
+	}
 	if !active.Checked.IsZero() {
 		out.CheckedAt = &active.Checked
 	}
@@ -59,15 +62,41 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 	return out
 }
 
-func (d *Daemon) environment(c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
+func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
 	keys, _ := e.Keys.Active()
 	t := d.s3.trafficOf(e.ID)
 	return ipc.Environment{
 		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
 		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
-		S3: ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
+		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
+		Rotation: rotation(k, e),
 	}
+}
+
+// rotation tells who still holds a key that is being replaced, and until when.
+func rotation(k *rotate.Keeper, e vault.Environment) *ipc.Rotation {
+	r, ok := k.RetiringKey(e)
+	if !ok {
+		return nil
+	}
+	out := &ipc.Rotation{Step: r.Step, Version: r.Version, Holders: leases(e.Name, r.Holders), Unknown: r.Unknown, Trouble: r.Trouble}
+	if !r.End.IsZero() {
+		out.Until = &r.End
+	}
+	return out
+}
+
+// leases tells of leases as the wire does.
+func leases(environment string, of []rotate.Lease) (out []ipc.Lease) {
+	for _, l := range of {
+		lease := ipc.Lease{Environment: environment, View: l.View, Version: l.Version, PID: l.Holder.PID, Program: l.Holder.Program, Parent: l.Parent}
+		if !l.Until.IsZero() {
+			lease.Until = &l.Until
+		}
+		out = append(out, lease)
+	}
+	return out
 }
 
 // remove forgets an environment.
@@ -82,7 +111,7 @@ func (d *Daemon) remove(r *request) (any, error) {
 	}
 	d.record(r.open, audit.Entry{Event: "removed", Environment: name})
 	change := ipc.Change{Environment: name, Action: "removed"}
-	if keys, ok := e.Keys.Active(); ok {
+	for _, keys := range e.Keys.List { // a rotation's too, which goes no further
 		change.Notes = append(change.Notes, "S3 key "+keys.Value.AccessKeyID+" stays valid at the cloud")
 	}
 	if ac, ok := e.AppCreds.Active(); ok && ac.Source == "rotation" {

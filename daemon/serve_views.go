@@ -35,10 +35,10 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.handOut(r, e, "gateway-key", keys.N, until)
+		d.handOut(r, e, "gateway-key", held{version: keys.N}, until)
 		return reply{contentType: "application/json", body: view.CredentialProcess(minted, until)}, nil
 	}
-	d.handOut(r, e, "credential-process", keys.N, until)
+	d.handOut(r, e, "credential-process", held{keys.N, keys.N}, until)
 	return reply{contentType: "application/json", body: view.CredentialProcess(keys.Value, until)}, nil
 }
 
@@ -62,7 +62,7 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	m, version, err := d.material(r, e, u, need)
+	m, given, err := d.material(r, e, u, need)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), version, time.Time{})
+	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), given, time.Time{})
 	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
 }
 
@@ -116,63 +116,70 @@ const (
 
 // material gathers what a view needs, and nothing else. All but tokens and
 // application credentials that do not exist yet comes from memory.
-func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need view.Need) (m view.Material, version int, err error) {
+func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need view.Need) (m view.Material, given held, err error) {
 	m = view.Material{User: u.User, Environment: e.Environment}
 	if need.Password {
 		active, ok := u.Passwords.Active()
 		switch {
 		case ok:
 			if err := rotate.MayServePassword(u); err != nil {
-				return m, 0, err
+				return m, held{}, err
 			}
-			m.Password, version = active.Value, active.N
+			m.Password, given.version = active.Value, active.N
 		case e.UserID != "":
-			return m, 0, fmt.Errorf("no password of user %s is stored", u.User)
+			return m, held{}, fmt.Errorf("no password of user %s is stored", u.User)
 		}
 	}
 	if need.Token && e.UserID != "" {
 		if err := rotate.MayServePassword(u); err != nil { // its tokens died with it
-			return m, 0, err
+			return m, held{}, err
 		}
 		token, storage, err := r.open.keeper.Token(r.Context(), e.Name)
 		if err != nil {
-			return m, 0, err
+			return m, held{}, err
 		}
 		m.Token, m.Environment.StorageURL = token, cmp.Or(e.StorageURL, storage)
 	}
 	if need.AppCred && e.UserID != "" {
 		if m.AppCred, err = r.open.keeper.ApplicationCredential(r.Context(), e.Name); err != nil {
-			return m, 0, err
+			return m, held{}, err
 		}
 	}
 	if need.Keys {
+		if now, _, err := r.open.keeper.Environment(e.Name); err == nil {
+			e.Keys, e.KeysRefused = now.Keys, now.KeysRefused // as they are after what was waited for
+		}
 		keys, ok := e.Keys.Active()
 		refused := rotate.MayServeKeys(e)
 		switch {
 		case refused != nil && (!need.Password || e.UserID == ""): // the keys are all that the view is about
-			return m, 0, refused
+			return m, held{}, refused
 		case ok && refused == nil && throughGateway(r.URL.Query(), e):
 			life, err := viewLife(r.URL.Query())
 			if err != nil {
-				return m, 0, err
+				return m, held{}, err
 			}
 			m.LeaseUntil = d.now().Add(life)
 			if m.Keys, m.Environment.S3, err = d.mint(e, m.LeaseUntil); err != nil {
-				return m, 0, err
+				return m, held{}, err
 			}
-			version = cmp.Or(version, keys.N)
+			given.version = cmp.Or(given.version, keys.N)
 		case ok && refused == nil:
-			m.Keys = keys.Value
-			version = cmp.Or(version, keys.N)
+			m.Keys, given.keys = keys.Value, keys.N
+			given.version = cmp.Or(given.version, keys.N)
 		}
 	}
-	return m, version, nil
+	return m, given, nil
 }
+
+// held is what of an environment a client was given: the version that is told,
+// and that of the S3 key itself, 0 where it is not in it.
+type held struct{ version, keys int }
 
 // handOut records that a client was given secrets: a lease, a line in the audit
 // trail, an event. A view without an end lasts as long as who holds it: the
 // program that ccactl becomes, or the shell that called it.
-func (d *Daemon) handOut(r *request, e vault.Environment, what string, version int, until time.Time) {
+func (d *Daemon) handOut(r *request, e vault.Environment, what string, given held, until time.Time) {
 	client, parentPID := processOf(r.pid)
 	parent, _ := processOf(parentPID)
 	holder := parent
@@ -180,12 +187,12 @@ func (d *Daemon) handOut(r *request, e vault.Environment, what string, version i
 		holder = client
 	}
 	r.open.ledger.Add(rotate.Lease{
-		Environment: e.ID, View: what, Version: version,
+		Environment: e.ID, View: what, Version: given.version, Keys: given.keys,
 		Holder: holder, Parent: parent.Program, Until: until,
 	})
 	d.metrics.served.WithLabelValues(what).Inc()
 	d.record(r.open, audit.Entry{
-		Event: "handed-out", Environment: e.Name, View: what, Version: version,
+		Event: "handed-out", Environment: e.Name, View: what, Version: given.version,
 		PID: client.PID, Program: client.Program, Parent: parent.Program,
 	})
 	d.feed.publish(ipc.Event{Time: d.now(), Event: "lease", Environment: e.Name, Generation: e.Generation, Message: what})
@@ -199,7 +206,7 @@ func (d *Daemon) show(r *request) (any, error) {
 	}
 	c := r.open.keeper.Contents()
 	shown := ipc.Shown{
-		Environment: d.environment(c, e, r.open.ledger.Counts()),
+		Environment: d.environment(r.open.keeper, c, e, r.open.ledger.Counts()),
 		AuthURL:     u.Auth.URL, IdentityAPI: u.IdentityAPI, UserDomain: cmp.Or(u.DomainName, u.DomainID),
 		UserDomainID: u.DomainID, ProjectDomainID: e.ProjectDomainID, CatalogRegion: e.Region,
 		ProjectID: e.ProjectID, ProjectDomain: cmp.Or(e.ProjectDomainName, e.ProjectDomainID), StorageURL: e.StorageURL,
@@ -207,20 +214,14 @@ func (d *Daemon) show(r *request) (any, error) {
 	for _, s := range e.Sources {
 		shown.Sources = append(shown.Sources, s.Path)
 	}
-	for _, l := range r.open.ledger.Of(e.ID) {
-		lease := ipc.Lease{Environment: e.Name, View: l.View, Version: l.Version, PID: l.Holder.PID, Program: l.Holder.Program, Parent: l.Parent}
-		if !l.Until.IsZero() {
-			lease.Until = &l.Until
-		}
-		shown.Holders = append(shown.Holders, lease)
-	}
+	shown.Holders = leases(e.Name, r.open.ledger.Of(e.ID))
 	if r.URL.Query().Get("reveal") != "true" {
 		return shown, nil
 	}
 	password, _ := u.Passwords.Active()
 	keys, _ := e.Keys.Active()
 	shown.Password, shown.SecretAccessKey = password.Value.Reveal(), keys.Value.Secret.Reveal()
-	d.handOut(r, e, "show", cmp.Or(password.N, keys.N), time.Time{})
+	d.handOut(r, e, "show", held{cmp.Or(password.N, keys.N), keys.N}, time.Time{})
 	return shown, nil
 }
 
@@ -262,7 +263,7 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 		return nil, err
 	}
 	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until)
-	d.handOut(r, e, "endpoint", 0, time.Time{})
+	d.handOut(r, e, "endpoint", held{}, time.Time{})
 	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), gatewayRegion)
 	return reply{contentType: "text/plain; charset=utf-8", body: body}, nil
 }

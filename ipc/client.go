@@ -62,7 +62,19 @@ func Get(path string) (body []byte, warnings []string, err error) {
 // daemon ends the stream. A stream that stops without its last line is an
 // error, and so is what line returns; after a cancel it is ctx.Err().
 func Stream(ctx context.Context, method, path string, line func([]byte) error) error {
-	r, err := send(ctx, method, path, nil)
+	return StreamOf(ctx, method, path, nil, line)
+}
+
+// StreamOf is Stream for a request with in as its JSON body (nil: none).
+func StreamOf(ctx context.Context, method, path string, in any, line func([]byte) error) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+	}
+	r, err := send(ctx, method, path, body)
 	if err != nil {
 		return err
 	}

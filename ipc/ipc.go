@@ -109,6 +109,7 @@ type User struct {
 	PasswordVersion int        `json:"password_version"`
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
+	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
 }
 
 // Environment is one environment in Status and in list.
@@ -121,6 +122,8 @@ type Environment struct {
 	S3         S3      `json:"s3"`
 	Leases     int     `json:"leases"`
 	Traffic    Traffic `json:"gateway"` // since the daemon started
+
+	Rotation *Rotation `json:"rotation,omitempty"` // of the S3 key
 }
 
 // Traffic is what went through the S3 gateway for one environment.
@@ -247,6 +250,40 @@ type UpdateRequest struct {
 type VerifyRequest struct {
 	Environments []string `json:"environments,omitempty"`
 	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
+}
+
+// RotateRequest is POST /v1/rotate: S3 keys, or a password. Its answer is a stream of RotateLine.
+type RotateRequest struct {
+	Environments []string `json:"environments,omitempty"` // their S3 keys
+	All          bool     `json:"all,omitempty"`          // those of all
+	User         string   `json:"user,omitempty"`         // with Password, in place of environments
+	Password     bool     `json:"password,omitempty"`     // the user's password
+	Grace        string   `json:"grace,omitempty"`        // a duration; "": as long as somebody holds the old key
+	Wait         bool     `json:"wait,omitempty"`         // until the old key is proved dead
+	DryRun       bool     `json:"dry_run,omitempty"`      // lines of step "plan" only
+}
+
+// RotateLine is a step of a rotation.
+type RotateLine struct {
+	Step    string     `json:"step"`
+	Subject string     `json:"subject"`
+	State   string     `json:"state"` // start | done | failed
+	Error   string     `json:"error,omitempty"`
+	Code    Code       `json:"code,omitempty"` // with error
+	Note    string     `json:"note,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`   // of a plan: when the old key is deleted
+	Holders []Lease    `json:"holders,omitempty"` // of a plan: who holds the old key
+	Broken  []Lease    `json:"broken,omitempty"`  // of them, those who may hold it longer
+}
+
+// Rotation is one that is under way, in Environment.
+type Rotation struct {
+	Step    string     `json:"step"`
+	Version int        `json:"version,omitempty"` // of the key that goes
+	Until   *time.Time `json:"until,omitempty"`   // when it is deleted
+	Holders []Lease    `json:"holders,omitempty"` // who holds it
+	Unknown bool       `json:"unknown,omitempty"` // a daemon before this one may have handed it out
+	Trouble string     `json:"trouble,omitempty"`
 }
 
 // UnlockRequest is POST /v1/unlock.

@@ -87,11 +87,15 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		return append(all, trouble{what: "ccad is locked", mend: "ccactl unlock"})
 	}
 	for _, u := range st.Users {
+		if u.Rotation != nil {
+			all = append(all, trouble{user: u.Name, what: u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")", mend: "ccactl rotate --user " + u.Name + " --password"})
+		}
 		if t, is := userTrouble(u, now); is {
 			all = append(all, t)
 		}
 	}
 	for _, e := range st.Environments {
+		all = append(all, rotating(e)...)
 		t := trouble{environment: e.Name}
 		switch e.S3.State {
 		case "refused":
@@ -104,6 +108,24 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		all = append(all, t)
 	}
 	return all
+}
+
+// rotating tells of a rotation under way: who still holds the key that goes.
+func rotating(e ipc.Environment) (all []trouble) {
+	r := e.Rotation
+	switch {
+	case r == nil:
+		return nil
+	case r.Trouble != "":
+		return []trouble{{what: e.Name + ": its S3 key is being rotated, and " + r.Step + " fails: " + r.Trouble, mend: "ccactl rotate " + e.Name}}
+	case r.Step != "drain" || r.Until == nil:
+		return nil
+	}
+	what := fmt.Sprintf("%s: its former S3 key v%d is deleted at %s", e.Name, r.Version, r.Until.Local().Format(time.DateTime))
+	for _, l := range r.Holders {
+		what += ", held by " + heldBy(l)
+	}
+	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now"}}
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {

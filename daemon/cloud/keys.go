@@ -71,8 +71,18 @@ func (c *Cloud) CreateKey(ctx context.Context, u account.User, g Grant, intended
 	if g.ProjectID == "" || g.UserID == "" || intended.AccessKeyID == "" || intended.Secret.Empty() {
 		return account.KeyPair{}, unsent(u.Auth, createKey, "user, project or key is missing")
 	}
+	pair, err := c.CreateIntendedKey(ctx, u, g, intended)
+	if errors.Is(err, ErrNotOffered) {
+		return c.CreateAnyKey(ctx, u, g)
+	}
+	return pair, err
+}
+
+// CreateIntendedKey makes the very pair, or fails: ErrNotOffered where the cloud
+// makes pairs by itself only. Up to two requests.
+func (c *Cloud) CreateIntendedKey(ctx context.Context, u account.User, g Grant, intended account.KeyPair) (account.KeyPair, error) {
 	if u.IdentityAPI == "2.0" {
-		return c.createServerKey(ctx, u, g, http.StatusOK)
+		return account.KeyPair{}, notInV2(u.Auth, createKey)
 	}
 	pair, err := c.createChosenKey(ctx, u, g, intended)
 	switch refusal := (*Error)(nil); {
@@ -81,9 +91,18 @@ func (c *Cloud) CreateKey(ctx context.Context, u account.User, g Grant, intended
 			return intended, nil
 		}
 	case errors.As(err, &refusal) && refusal.Status == http.StatusForbidden && refusal.Kind == ErrRefused:
-		return c.createServerKey(ctx, u, g, http.StatusCreated)
+		refusal.Kind, refusal.reason = ErrNotOffered, "it lets nobody choose a key"
 	}
 	return pair, err
+}
+
+// CreateAnyKey has Keystone make a pair. A lost answer leaves a key that only
+// Keys shows.
+func (c *Cloud) CreateAnyKey(ctx context.Context, u account.User, g Grant) (account.KeyPair, error) {
+	if u.IdentityAPI == "2.0" {
+		return c.createServerKey(ctx, u, g, http.StatusOK)
+	}
+	return c.createServerKey(ctx, u, g, http.StatusCreated)
 }
 
 func lists(keys []EC2, g Grant, pair account.KeyPair) bool {

@@ -182,7 +182,7 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	v.HandsOff = a.offer.NoVerify && !v.Accepted
 	if a.login != nil {
 		v.Accepted, v.Checked, v.HandsOff = true, now, false
-		u.PasswordExpires = a.login.PasswordExpires
+		u.PasswordExpires = expiryOf(*a.login, now)
 		u = identified(u, a.login.Grant)
 	}
 	u.Passwords = passwords.With(v)

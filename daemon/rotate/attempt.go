@@ -32,6 +32,7 @@ type try struct {
 	user     account.User
 	password account.Secret
 	person   bool // a person asked for this very value to be sent
+	rotation bool // the password's rotation asks
 }
 
 // A login is Keystone's unscoped grant for a password.
@@ -64,14 +65,8 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	if err := k.mayTry(mark, t); err != nil {
 		return login{}, err
 	}
-	err := k.vault.Change(func(c *vault.Contents) error {
-		a := c.Attempts[mark]
-		a.At, a.Unanswered = k.now(), a.Unanswered+1
-		c.Attempts[mark] = a
-		return nil
-	})
-	if err != nil {
-		return login{}, fmt.Errorf("record the attempt for %s: %w", t.user, err)
+	if err := k.recordAttempt(mark, t); err != nil {
+		return login{}, err
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -85,6 +80,7 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 		switch {
 		case errors.Is(answer, cloud.ErrPasswordExpired):
 			reason = "it has expired and must be changed"
+			k.learnID(t.user.ID, answer)
 		case lockedOut:
 			reason = "the account is locked out: an older token still answers"
 		}
@@ -93,8 +89,82 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	return login{Grant: grant, password: t.password, at: k.now()}, answer
 }
 
+// recordAttempt notes that a value is about to be sent.
+func (k *Keeper) recordAttempt(mark string, t try) error {
+	err := k.vault.Change(func(c *vault.Contents) error {
+		a := c.Attempts[mark]
+		a.At, a.Unanswered = k.now(), a.Unanswered+1
+		c.Attempts[mark] = a
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record the attempt for %s: %w", t.user, err)
+	}
+	return nil
+}
+
+// change asks Keystone to replace a password: the old one is an attempt like any
+// other. An expired one may be sent here and nowhere else. The caller holds the
+// user's gate.
+func (k *Keeper) change(ctx context.Context, t try, to account.Secret) error {
+	mark := fingerprint(k.vault.Contents(), t)
+	if err := k.mayTry(mark, t); err != nil && !k.vault.Contents().Attempts[mark].Expired {
+		return err
+	}
+	if err := k.recordAttempt(mark, t); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	base := k.logins[t.user.ID]
+	k.mu.Unlock()
+	token := account.Secret{}
+	if k.fresh(base.Grant) {
+		token = base.Token.ID
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	answer := k.cloud.ChangePassword(ctx, t.user, t.password, to, token)
+	if err := k.recordAnswer(mark, answer, false); err != nil {
+		return err
+	}
+	return answer
+}
+
+// learnID keeps the id that Keystone names with an expired password: a change
+// needs it. Failing costs nothing but that.
+func (k *Keeper) learnID(userID string, answer error) {
+	told := (*cloud.Error)(nil)
+	if u, ok := k.vault.Contents().Users[userID]; !ok || u.KeystoneID != "" || !errors.As(answer, &told) || told.UserID == "" {
+		return
+	}
+	_ = k.vault.Change(func(c *vault.Contents) error {
+		u := c.Users[userID]
+		u.KeystoneID = told.UserID
+		c.Users[userID] = u
+		return nil
+	})
+}
+
+// suspectLockout lets a person have values sent once more that were refused
+// though one of them must be right.
+func (k *Keeper) suspectLockout(tries ...try) error {
+	return k.vault.Change(func(c *vault.Contents) error {
+		for _, t := range tries {
+			mark := fingerprint(c, t)
+			if a, ok := c.Attempts[mark]; ok && a.Refused {
+				a.LockedOut = true
+				c.Attempts[mark] = a
+			}
+		}
+		return nil
+	})
+}
+
 func (k *Keeper) mayTry(mark string, t try) error {
 	a, known := k.vault.Contents().Attempts[mark]
+	if u := k.vault.Contents().Users[t.user.ID]; !t.person && !t.rotation && u.Rotation != nil && Step(u.Rotation.Step) != StepHeal {
+		return fmt.Errorf("the password of %s is being changed: %w", t.user, cloud.ErrUnreachable)
+	}
 	rested := k.now().Sub(a.At)
 	switch {
 	case !known, t.person && (a.LockedOut || rested >= refusedPause):
@@ -128,7 +198,7 @@ func (k *Keeper) recordAnswer(mark string, answer error, lockedOut bool) error {
 			delete(c.Attempts, mark)
 			return nil
 		case errors.Is(answer, cloud.ErrRefused):
-			a = vault.Attempt{At: k.now(), Refused: true, LockedOut: lockedOut}
+			a = vault.Attempt{At: k.now(), Refused: true, LockedOut: lockedOut, Expired: errors.Is(answer, cloud.ErrPasswordExpired)}
 		case !judged(answer):
 			a.Unanswered--
 		}

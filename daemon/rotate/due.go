@@ -67,7 +67,7 @@ func Awaits(c *vault.Contents, e vault.Environment) bool {
 		return true
 	}
 	for _, v := range e.Keys.List {
-		if v.State == vault.Pending && e.UserID != "" {
+		if v.State == vault.Pending && e.UserID != "" && !underRotation(e, v.ID) {
 			return true // journalled, and its making never confirmed
 		}
 	}

@@ -1,27 +1,3 @@
-// Package rotate decides which value of a password or key pair is in force: it
-// adopts what people and files offer, keeps tokens, makes keys that are
-// missing, asks the cloud again where an answer is owed, and knows who holds
-// what (the lease ledger).
-//
-//	offer ─▶ place ─▶ ask the cloud ─▶ commit ─▶ generation ─▶ hooks, views
-//	         (whose)   (once a value)   (one write)
-//
-// Two sentences govern it. A value that ccad found by itself never goes out
-// before the cloud has accepted it as the same user and project; what a person
-// gives is served at once, marked unverified until the cloud has answered. And
-// a value is never given up before the cloud has accepted its successor.
-//
-// The lockout guard (attempt.go): every password passes one gate per user on
-// its way to Keystone, the attempt is recorded in the store before it is made,
-// and a value that was refused is never sent again, by nobody and after no
-// restart. So one wrong value costs one failed login, two if ccad was killed
-// between the attempt and its record.
-//
-// Every remote change is journalled first: a key that ccad is about to make
-// stands in the store as a pending version before the cloud hears of it, and
-// is found again by listing (provision.go).
-//
-// No lock but the user's own gate is held over a network call.
 package rotate
 
 import (
@@ -66,6 +42,7 @@ type Keeper struct {
 	vault *vault.Vault
 	cloud *cloud.Cloud
 	now   func() time.Time
+	after func(time.Duration) <-chan time.Time
 
 	mu      sync.Mutex
 	gates   map[string]*sync.Mutex // one per Keystone user, by guard key; never held with mu
@@ -73,6 +50,14 @@ type Keeper struct {
 	tokens  map[string]cloud.Grant // project-scoped grants, by account.Environment.ID
 	index   atomic.Pointer[byID]
 	watcher func(before, after *vault.Contents, why string)
+
+	patience Patience                 // set before the first rotation
+	stalls   map[string]stall         // rotations that could not go on, by subject
+	turn     chan struct{}            // closed at the next commit
+	ears     map[chan Progress]string // who follows which subject; "": all
+
+	fault  func(point string) error              // tests let a process die here
+	traced func(from Step, how outcome, to Step) // tests see the way taken
 }
 
 // New makes a Keeper. changed is called after every commit that may matter to
@@ -80,10 +65,13 @@ type Keeper struct {
 // not call back.
 func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(before, after *vault.Contents, why string)) *Keeper {
 	return &Keeper{
-		vault: v, cloud: c, now: now, watcher: changed,
+		vault: v, cloud: c, now: now, after: time.After, watcher: changed,
 		gates:  map[string]*sync.Mutex{},
 		logins: map[string]login{},
 		tokens: map[string]cloud.Grant{},
+		stalls: map[string]stall{},
+		turn:   make(chan struct{}),
+		ears:   map[chan Progress]string{},
 	}
 }
 
@@ -101,15 +89,24 @@ func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
 		return fmt.Errorf("write the store: %w", err)
 	}
 	k.watcher(before, k.vault.Contents(), why)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.turn)
+	k.turn = make(chan struct{})
 	return nil
+}
+
+// turned returns a channel that is closed at the next commit.
+func (k *Keeper) turned() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.turn
 }
 
 // pause waits until a moment has passed, or ctx is done.
 func (k *Keeper) pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-k.after(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -78,7 +78,7 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 	}
 	active, has := e.Keys.Active()
 	for _, v := range e.Keys.List { // what was intended when a process died
-		if v.State != vault.Pending {
+		if v.State != vault.Pending || underRotation(e, v.ID) {
 			continue
 		}
 		pair, there := byAccess[v.Value.AccessKeyID]
@@ -97,7 +97,7 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 	case len(listed) > 0:
 		pair = listed[0]
 		for _, v := range e.Keys.List {
-			if v.State == vault.Pending {
+			if v.State == vault.Pending && !underRotation(e, v.ID) {
 				pair = v.Value // ours, made just before a process died
 			}
 		}
@@ -258,4 +258,9 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 		return err
 	}
 	return k.reconcileLocked(ctx, u, e, g, false)
+}
+
+// underRotation reports whether a version is a rotation's to decide about.
+func underRotation(e vault.Environment, id string) bool {
+	return e.KeyRotation != nil && e.KeyRotation.New == id
 }

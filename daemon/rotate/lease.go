@@ -13,6 +13,7 @@ type Lease struct {
 	Environment string // account.Environment.ID
 	View        string
 	Version     int
+	Keys        int       // the version of the S3 key itself that is in the view; 0: none, or a gateway key
 	Holder      Process   // whose end ends the lease, where Until is zero
 	Parent      string    // the program that started the client
 	Until       time.Time // credential-process: its Expiration; zero: until the holder ends
@@ -30,27 +31,33 @@ type Process struct {
 type Ledger struct {
 	now   func() time.Time
 	alive func(Process) bool
+	since time.Time
 
 	mu     sync.Mutex
 	leases map[key]Lease
 }
 
-// key makes one lease of what a client asks for again and again.
+// key makes one lease of what a client asks for again and again. A process may
+// hold several versions: each of its sessions keeps the one that it got.
 type key struct {
 	environment, view string
 	holder            Process
+	version, keys     int
 }
 
 // NewLedger makes an empty ledger. alive tells whether a process still runs.
 func NewLedger(now func() time.Time, alive func(Process) bool) *Ledger {
-	return &Ledger{now: now, alive: alive, leases: map[key]Lease{}}
+	return &Ledger{now: now, alive: alive, since: now(), leases: map[key]Lease{}}
 }
+
+// Since is when the ledger began: it knows of no lease from before.
+func (l *Ledger) Since() time.Time { return l.since }
 
 // Add records what was handed out just now.
 func (l *Ledger) Add(lease Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.leases[key{lease.Environment, lease.View, lease.Holder}] = lease
+	l.leases[key{lease.Environment, lease.View, lease.Holder, lease.Version, lease.Keys}] = lease
 	if len(l.leases)%1024 == 0 {
 		l.purgeLocked()
 	}

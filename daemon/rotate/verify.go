@@ -72,7 +72,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			}
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
 			u.Passwords = u.Passwords.With(v)
-			u.Refused, u.PasswordExpires = nil, g.PasswordExpires
+			u.Refused, u.PasswordExpires = nil, expiryOf(g, k.now())
 			c.Users[userID] = identified(u, g.Grant)
 			if mended {
 				touchAll(c, userID)

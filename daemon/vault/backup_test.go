@@ -58,14 +58,16 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	want := rich()
 	want.Generation, want.AuditKey, want.GatewayKey, want.AuditHead = 0, nil, nil, AuditHead{}
 	want.FingerprintKey, want.Attempts = nil, nil
+	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
-		u.PasswordExpires, u.Refused = time.Time{}, nil
+		u.PasswordExpires, u.Refused, u.Rotation = time.Time{}, nil, nil
 		want.Users[id] = u
 	}
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
 		e.Generation, e.Epoch, e.KeysRefused, e.Sources[0].Watched = 0, 0, nil, false
+		e.KeyRotation, e.CredRotation = nil, nil
 		want.Environments[name] = e
 	}
 	if d := diff(want, c); d != "" {

@@ -26,6 +26,9 @@ type Contents struct {
 
 	FingerprintKey []byte             // keys the fingerprints that Attempts go by
 	Attempts       map[string]Attempt // by fingerprint: values that the cloud refused, or never answered about
+
+	Lease     time.Duration // the longest lease that this daemon gives; the next one must wait for its end
+	LeasesEnd time.Time     // when the last lease of a daemon before this one ends
 }
 
 // An Attempt is on record from before a value is sent until the cloud accepts
@@ -35,6 +38,7 @@ type Attempt struct {
 	Unanswered int  // sent so often without an answer on record (a crash, a timeout)
 	Refused    bool // never to be sent again
 	LockedOut  bool // refused while an older token still answered: a person may try once more
+	Expired    bool // refused as right but expired: only a change of password may send it
 }
 
 // AuditHead is where the audit trail stood at a checkpoint.
@@ -49,6 +53,7 @@ type User struct {
 	Passwords       Versions[account.Secret]
 	PasswordExpires time.Time // as the cloud said; zero where it said nothing
 	Refused         *Refusal  // nothing is sent for him until a person acts
+	Rotation        *Rotation // of the password; nil: none is under way
 }
 
 // An Environment is a cloud.ca environment and the keys to it.
@@ -60,6 +65,9 @@ type Environment struct {
 	AppCreds    Versions[account.ApplicationCredential]
 	KeysRefused *Refusal
 	Sources     []Source
+
+	KeyRotation  *Rotation // of the S3 key; nil: none is under way
+	CredRotation *Rotation // of the application credential
 }
 
 // A Refusal is the cloud's no.

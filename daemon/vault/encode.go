@@ -22,6 +22,9 @@ func encodeContents(w io.Writer, c *Contents) error {
 
 		FingerprintKey: c.FingerprintKey,
 		Attempts:       make(map[string]attemptRecord, len(c.Attempts)),
+
+		Lease:     c.Lease,
+		LeasesEnd: c.LeasesEnd,
 	}
 	for mark, a := range c.Attempts {
 		r.Attempts[mark] = attemptRecord(a)
@@ -78,6 +81,9 @@ func decodeContents(data []byte) (*Contents, error) {
 
 		FingerprintKey: r.FingerprintKey,
 		Attempts:       make(map[string]Attempt, len(r.Attempts)),
+
+		Lease:     r.Lease,
+		LeasesEnd: r.LeasesEnd,
 	}
 	for mark, a := range r.Attempts {
 		c.Attempts[mark] = Attempt(a)
@@ -103,6 +109,7 @@ func recordUser(u User) userRecord {
 		Passwords:       recordVersions(u.Passwords),
 		PasswordExpires: u.PasswordExpires,
 		Refused:         (*refusalRecord)(u.Refused),
+		Rotation:        (*rotationRecord)(u.Rotation),
 	}
 }
 
@@ -120,6 +127,7 @@ func (r userRecord) user() User {
 		Passwords:       versions[account.Secret](r.Passwords),
 		PasswordExpires: r.PasswordExpires,
 		Refused:         (*Refusal)(r.Refused),
+		Rotation:        (*Rotation)(r.Rotation),
 	}
 }
 
@@ -140,6 +148,8 @@ func recordEnvironment(e Environment) environmentRecord {
 		Keys:              recordVersions(e.Keys),
 		AppCreds:          recordVersions(e.AppCreds),
 		KeysRefused:       (*refusalRecord)(e.KeysRefused),
+		KeyRotation:       (*rotationRecord)(e.KeyRotation),
+		CredRotation:      (*rotationRecord)(e.CredRotation),
 	}
 	for _, s := range e.Sources {
 		r.Sources = append(r.Sources, sourceRecord(s))
@@ -166,6 +176,9 @@ func (r environmentRecord) environment() Environment {
 		Keys:        versions[account.KeyPair](r.Keys),
 		AppCreds:    versions[account.ApplicationCredential](r.AppCreds),
 		KeysRefused: (*Refusal)(r.KeysRefused),
+
+		KeyRotation:  (*Rotation)(r.KeyRotation),
+		CredRotation: (*Rotation)(r.CredRotation),
 	}
 	for _, s := range r.Sources {
 		e.Sources = append(e.Sources, Source(s))

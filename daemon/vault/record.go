@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 1
+const schema = 2
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -20,6 +20,9 @@ type contentsRecord struct {
 
 	FingerprintKey []byte                   `json:"fingerprint_key,omitempty"`
 	Attempts       map[string]attemptRecord `json:"attempts,omitempty"`
+
+	Lease     time.Duration `json:"lease,omitempty"`
+	LeasesEnd time.Time     `json:"leases_end,omitzero"`
 }
 
 type attemptRecord struct {
@@ -27,6 +30,7 @@ type attemptRecord struct {
 	Unanswered int       `json:"unanswered,omitempty"`
 	Refused    bool      `json:"refused,omitempty"`
 	LockedOut  bool      `json:"locked_out,omitempty"`
+	Expired    bool      `json:"expired,omitempty"`
 }
 
 type userRecord struct {
@@ -40,6 +44,8 @@ type userRecord struct {
 	Passwords       versionsRecord `json:"passwords,omitzero"`
 	PasswordExpires time.Time      `json:"password_expires,omitzero"`
 	Refused         *refusalRecord `json:"refused,omitempty"`
+
+	Rotation *rotationRecord `json:"rotation,omitempty"`
 }
 
 type environmentRecord struct {
@@ -59,6 +65,21 @@ type environmentRecord struct {
 	AppCreds          versionsRecord `json:"application_credentials,omitzero"`
 	KeysRefused       *refusalRecord `json:"keys_refused,omitempty"`
 	Sources           []sourceRecord `json:"sources,omitempty"`
+
+	KeyRotation  *rotationRecord `json:"key_rotation,omitempty"`
+	CredRotation *rotationRecord `json:"application_credential_rotation,omitempty"`
+}
+
+type rotationRecord struct {
+	Step   string         `json:"step"`
+	New    string         `json:"new,omitempty"`
+	Old    string         `json:"old,omitempty"`
+	Begun  time.Time      `json:"begun"`
+	Since  time.Time      `json:"since"`
+	Reason string         `json:"reason,omitempty"`
+	Grace  *time.Duration `json:"grace,omitempty"`
+	Chosen bool           `json:"chosen,omitempty"`
+	Known  []string       `json:"known,omitempty"`
 }
 
 type endpointRecord struct {

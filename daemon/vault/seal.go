@@ -95,8 +95,8 @@ func readSealed(r io.Reader, by age.Identity, size int64) (d document, err error
 	if !ends || json.Unmarshal(mac, &d.mac) != nil {
 		return d, fmt.Errorf("%w: no document of ours", ErrCorrupt)
 	}
-	if d.Schema != schema {
-		return d, fmt.Errorf("its schema is %d, this program knows %d: another ccad wrote it", d.Schema, schema)
+	if d.Schema < 1 || d.Schema > schema {
+		return d, fmt.Errorf("its schema is %d, this program knows up to %d: a newer ccad wrote it", d.Schema, schema)
 	}
 	d.contents = rest[:end]
 	return d, nil

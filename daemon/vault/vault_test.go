@@ -304,7 +304,7 @@ func TestForeignStore(t *testing.T) {
 	}
 	newer := header{schema + 1, 3}
 	write(newer, contents, mac(m, newer, contents))
-	if _, err := Open(dir, m, 0); err == nil || !strings.Contains(err.Error(), "another ccad wrote it") {
+	if _, err := Open(dir, m, 0); err == nil || !strings.Contains(err.Error(), "a newer ccad wrote it") {
 		t.Errorf("a newer schema: %v", err)
 	}
 	write(h, contents, good)
@@ -426,7 +426,7 @@ func TestAgeOpensTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), "age", "-d", "-i", identity, filepath.Join(dir, storeName)).Output()
-	if err != nil || !bytes.HasPrefix(out, []byte(`{"schema":1,"sequence":2,"contents":{`)) || !json.Valid(out) || !bytes.Contains(out, []byte(`"name":"dev"`)) {
+	if err != nil || !bytes.HasPrefix(out, []byte(fmt.Sprintf(`{"schema":%d,"sequence":2,"contents":{`, schema))) || !json.Valid(out) || !bytes.Contains(out, []byte(`"name":"dev"`)) {
 		t.Errorf("age: %v: %s", err, out)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, storeName))

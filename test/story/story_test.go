@@ -63,6 +63,7 @@ func TestStories(t *testing.T) {
 			"eventually": eventually,
 			"fill":       fill,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
+			"only-key":   func(ts *testscript.TestScript, _ bool, _ []string) { onlyKey(t, real, ts) },
 			"signal":     func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Interrupt) },
 		},
 		Condition: condition,
@@ -269,4 +270,23 @@ func storyEnv(ts *testscript.TestScript) []string {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env
+}
+
+// only-key: the story's user has one S3 key in the project dev, and it is the
+// one that ccad serves.
+func onlyKey(t *testing.T, real *lab.Lab, ts *testscript.TestScript) {
+	u, _ := ts.Value(userKey{}).(lab.User)
+	var there []string
+	for _, key := range real.Keys(t, u.Name) {
+		if key.ProjectID == ts.Getenv("DEV_ID") {
+			there = append(there, key.Access)
+		}
+	}
+	cmd := exec.Command(ts.Getenv("BIN")+"/ccactl", "env", "dev", "--client", "aws", "--direct", "--format", "json")
+	cmd.Env = storyEnv(ts)
+	out, err := cmd.Output()
+	ts.Check(err)
+	if len(there) != 1 || !strings.Contains(string(out), there[0]) {
+		ts.Fatalf("at the cloud are the keys %v, another is served", there)
+	}
 }

@@ -1,0 +1,96 @@
+package rotate
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// Patience is how long a replaced key is left alive for those who hold it.
+type Patience struct {
+	Ledger *Ledger
+	Grace  time.Duration // for holders whose end is unknown, from the flip
+	Lease  time.Duration // the longest that this daemon gives
+}
+
+// answering is how long a request may take that read the old key just before
+// the flip and is not in the ledger yet: it reads from memory and waits for
+// nobody.
+const answering = 2 * time.Second
+
+// A Wait says when a key's last holder is done with it, and who they are.
+type Wait struct {
+	End     time.Time // the key is deleted then
+	Holders []Lease   // those who hold it now
+	Broken  []Lease   // of them, those who may hold it longer than End
+	Unknown bool      // a daemon before this one may have handed it out: End allows for it
+}
+
+// waitFor returns how long a version of an environment's S3 key must live on
+// after it was replaced at the moment flip.
+func (k *Keeper) waitFor(e vault.Environment, old vault.Version[account.KeyPair], flip time.Time, grace *time.Duration) Wait {
+	p := k.patience
+	w := Wait{End: flip}
+	later := func(t time.Time) {
+		if t.After(w.End) {
+			w.End = t
+		}
+	}
+	if p.Ledger != nil {
+		for _, lease := range p.Ledger.Of(e.ID) {
+			if lease.Keys == old.N {
+				w.Holders = append(w.Holders, lease)
+			}
+		}
+		w.Unknown = old.Created.Before(p.Ledger.Since())
+	}
+	if grace != nil {
+		w.End = flip.Add(*grace)
+	} else {
+		k.waitOut(&w, flip, later)
+	}
+	for _, lease := range w.Holders {
+		if lease.Until.IsZero() || lease.Until.After(w.End) {
+			w.Broken = append(w.Broken, lease)
+		}
+	}
+	return w
+}
+
+// waitOut lets every lease end by itself: the known ones when they say, the
+// open-ended ones after the grace, and those that an earlier daemon may have
+// given after the longest that there was.
+func (k *Keeper) waitOut(w *Wait, flip time.Time, later func(time.Time)) {
+	p := k.patience
+	later(flip.Add(min(answering, p.Grace)))
+	for _, lease := range w.Holders {
+		if lease.Until.IsZero() {
+			later(flip.Add(p.Grace))
+		} else {
+			later(lease.Until)
+		}
+	}
+	if w.Unknown {
+		later(flip.Add(p.Grace))
+		later(k.vault.Contents().LeasesEnd)
+	}
+}
+
+// SetPatience says how long replaced keys live on. It is called once, before
+// anything rotates. It records the lease that this daemon gives, and when the
+// last one of the daemons before it ends.
+func (k *Keeper) SetPatience(p Patience) error {
+	k.patience = p
+	if c := k.vault.Contents(); c.Lease == p.Lease && len(c.Environments) == 0 {
+		return nil
+	}
+	return k.vault.Change(func(c *vault.Contents) error {
+		if end := k.now().Add(cmp.Or(c.Lease, p.Lease)); len(c.Environments) > 0 && end.After(c.LeasesEnd) {
+			c.LeasesEnd = end
+		}
+		c.Lease = p.Lease
+		return nil
+	})
+}

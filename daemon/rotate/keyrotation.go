@@ -1,0 +1,262 @@
+package rotate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// s3Keys is the kind whose values are S3 key pairs. What is alive and what is
+// dead Keystone's list says: a 403 of S3 is the same for a dead key, a wrong
+// secret and a Keystone out of reach.
+type s3Keys struct{}
+
+func (s3Keys) subject(name string) string                    { return "the S3 key of " + name }
+func (s3Keys) journal(e *vault.Environment) **vault.Rotation { return &e.KeyRotation }
+
+func (s3Keys) act(r *run) (outcome, edit, error) {
+	if Step(r.rotation.Step) == StepDrain {
+		return r.drainKey()
+	}
+	pairs, err := r.listed()
+	if err != nil {
+		return "", nil, err
+	}
+	switch Step(r.rotation.Step) {
+	case StepCreate:
+		return r.createKey(pairs)
+	case StepProve:
+		return r.proveKey(pairs)
+	case StepFlip:
+		return r.flipKey()
+	case StepDelete:
+		return r.deleteKey(pairs)
+	case StepDead:
+		if old, ok := r.env.Keys.Find(r.rotation.Old); ok && holds(pairs, old.Value) {
+			return listed, nil, nil
+		}
+		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.Old) }, nil
+	case StepWithdraw:
+		return r.withdrawKey(pairs)
+	}
+	return "", nil, fmt.Errorf("the journal of %s has a step %q that this ccad does not know", r.env.Name, r.rotation.Step)
+}
+
+// listed returns the pairs that Keystone has for the environment. A cached token
+// may have died with a password since: then once more with a new one.
+func (r *run) listed() ([]account.KeyPair, error) {
+	if _, ok := r.user.Passwords.Active(); !ok {
+		return nil, fmt.Errorf("rotating the S3 key of %s needs its user's password: %w", r.env.Name, ErrAbsent)
+	}
+	var cached bool
+	if r.grant, cached = r.cachedToken(r.env.ID); cached {
+		pairs, err := r.listedKeys(r.ctx, r.user, r.grant)
+		if !errors.Is(err, cloud.ErrRefused) {
+			return pairs, err
+		}
+		r.forget("", []string{r.env.ID})
+	}
+	var err error
+	if r.grant, err = r.scopedLocked(r.ctx, r.user, r.env); err != nil {
+		return nil, err
+	}
+	return r.listedKeys(r.ctx, r.user, r.grant)
+}
+
+func holds(pairs []account.KeyPair, pair account.KeyPair) bool {
+	return slices.ContainsFunc(pairs, func(p account.KeyPair) bool {
+		return p.AccessKeyID == pair.AccessKeyID && p.Secret.Equal(pair.Secret)
+	})
+}
+
+// createKey asks for the intended pair. One that is listed already was made
+// before the answer, or this process, was lost.
+func (r *run) createKey(pairs []account.KeyPair) (outcome, edit, error) {
+	intended, ok := r.env.Keys.Find(r.rotation.New)
+	switch {
+	case !ok:
+		return refused, because("the intended key is no longer stored"), nil
+	case holds(pairs, intended.Value):
+		return made, nil, nil
+	case r.rotation.Chosen:
+		return r.createAnyKey(pairs, intended)
+	}
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	_, err := r.cloud.CreateIntendedKey(ctx, r.user.User, r.grant, intended.Value)
+	switch {
+	case err == nil:
+		return made, nil, nil
+	case errors.Is(err, cloud.ErrNotOffered):
+		return forbidden, func(_ *vault.Contents, _ *vault.Environment, j *vault.Rotation) {
+			j.Chosen = true
+			for _, pair := range pairs {
+				j.Known = append(j.Known, pair.AccessKeyID)
+			}
+		}, nil
+	}
+	return r.notMade(err)
+}
+
+// createAnyKey has the cloud choose the pair. It is asked only while nothing new
+// is listed, so that a lost answer leaves one key, which is then taken for ours;
+// where there are several, nobody can tell.
+func (r *run) createAnyKey(pairs []account.KeyPair, intended vault.Version[account.KeyPair]) (outcome, edit, error) {
+	var strangers []account.KeyPair
+	for _, pair := range pairs {
+		recorded := slices.ContainsFunc(r.env.Keys.List, func(v vault.Version[account.KeyPair]) bool {
+			return v.Value.AccessKeyID == pair.AccessKeyID
+		})
+		if !recorded && !slices.Contains(r.rotation.Known, pair.AccessKeyID) {
+			strangers = append(strangers, pair)
+		}
+	}
+	var pair account.KeyPair
+	switch len(strangers) {
+	case 0:
+		ctx, cancel := detached(r.ctx)
+		defer cancel()
+		var err error
+		if pair, err = r.cloud.CreateAnyKey(ctx, r.user.User, r.grant); err != nil {
+			return r.notMade(err)
+		}
+	case 1:
+		pair = strangers[0]
+	default:
+		return refused, because("several keys appeared at the cloud, and which is ours can't be told"), nil
+	}
+	now := r.now()
+	return made, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		keys, v := e.Keys.Drop(intended.ID).Stage(pair, "rotation", now)
+		e.Keys, j.New = keys, v.ID
+	}, nil
+}
+
+// notMade tells a no from silence. A token that died meanwhile is no no.
+func (r *run) notMade(err error) (outcome, edit, error) {
+	answer := (*cloud.Error)(nil)
+	dead := errors.As(err, &answer) && answer.Status == http.StatusUnauthorized
+	if dead {
+		r.forget("", []string{r.env.ID})
+	}
+	if dead || errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
+		return "", nil, err
+	}
+	return refused, because(err.Error()), nil
+}
+
+func because(reason string) edit {
+	return func(_ *vault.Contents, _ *vault.Environment, j *vault.Rotation) { j.Reason = reason }
+}
+
+// proveWithin is how long S3 may refuse a key that Keystone lists before the
+// rotation is withdrawn.
+const proveWithin = 10 * time.Minute
+
+// proveKey sees that Keystone has the new pair and S3 accepts it.
+func (r *run) proveKey(pairs []account.KeyPair) (outcome, edit, error) {
+	v, ok := r.env.Keys.Find(r.rotation.New)
+	if !ok || !holds(pairs, v.Value) {
+		return missing, nil, nil
+	}
+	s3, err := r.env.S3, error(nil)
+	if !s3.Endpoint.IsZero() {
+		s3, _, err = r.probeS3(r.ctx, s3, v.Value)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited), r.now().Before(r.rotation.Since.Add(proveWithin)):
+		return "", nil, fmt.Errorf("the new S3 key of %s is at Keystone, but %w", r.env.Name, err)
+	default:
+		return late, because(err.Error()), nil
+	}
+	now := r.now()
+	return proved, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		if v, ok := e.Keys.Find(j.New); ok {
+			v.Accepted, v.Checked = true, now
+			e.Keys = e.Keys.With(v)
+		}
+		e.S3.Region = s3.Region
+	}, nil
+}
+
+// proofLasts is how old a proof may be that a key is served on.
+const proofLasts = time.Minute
+
+// flipKey puts the new pair in force, in one commit.
+func (r *run) flipKey() (outcome, edit, error) {
+	active, has := r.env.Keys.Active()
+	_, there := r.env.Keys.Find(r.rotation.New)
+	switch {
+	case !there, has && active.ID != r.rotation.Old:
+		return superseded, because("another key was put in force meanwhile"), nil
+	case r.now().After(r.rotation.Since.Add(proofLasts)):
+		return stale, nil, nil
+	}
+	return flipped, func(c *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		e.Keys, e.KeysRefused = e.Keys.Activate(j.New), nil
+	}, nil
+}
+
+// retiring returns the old version, if it is still one that may be deleted: it
+// is replaced, and by another.
+func (r *run) retiring() (vault.Version[account.KeyPair], bool) {
+	old, ok := r.env.Keys.Find(r.rotation.Old)
+	_, has := r.env.Keys.Active()
+	return old, ok && has && old.State == vault.Retiring
+}
+
+func (r *run) drainKey() (outcome, edit, error) {
+	old, ok := r.retiring()
+	if !ok {
+		return superseded, nil, nil
+	}
+	if end := r.waitFor(r.env, old, r.rotation.Since, r.rotation.Grace).End; r.now().Before(end) {
+		return "", nil, waitError{end}
+	}
+	return drained, nil, nil
+}
+
+// deleteKey deletes the old pair: the very one that is recorded, and only while
+// Keystone lists the one that serves.
+func (r *run) deleteKey(pairs []account.KeyPair) (outcome, edit, error) {
+	old, ok := r.retiring()
+	if !ok {
+		return superseded, nil, nil
+	}
+	if !holds(pairs, old.Value) {
+		return deleted, nil, nil
+	}
+	if active, _ := r.env.Keys.Active(); !holds(pairs, active.Value) {
+		return "", nil, fmt.Errorf("the former S3 key of %s is kept: Keystone does not list the one that serves", r.env.Name)
+	}
+	return r.remove(old.Value)
+}
+
+// withdrawKey takes back the new pair, unless it serves.
+func (r *run) withdrawKey(pairs []account.KeyPair) (outcome, edit, error) {
+	v, ok := r.env.Keys.Find(r.rotation.New)
+	switch {
+	case ok && v.State != vault.Pending:
+		return superseded, nil, nil
+	case ok && holds(pairs, v.Value):
+		return r.remove(v.Value)
+	}
+	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.New) }, nil
+}
+
+func (r *run) remove(pair account.KeyPair) (outcome, edit, error) {
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	err := r.cloud.DeleteKey(ctx, r.user.User, r.grant, pair.AccessKeyID)
+	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+		return "", nil, fmt.Errorf("delete an S3 key of %s: %w", r.env.Name, err)
+	}
+	return deleted, nil, nil
+}

@@ -1,0 +1,264 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// A Step is what is to be done next in a rotation.
+type Step string
+
+// The steps. The journal holds one of them, or there is none: it is over.
+const (
+	StepCreate   Step = "create"     // ask the cloud to make the intended value
+	StepProve    Step = "prove"      // see that it works
+	StepFlip     Step = "flip"       // serve it
+	StepDrain    Step = "drain"      // wait for those who hold the old one
+	StepDelete   Step = "delete"     // ask the cloud to delete the old one
+	StepDead     Step = "prove-dead" // see that it is gone
+	StepWithdraw Step = "withdraw"   // delete the new one again: it can't be put to use
+
+	StepChange Step = "change" // a password: ask the cloud to change it
+	StepFind   Step = "find"   // the change was asked for and its answer is not known: which one is in force?
+	StepHeal   Step = "heal"   // bring the user's environments in line
+
+	stepOver Step = ""
+)
+
+// An outcome is how a step ended; without one the step is owed again.
+type outcome string
+
+const (
+	made       outcome = "made"
+	forbidden  outcome = "forbidden"
+	refused    outcome = "refused"
+	proved     outcome = "proved"
+	missing    outcome = "missing"
+	late       outcome = "late"
+	flipped    outcome = "flipped"
+	stale      outcome = "stale"
+	superseded outcome = "superseded"
+	drained    outcome = "drained"
+	deleted    outcome = "deleted"
+	listed     outcome = "listed"
+	absent     outcome = "gone"
+)
+
+// transitions is the state machine: no step goes where this table does not
+// say. The package documentation has the same table.
+var transitions = map[Step]map[outcome]Step{
+	StepCreate:   {made: StepProve, forbidden: StepCreate, refused: StepWithdraw},
+	StepProve:    {proved: StepFlip, missing: StepCreate, late: StepWithdraw},
+	StepFlip:     {flipped: StepDrain, stale: StepProve, superseded: StepWithdraw},
+	StepDrain:    {drained: StepDelete, superseded: stepOver},
+	StepDelete:   {deleted: StepDead, superseded: stepOver},
+	StepDead:     {absent: stepOver, listed: StepDelete},
+	StepWithdraw: {deleted: StepWithdraw, absent: stepOver, superseded: stepOver},
+}
+
+// Progress is one line of a rotation's story.
+type Progress struct {
+	Step    Step
+	Subject string // "the S3 key of dev"
+	State   string // start | done | failed
+	Err     error  // with failed
+	Note    string
+}
+
+// An edit is what a step changes in the store, in the same commit that moves the
+// journal on.
+type edit func(*vault.Contents, *vault.Environment, *vault.Rotation)
+
+// A run is one step of one environment's rotation, under the user's gate.
+type run struct {
+	*Keeper
+	ctx      context.Context
+	user     vault.User
+	env      vault.Environment
+	rotation vault.Rotation
+	grant    cloud.Grant
+}
+
+// A waitError says that a step is waiting for a time, not failing.
+type waitError struct{ until time.Time }
+
+func (e waitError) Error() string { return "waits until " + e.until.UTC().Format(time.RFC3339) }
+
+// Errors of rotations.
+var (
+	// ErrWithdrawn: the rotation was given up, and what was there before serves.
+	ErrWithdrawn = errors.New("the rotation is withdrawn, and the former value stays in force")
+	// ErrStalled: it goes on by itself when the cloud lets it.
+	ErrStalled = errors.New("the rotation goes on by itself")
+)
+
+// A kind is one sort of value of an environment that can be rotated with
+// overlap. The implementations are S3 keys and application credentials.
+type kind interface {
+	subject(environment string) string
+	journal(e *vault.Environment) **vault.Rotation
+	act(r *run) (outcome, edit, error)
+}
+
+// advanceLocked does one step. The caller holds the user's gate. A waitError
+// says that there is nothing to do yet.
+func (k *Keeper) advanceLocked(ctx context.Context, what kind, name string) (before, after Step, err error) {
+	e, u, err := k.Environment(name)
+	if err != nil {
+		return stepOver, stepOver, err
+	}
+	journal := *what.journal(&e)
+	if journal == nil {
+		return stepOver, stepOver, nil
+	}
+	before = Step(journal.Step)
+	if err := k.crash(string(before) + ": begun"); err != nil {
+		return before, before, err
+	}
+	r := &run{Keeper: k, ctx: ctx, user: u, env: e, rotation: *journal}
+	how, change, err := what.act(r)
+	if err != nil {
+		return before, before, err
+	}
+	if err := k.crash(string(before) + ": asked"); err != nil {
+		return before, before, err
+	}
+	after, known := transitions[before][how]
+	if !known {
+		return before, before, fmt.Errorf("%s of %s ended in %q, which is no way out of it", before, name, how)
+	}
+	if err := k.move(what, name, journal, after, change); err != nil {
+		return before, before, err
+	}
+	k.trace(before, how, after)
+	return before, after, k.crash(string(before) + ": recorded")
+}
+
+// move commits a step's outcome and the next step, if the journal still says
+// what the step went by.
+func (k *Keeper) move(what kind, name string, was *vault.Rotation, to Step, change edit) error {
+	return k.commit("rotated", func(c *vault.Contents) error {
+		e, ok := c.Environments[name]
+		if !ok {
+			return fmt.Errorf("%q: %w", name, ErrUnknown)
+		}
+		journal := what.journal(&e)
+		if *journal != was {
+			return fmt.Errorf("%s was taken up by somebody else: %w", what.subject(name), ErrConflict)
+		}
+		next := *was
+		next.Step, next.Since = string(to), k.now()
+		*journal = &next
+		if change != nil {
+			change(c, &e, &next)
+		}
+		if to == stepOver {
+			*journal = nil
+		}
+		served := c.Environments[name].Generation
+		c.Environments[name] = e
+		if to == StepDrain && served == e.Generation {
+			touch(c, name)
+		}
+		return nil
+	})
+}
+
+// crash is where tests let a process die, or a disk be full; nil in earnest.
+func (k *Keeper) crash(point string) error {
+	if k.fault == nil {
+		return nil
+	}
+	return k.fault(point)
+}
+
+func (k *Keeper) trace(from Step, how outcome, to Step) {
+	if k.traced != nil {
+		k.traced(from, how, to)
+	}
+}
+
+// A task is one rotation to drive: an environment's, or a user's.
+type task interface {
+	subject() string
+	journalIn(c *vault.Contents) *vault.Rotation
+	// step makes the steps that belong together under the user's gate.
+	step(ctx context.Context, k *Keeper) (after Step, err error)
+	// note says what a drain waits for.
+	note(k *Keeper, j vault.Rotation) string
+}
+
+// ofEnvironment is the task of one kind of value of one environment.
+type ofEnvironment struct {
+	kind
+	name string
+}
+
+func (t ofEnvironment) subject() string { return t.kind.subject(t.name) }
+
+func (t ofEnvironment) journalIn(c *vault.Contents) *vault.Rotation {
+	e := c.Environments[t.name]
+	return *t.journal(&e)
+}
+
+// step makes the step that is owed and tells of it, all under the user's gate:
+// who has the gate next has been told.
+func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err error) {
+	_, u, err := k.Environment(t.name)
+	if err != nil {
+		return stepOver, err
+	}
+	defer k.gate(u.Key())()
+	journal := t.journalIn(k.vault.Contents())
+	if journal == nil {
+		return stepOver, nil
+	}
+	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason}
+	return k.telling(p, func() (Step, error) {
+		_, after, err := k.advanceLocked(ctx, t.kind, t.name)
+		return after, err
+	})
+}
+
+// telling tells when a step begins and how it ends. A drain is told by what it
+// waits for.
+func (k *Keeper) telling(p Progress, do func() (Step, error)) (after Step, err error) {
+	say := func(state string, err error) { p.State, p.Err = state, err; k.tell(p) }
+	if p.Step != StepDrain {
+		say("start", nil)
+	}
+	after, err = do()
+	var wait waitError
+	switch {
+	case err == nil:
+		say("done", nil)
+	case !errors.As(err, &wait):
+		say("failed", err)
+	}
+	return after, err
+}
+
+// goOn makes as many steps as can be made now. until is when it is worth going
+// on; zero: it is over. Several may drive one rotation: each step belongs to who
+// has the gate.
+func (k *Keeper) goOn(ctx context.Context, t task) (until time.Time, err error) {
+	for {
+		after, err := t.step(ctx, k)
+		var wait waitError
+		switch {
+		case errors.As(err, &wait):
+			return wait.until, nil
+		case err != nil:
+			return k.stalled(t.subject(), err), err
+		case after == stepOver:
+			k.unstalled(t.subject())
+			return time.Time{}, nil
+		}
+		k.unstalled(t.subject())
+	}
+}
