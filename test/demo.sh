@@ -80,7 +80,11 @@ else
   run ccactl credential-process --env dev --gateway | sed -E 's/("SecretAccessKey":")[^"]+/\1…/'
 fi
 
-chapter "5. What a shell gets, once its rc file says: eval \"\$(ccactl shell-init bash)\""
+chapter "5. A new S3 key, and the old one gone"
+run ccactl rotate dev --grace 0s --yes --wait
+if command -v aws >/dev/null; then s3 ls s3://demo; fi
+
+chapter "6. What a shell gets, once its rc file says: eval \"\$(ccactl shell-init bash)\""
 cat >"$work/shell" <<'RC'
 eval "$(ccactl shell-init bash)"
 RC
@@ -89,7 +93,7 @@ printf '%s\n' 'ccactl use dev' 'echo "OS_PROJECT_NAME=$OS_PROJECT_NAME, OS_PASSW
   bash --rcfile "$work/shell" -i 2>/dev/null | grep -E 'OS_PASSWORD' || :
 run ccactl unlock --passphrase-file "$work/passphrase"
 
-chapter "6. How everything stands"
+chapter "7. How everything stands"
 run ccactl status
 run ccactl log --verify
 
