@@ -23,7 +23,7 @@ func nullS3(size int64) http.Handler {
 	zeros := make([]byte, 1<<20)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
-			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r.Body}, make([]byte, 1<<20))
+			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r.Body}, make([]byte, min(r.ContentLength+1, 1<<20)))
 			return
 		}
 		w.Header()["Content-Length"] = []string{itoa(int(size))}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -103,5 +104,8 @@ func TestKeyReplacedTooLate(t *testing.T) {
 		}
 	})
 	big := bytes.Repeat([]byte("x"), 2<<20)
-	b.want("put", b.request("PUT", "/bucket/big", big, nil), 503, "ServiceUnavailable")
+	body := b.want("put", b.request("PUT", "/bucket/big", big, nil), 503, "ServiceUnavailable")
+	if n := b.s3.requests(); n != 1 || !strings.Contains(body, "send it again") {
+		t.Errorf("after %d requests the client is told %s", n, body)
+	}
 }

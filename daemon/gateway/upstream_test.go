@@ -282,7 +282,7 @@ func benchFor(t *testing.T, s3 *fakeS3, with func(*Options)) *bench {
 	server.Config = b.g.Server()
 	server.Start()
 	b.url = server.URL
-	b.client = &http.Client{Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: 5 * time.Second},
+	b.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(func() { b.client.CloseIdleConnections(); server.Close(); b.g.Close() })
 	b.pair = MintKey(b.key, b.binding.ID, 1, time.Now().Add(time.Hour))

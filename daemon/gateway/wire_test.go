@@ -188,7 +188,13 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-began; cancel() }()
+	go func() {
+		select {
+		case <-began:
+		case <-t.Context().Done():
+		}
+		cancel()
+	}()
 	if _, err := b.client.Do(b.request("GET", "/bucket/key", nil, nil).WithContext(ctx)); !errors.Is(err, context.Canceled) {
 		t.Errorf("the client got %v", err)
 	}
