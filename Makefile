@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO       = CGO_ENABLED=0 go
 TOOL     = go tool -modfile=tools/go.mod
 
-.PHONY: help build install demo test check fuzz bench vuln clean
+.PHONY: help build install demo test soak check fuzz bench vuln clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -24,6 +24,9 @@ demo: build ## the newcomer's tour, on a practice cloud; ends by itself
 
 test: ## everything; as root or with sudo it installs what is missing, else it says what it leaves out
 	@test/test.sh
+
+soak: ## the long forms: 1,000 random kills, an object over 5 GiB
+	@test/soak.sh
 
 check: ## vet and staticcheck
 	go vet ./...
