@@ -8,6 +8,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -95,6 +97,7 @@ func run(args []string) error {
 		return err
 	}
 	session.ScrubEnvironment()
+	log.SetOutput(io.Discard) // net/http writes there what an S3 server sends unasked
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	return daemon.Run(ctx, o)
