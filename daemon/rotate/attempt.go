@@ -71,7 +71,7 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	grant, answer := k.cloud.Password(ctx, t.user, t.password, account.Environment{})
-	lockedOut := errors.Is(answer, cloud.ErrRefused) && k.olderTokenLives(ctx, t)
+	lockedOut := errors.Is(answer, cloud.ErrRefused) && !errors.Is(answer, cloud.ErrPasswordExpired) && k.olderTokenLives(ctx, t)
 	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
 		return login{}, err
 	}

@@ -1,0 +1,95 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// emptyHash is the SHA-256 of nothing.
+const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// gatewayKey fetches a gateway key as an AWS SDK does.
+func (w *world) gatewayKey(name string) (key aws.Credentials) {
+	w.Helper()
+	body, _, err := ipc.Get("/v1/environments/" + name + "/views/credential-process?gateway=true")
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := json.Unmarshal(body, &key); err != nil {
+		w.Fatal(err)
+	}
+	return key
+}
+
+// buckets lists the buckets through the gateway.
+func (w *world) buckets(key aws.Credentials) int {
+	w.Helper()
+	r, err := http.NewRequestWithContext(w.Context(), "GET", w.status().Daemon.Gateway+"/", nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Content-Sha256", emptyHash)
+	if err := v4.NewSigner().SignHTTP(w.Context(), key, r, emptyHash, "s3", "us-east-1", time.Now()); err != nil {
+		w.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// A gateway key dies with what it was made for.
+func TestGatewayKeysDie(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	for _, c := range []struct {
+		what string
+		act  func()
+	}{
+		{"revoked", func() { w.do("POST", "/v1/environments/dev/revoke", nil, nil) }},
+		{"bound to another endpoint", func() {
+			r := w.addRequest("dev", "dev-ccontini")
+			r.S3Endpoint = w.cloud.S3URLUS
+			w.do("POST", "/v1/environments", r, nil)
+		}},
+		{"removed", func() { w.do("DELETE", "/v1/environments/dev", nil, nil) }},
+	} {
+		key := w.gatewayKey("dev")
+		if status := w.buckets(key); status != http.StatusOK {
+			t.Fatalf("before it was %s: %d", c.what, status)
+		}
+		c.act()
+		if status := w.buckets(key); status != http.StatusForbidden {
+			t.Errorf("after the environment was %s: %d", c.what, status)
+		}
+	}
+}
+
+// An expired password is named as what it is, and sent once.
+func TestExpiredPassword(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.cloud.ExpirePassword(w.cloud.User.Name)
+	var out ipc.Changes
+	for range 2 {
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{}, &out)
+		if out.Changes[0].Error == nil || out.Changes[0].Error.Code != ipc.CodeRefused {
+			t.Fatalf("verify: %+v", out.Changes[0])
+		}
+	}
+	if u := w.status().Users[0]; u.State != "refused" || !strings.Contains(u.Reason, "expired") {
+		t.Errorf("state %s, %s", u.State, u.Reason)
+	}
+}
