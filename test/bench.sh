@@ -7,13 +7,17 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d /tmp/ccad-bench.XXXXXX)
 run=$(mktemp -d /dev/shm/ccad-bench.XXXXXX 2>/dev/null || mktemp -d /tmp/ccad-bench.XXXXXX) # a runtime folder is a tmpfs
 daemon=
-finish() { [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || :; wait 2>/dev/null || :; rm -rf "$work" "$run"; }
+finish() {
+  bash test/lab/cloud.sh down "$work/lab" >/dev/null 2>&1 || :
+  [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || :; wait 2>/dev/null || :; rm -rf "$work" "$run"
+}
 trap finish EXIT
 
 gcc -O2 -o "$work/spawn" test/bench/spawn.c
 gcc -O2 -static -o "$work/dial-c" test/bench/dial.c
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/dial-go" ./test/bench/dial
 
+GOMODCACHE=$(go env GOMODCACHE) GOCACHE=$(go env GOCACHE); export GOMODCACHE GOCACHE
 export HOME=$work/home XDG_RUNTIME_DIR=$run XDG_CONFIG_HOME=$work/c XDG_DATA_HOME=$work/d XDG_STATE_HOME=$work/s
 unset CCAD_SOCKET CCAD_ENV
 mkdir -m 700 "$HOME"
@@ -51,3 +55,10 @@ echo "unlock: $(((end - start) / 1000000)) ms, of which the passphrase's stretch
 echo "memory of the daemon: $(awk '/VmRSS/ {print $2/1024 " MB resident"} /VmHWM/ {print $2/1024 " MB at most"}' "/proc/$daemon/status" | paste -sd, )"
 echo "# prompt hook, and what the daemon does in memory"
 go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./cmd/ccactl/shell ./daemon/... 2>/dev/null | grep -E '^Benchmark' || :
+if [ -x /usr/bin/uwsgi_python3 ]; then
+  echo "# through the gateway to a real Swift, against the same client going straight there"
+  bash test/lab/cloud.sh up "$work/lab" 2>/dev/null
+  (cd test/aws && CCAD_LAB=$work/lab go test -run '^$' -bench Lab -benchtime 1x . | grep -E '^(Benchmark|[0-9 ]+MiB|.*ratio)' || :)
+else
+  echo "# left out: the gateway before a real Swift (make test installs the lab)"
+fi
