@@ -148,10 +148,12 @@ func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash st
 const maxAttempts = 3
 
 // attempts sends, and sends again where a connection that had been used before
-// gave no answer: servers close them, and Swift writes the end of a body behind
-// its answer to a HEAD, which then looks like the answer to whatever is next.
-// A POST may have been acted on; it is left to the client.
+// gave no answer: servers close them. A POST may have been acted on; it is left
+// to the client. A HEAD has its connection to itself: Swift writes the end of a
+// body behind its refusal, which would look like the answer to whatever is next,
+// and a bucket that was made would be made again.
 func (x *exchange) attempts(t *http.Transport, req *http.Request) (resp *http.Response, err error) {
+	req.Close = req.Method == http.MethodHead
 	for range maxAttempts {
 		reused := false
 		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}
