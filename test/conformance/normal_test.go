@@ -97,6 +97,7 @@ var volatile = []struct {
 	{"TIME", regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?`)},
 	{"DATE", regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT`)},
 	{"AMZDATE", regexp.MustCompile(`20\d{6}T\d{6}Z`)},
+	{"SCOPE", regexp.MustCompile(`20\d{6}%2F`)}, // the day in a presigned URL
 	{"DAY", regexp.MustCompile(`\b20\d{6}\b`)},
 	{"STAMP", regexp.MustCompile(`\b\d{10}\.\d{5}\b`)},
 	{"BYTES", regexp.MustCompile(`([0-9a-f]{2} ){20,}[0-9a-f]{2}`)},
