@@ -27,6 +27,10 @@ func main() {
 }
 
 func run(port int, region, ready string) error {
+	// Before anybody can know that it runs: a signal must end it cleanly from
+	// the first line that it prints.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	c, err := practice.Start(practice.Options{Port: port, Region: region})
 	if err != nil {
 		return err
@@ -42,8 +46,6 @@ func run(port int, region, ready string) error {
 			return err
 		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	ended := make(chan struct{})
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }()
 	select {
