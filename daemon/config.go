@@ -7,9 +7,14 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/source"
 )
 
 // Config is the shape of config.toml. The zero value of each field stands for
@@ -30,6 +35,11 @@ type Config struct {
 	Rotate struct {
 		Grace Duration `toml:"grace"` // 1h: how long a replaced key lives for holders whose end is unknown
 	} `toml:"rotate"`
+	Portal struct {
+		URL    string            `toml:"url"`    // none: base URL of the portal's API, with its version
+		Poll   Duration          `toml:"poll"`   // 5m; how often it is read once a key is stored
+		Fields map[string]string `toml:"fields"` // none: which of the portal's keys has a meaning (user, project, password, …)
+	} `toml:"portal"`
 	Metrics struct {
 		Listen string `toml:"listen"` // none: on the socket only; a loopback address otherwise
 	} `toml:"metrics"`
@@ -99,9 +109,36 @@ func (c *Config) check(path string) error {
 	if c.Rotate.Grace < 0 {
 		return fmt.Errorf("config %s: rotate.grace is negative", path)
 	}
+	if err := c.checkPortal(); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
 	for key, address := range map[string]string{"metrics.listen": c.Metrics.Listen, "gateway.listen": c.Gateway.Listen} {
 		if err := checkLoopback(address); address != "" && err != nil {
 			return fmt.Errorf("config %s: %s: %w", path, key, err)
+		}
+	}
+	return nil
+}
+
+// The portal is read now and then: a floor, since it is not ours alone.
+const (
+	defaultPoll = 5 * time.Minute
+	minPoll     = 5 * time.Second
+)
+
+func (c *Config) checkPortal() error {
+	if c.Portal.Poll == 0 {
+		c.Portal.Poll = Duration(defaultPoll)
+	}
+	if time.Duration(c.Portal.Poll) < minPoll {
+		return fmt.Errorf("portal.poll is less than %v", minPoll)
+	}
+	if _, err := account.ParseEndpoint(c.Portal.URL, false); c.Portal.URL != "" && err != nil {
+		return fmt.Errorf("portal.url: %w", err)
+	}
+	for meaning := range c.Portal.Fields {
+		if !slices.Contains(source.PortalMeanings(), meaning) {
+			return fmt.Errorf("portal.fields: %q is none of %s", meaning, strings.Join(source.PortalMeanings(), ", "))
 		}
 	}
 	return nil

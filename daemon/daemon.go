@@ -79,6 +79,10 @@ type Daemon struct {
 	s3          *s3Gateway
 	metricsPort metricsPort
 	kick        chan struct{} // cap 1: look again at what is owed
+	askPortal   chan struct{} // cap 1: read the portal now
+
+	told         told     // what shells are to hear
+	portalDenied sync.Map // ids of the portal's environments that its key may not see
 }
 
 // Run serves until ctx ends or something fails that can't be mended. Locking
@@ -91,6 +95,8 @@ func Run(ctx context.Context, o Options) error {
 		feed:    newFeed(),
 		closing: make(chan struct{}),
 		kick:    make(chan struct{}, 1),
+
+		askPortal: make(chan struct{}, 1),
 	}
 	d.endStreams = sync.OnceFunc(func() { close(d.closing) })
 	d.image, d.endImage = context.WithCancel(context.Background())
@@ -168,7 +174,13 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	checking, cancelChecks := context.WithCancel(ctx)
 	defer cancelChecks()
 	checked := make(chan struct{})
-	go func() { d.checkOwed(checking); close(checked) }()
+	go func() {
+		defer close(checked)
+		var loops sync.WaitGroup
+		loops.Go(func() { d.checkOwed(checking) })
+		loops.Go(func() { d.pollPortal(checking) })
+		loops.Wait()
+	}()
 	d.announce()
 	select {
 	case err = <-failed:

@@ -261,6 +261,7 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Name, Environment: name})
 		}
 	}
+	d.tell(before, after)
 	d.look()
 }
 

@@ -28,6 +28,8 @@ type metrics struct {
 	served        *prometheus.CounterVec
 	checks        *prometheus.CounterVec
 	auditFailures prometheus.Counter
+	portalReads   *prometheus.CounterVec
+	incidents     *prometheus.CounterVec
 
 	s3Requests *prometheus.CounterVec
 	s3Duration *prometheus.HistogramVec
@@ -48,6 +50,10 @@ func newMetrics(d *Daemon) *metrics {
 			Name: "ccad_secrets_served_total", Help: "Views with secrets handed out."}, []string{"view"}),
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ccad_checks_total", Help: "Values that ccad asked the cloud about by itself, by outcome."}, []string{"outcome"}),
+		portalReads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ccad_portal_reads_total", Help: "Times that the portal's API was read, by outcome."}, []string{"outcome"}),
+		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ccad_incidents_total", Help: "Values that the cloud began to refuse, that it accepts again, and that were noticed to be new."}, []string{"kind", "state"}),
 		auditFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ccad_audit_failures_total", Help: "Lines that could not be written to the audit trail."}),
 	}
@@ -61,7 +67,7 @@ func newMetrics(d *Daemon) *metrics {
 	m.s3Resent = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ccad_gateway_resent_total", Help: "Requests that were sent again with a newer key."})
 	m.registry.MustRegister(m.s3Requests, m.s3Duration, m.s3Bytes, m.s3Resent)
-	m.registry.MustRegister(m.requests, m.duration, m.served, m.checks, m.auditFailures,
+	m.registry.MustRegister(m.requests, m.duration, m.served, m.checks, m.auditFailures, m.portalReads, m.incidents,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), state{d})
 	return m
 }

@@ -31,6 +31,7 @@ type verb struct {
 // verbs is every request there is, sorted by pattern.
 var verbs = []verb{
 	{"DELETE /v1/environments/{name}", (*Daemon).remove, false},
+	{"DELETE /v1/portal", (*Daemon).portalLogout, false},
 	{"GET /metrics", (*Daemon).prometheus, true},
 	{"GET /v1/environments/{name}", (*Daemon).show, false},
 	{"GET /v1/environments/{name}/views/credential-process", (*Daemon).credentialProcess, false},
@@ -39,6 +40,7 @@ var verbs = []verb{
 	{"GET /v1/events", (*Daemon).events, true},
 	{"GET /v1/log", (*Daemon).log, false},
 	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
+	{"GET /v1/portal", (*Daemon).portalFields, false},
 	{"GET /v1/status", (*Daemon).status, true},
 	{"POST /v1/backup", (*Daemon).backup, false},
 	{"POST /v1/clouds-file", (*Daemon).cloudsFile, false},
@@ -48,8 +50,10 @@ var verbs = []verb{
 	{"POST /v1/import", (*Daemon).importFiles, false},
 	{"POST /v1/lock", (*Daemon).lockNow, true},
 	{"POST /v1/passphrase", (*Daemon).changePassphrase, false},
+	{"POST /v1/portal", (*Daemon).portalLogin, false},
 	{"POST /v1/restore", (*Daemon).restore, false},
 	{"POST /v1/rotate", (*Daemon).rotate, false},
+	{"POST /v1/stale", (*Daemon).stale, false},
 	{"POST /v1/unlock", (*Daemon).unlockNow, true},
 	{"POST /v1/update", (*Daemon).update, false},
 	{"POST /v1/verify", (*Daemon).verify, false},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/audit"
@@ -62,6 +63,12 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	var news []string
+	if strings.HasPrefix(plan.Format, "hook-") {
+		_, parent := processOf(r.pid)
+		shell, _ := processOf(parent)
+		news = d.told.hear(shell, e)
+	}
 	m, given, err := d.material(r, e, u, need)
 	if err != nil {
 		return nil, err
@@ -71,7 +78,7 @@ func (d *Daemon) env(r *request) (any, error) {
 		return nil, err
 	}
 	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), given, time.Time{})
-	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
+	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: append(warnings, news...)}, nil
 }
 
 // holdsCredentialAlone: an application credential, and no password to prefer.

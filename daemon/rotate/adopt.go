@@ -192,6 +192,9 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	if changed {
 		u.Refused = nil
 	}
+	if a.offer.By == "person" || a.offer.By == "import" {
+		u.NoticeRefused = false // a person has acted
+	}
 	return u, changed
 }
 

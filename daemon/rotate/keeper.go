@@ -83,7 +83,11 @@ func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
 	var before *vault.Contents
 	err := k.vault.Change(func(c *vault.Contents) error {
 		before = k.vault.Contents()
-		return change(c)
+		if err := change(c); err != nil {
+			return err
+		}
+		retire(before, c, k.now())
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("write the store: %w", err)

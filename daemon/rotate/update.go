@@ -39,7 +39,7 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 			return nil, err
 		}
 	}
-	if err := k.putPassword(u, password, base, noVerify); err != nil {
+	if err := k.putPassword(u, password, base, "person", noVerify); err != nil {
 		return nil, err
 	}
 	if base == nil {
@@ -48,10 +48,10 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 	return append(notes, k.healLocked(ctx, userID, "", *base)...), nil
 }
 
-func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login, noVerify bool) error {
+func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login, by string, noVerify bool) error {
 	a := adoption{
 		Keeper: k, login: base,
-		offer: Offer{By: "person", NoVerify: noVerify},
+		offer: Offer{By: by, NoVerify: noVerify},
 		place: place{user: u, secret: password},
 	}
 	err := k.commit("adopted", func(c *vault.Contents) error {

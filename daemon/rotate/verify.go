@@ -34,6 +34,9 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if u.Refused != nil && !person {
 			return standing(u)
 		}
+		if err := k.personActed(u, person); err != nil {
+			return err
+		}
 		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person})
 		if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
 			return recordErr

@@ -57,11 +57,11 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	}
 	want := rich()
 	want.Generation, want.AuditKey, want.GatewayKey, want.AuditHead = 0, nil, nil, AuditHead{}
-	want.FingerprintKey, want.Attempts = nil, nil
+	want.FingerprintKey, want.Attempts, want.Retired, want.Portal = nil, nil, nil, nil
 	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
-		u.PasswordExpires, u.Refused, u.Rotation = time.Time{}, nil, nil
+		u.PasswordExpires, u.Refused, u.Rotation, u.NoticeRefused = time.Time{}, nil, nil, false
 		want.Users[id] = u
 	}
 	for name, e := range want.Environments {

@@ -27,6 +27,9 @@ type Contents struct {
 	FingerprintKey []byte             // keys the fingerprints that Attempts go by
 	Attempts       map[string]Attempt // by fingerprint: values that the cloud refused, or never answered about
 
+	Retired map[string]Retired // by fingerprint: values that were in force once, to be found where they still lie about
+	Portal  *Portal            // how the portal is read; nil: it is not
+
 	Lease     time.Duration // the longest lease that this daemon gives; the next one must wait for its end
 	LeasesEnd time.Time     // when the last lease of a daemon before this one ends
 }
@@ -39,6 +42,22 @@ type Attempt struct {
 	Refused    bool // never to be sent again
 	LockedOut  bool // refused while an older token still answered: a person may try once more
 	Expired    bool // refused as right but expired: only a change of password may send it
+}
+
+// Retired is what is remembered of a value that is in force no more. The value
+// itself is forgotten.
+type Retired struct {
+	Kind    string    // password, s3-key, application-credential
+	Subject string    // the user's or the environment's name then
+	At      time.Time // when it went out of force
+}
+
+// Portal is the key to the portal's API and where it may be sent. It outranks
+// all that it fetches: it is never served, and in no backup.
+type Portal struct {
+	Base    account.Endpoint
+	Key     account.Secret
+	Refused *Refusal // by the portal: it is not sent again
 }
 
 // AuditHead is where the audit trail stood at a checkpoint.
@@ -54,6 +73,7 @@ type User struct {
 	PasswordExpires time.Time // as the cloud said; zero where it said nothing
 	Refused         *Refusal  // nothing is sent for him until a person acts
 	Rotation        *Rotation // of the password; nil: none is under way
+	NoticeRefused   bool      // a value that ccad found by itself was refused: none is tried until a person acts
 }
 
 // An Environment is a cloud.ca environment and the keys to it.
@@ -124,6 +144,7 @@ func newContents() *Contents {
 
 		FingerprintKey: randomKey(),
 		Attempts:       map[string]Attempt{},
+		Retired:        map[string]Retired{},
 	}
 }
 
@@ -138,6 +159,6 @@ func randomKey() []byte {
 func (c *Contents) clone() *Contents {
 	next := *c
 	next.Users, next.Environments = maps.Clone(c.Users), maps.Clone(c.Environments)
-	next.Attempts = maps.Clone(c.Attempts)
+	next.Attempts, next.Retired = maps.Clone(c.Attempts), maps.Clone(c.Retired)
 	return &next
 }

@@ -22,12 +22,19 @@ func encodeContents(w io.Writer, c *Contents) error {
 
 		FingerprintKey: c.FingerprintKey,
 		Attempts:       make(map[string]attemptRecord, len(c.Attempts)),
+		Retired:        make(map[string]retiredRecord, len(c.Retired)),
 
 		Lease:     c.Lease,
 		LeasesEnd: c.LeasesEnd,
 	}
 	for mark, a := range c.Attempts {
 		r.Attempts[mark] = attemptRecord(a)
+	}
+	for mark, v := range c.Retired {
+		r.Retired[mark] = retiredRecord(v)
+	}
+	if p := c.Portal; p != nil {
+		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused)}
 	}
 	head, err := json.Marshal(r)
 	if err != nil {
@@ -81,12 +88,19 @@ func decodeContents(data []byte) (*Contents, error) {
 
 		FingerprintKey: r.FingerprintKey,
 		Attempts:       make(map[string]Attempt, len(r.Attempts)),
+		Retired:        make(map[string]Retired, len(r.Retired)),
 
 		Lease:     r.Lease,
 		LeasesEnd: r.LeasesEnd,
 	}
 	for mark, a := range r.Attempts {
 		c.Attempts[mark] = Attempt(a)
+	}
+	for mark, v := range r.Retired {
+		c.Retired[mark] = Retired(v)
+	}
+	if p := r.Portal; p != nil {
+		c.Portal = &Portal{account.Endpoint(p.Base), conceal[account.Secret](p.Key), (*Refusal)(p.Refused)}
 	}
 	for _, u := range r.Users {
 		c.Users[u.ID] = u.user()
@@ -110,6 +124,7 @@ func recordUser(u User) userRecord {
 		PasswordExpires: u.PasswordExpires,
 		Refused:         (*refusalRecord)(u.Refused),
 		Rotation:        (*rotationRecord)(u.Rotation),
+		NoticeRefused:   u.NoticeRefused,
 	}
 }
 
@@ -128,6 +143,7 @@ func (r userRecord) user() User {
 		PasswordExpires: r.PasswordExpires,
 		Refused:         (*Refusal)(r.Refused),
 		Rotation:        (*Rotation)(r.Rotation),
+		NoticeRefused:   r.NoticeRefused,
 	}
 }
 

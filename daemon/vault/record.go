@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 2
+const schema = 3
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -21,6 +21,9 @@ type contentsRecord struct {
 	FingerprintKey []byte                   `json:"fingerprint_key,omitempty"`
 	Attempts       map[string]attemptRecord `json:"attempts,omitempty"`
 
+	Retired map[string]retiredRecord `json:"retired,omitempty"`
+	Portal  *portalRecord            `json:"portal,omitempty"`
+
 	Lease     time.Duration `json:"lease,omitempty"`
 	LeasesEnd time.Time     `json:"leases_end,omitzero"`
 }
@@ -31,6 +34,18 @@ type attemptRecord struct {
 	Refused    bool      `json:"refused,omitempty"`
 	LockedOut  bool      `json:"locked_out,omitempty"`
 	Expired    bool      `json:"expired,omitempty"`
+}
+
+type retiredRecord struct {
+	Kind    string    `json:"kind"`
+	Subject string    `json:"subject"`
+	At      time.Time `json:"at"`
+}
+
+type portalRecord struct {
+	Base    endpointRecord `json:"base"`
+	Key     valueRecord    `json:"key"`
+	Refused *refusalRecord `json:"refused,omitempty"`
 }
 
 type userRecord struct {
@@ -45,7 +60,8 @@ type userRecord struct {
 	PasswordExpires time.Time      `json:"password_expires,omitzero"`
 	Refused         *refusalRecord `json:"refused,omitempty"`
 
-	Rotation *rotationRecord `json:"rotation,omitempty"`
+	Rotation      *rotationRecord `json:"rotation,omitempty"`
+	NoticeRefused bool            `json:"notice_refused,omitempty"`
 }
 
 type environmentRecord struct {

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "ipc"},
 	"cmd/ccactl/configure":  {},
 	"cmd/ccactl/shell":      {},
+	"cmd/ccactl/stale":      {},
 	"ipc":                   {},
 	"daemon":                {"daemon/account", "daemon/audit", "daemon/cloud", "daemon/cloudsfile", "daemon/gateway", "daemon/rotate", "daemon/session", "daemon/source", "daemon/vault", "daemon/view", "ipc"},
 	"daemon/account":        {},

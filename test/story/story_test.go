@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,8 +64,12 @@ func TestStories(t *testing.T) {
 			"eventually": eventually,
 			"fill":       fill,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
-			"only-key":   func(ts *testscript.TestScript, _ bool, _ []string) { onlyKey(t, real, ts) },
-			"signal":     func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Interrupt) },
+			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
+			"portal-regenerate": func(ts *testscript.TestScript, neg bool, args []string) {
+				portalRegenerate(t, real, ts, neg, args)
+			},
+			"only-key": func(ts *testscript.TestScript, _ bool, _ []string) { onlyKey(t, real, ts) },
+			"signal":   func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Interrupt) },
 		},
 		Condition: condition,
 	})
@@ -100,7 +105,7 @@ func setup(t *testing.T, real *lab.Lab, bin string, env *testscript.Env) error {
 		return err
 	}
 	user := real.NewUser(t, "system-ccontini", "dev-ccontini")
-	env.Values[userKey{}] = user
+	env.Values[userKey{}], env.Values[shownKey{}] = user, new(atomic.Value)
 	var system, dev string
 	for name := range user.Projects {
 		if strings.HasPrefix(name, "dev-") {

@@ -1,0 +1,49 @@
+package ipc
+
+import "time"
+
+// PortalRequest is POST /v1/portal: the key to the portal's API, whose URL the
+// config has.
+type PortalRequest struct {
+	Key string `json:"key"`
+}
+
+// PortalReply answers GET and POST /v1/portal: what the portal shows, and what
+// each of its fields was taken for. No values.
+type PortalReply struct {
+	URL          string              `json:"url"`
+	Environments []PortalEnvironment `json:"environments"`
+	Notes        []string            `json:"notes,omitempty"` // one line each
+}
+
+// PortalEnvironment is one environment of the portal.
+type PortalEnvironment struct {
+	Name        string        `json:"name"`                  // the portal's
+	Environment string        `json:"environment,omitempty"` // ours; "" where none fits
+	Trouble     string        `json:"trouble,omitempty"`     // why nothing is taken from it
+	Fields      []PortalField `json:"fields"`
+}
+
+// PortalField is a field of the portal's open list.
+type PortalField struct {
+	Key     string `json:"key"`
+	Meaning string `json:"meaning,omitempty"` // "": it is not used
+}
+
+// StaleRequest is POST /v1/stale: words that were found lying about.
+type StaleRequest struct {
+	Words []string `json:"words"`
+}
+
+// StaleReply says which of them were secrets once.
+type StaleReply struct {
+	Found []StaleWord `json:"found"`
+}
+
+// StaleWord is one of a StaleRequest's.
+type StaleWord struct {
+	Index   int       `json:"index"`
+	Kind    string    `json:"kind"`    // password | s3-key | application-credential
+	Subject string    `json:"subject"` // the user's or the environment's name
+	Since   time.Time `json:"since"`   // when it went out of force
+}
