@@ -66,6 +66,8 @@ type Daemon struct {
 	opening sync.Mutex             // one unlock, or change of passphrase, at a time
 	open    atomic.Pointer[opened] // nil: locked
 
+	unreadable atomic.Value // string: why the store could not be opened, "" once it could
+
 	marking  sync.Mutex      // held while the marker of a lock and open change, together
 	touched  bool            // this image has held secrets: a lock has to replace it
 	image    context.Context // ends when a lock is replacing this image

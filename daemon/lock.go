@@ -16,6 +16,7 @@ import (
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
@@ -27,6 +28,7 @@ type opened struct {
 	keeper *rotate.Keeper
 	ledger *rotate.Ledger
 	trail  *audit.Trail
+	cloud  *cloud.Cloud
 
 	warning       string      // for status: what is wrong with the audit trail
 	checkpointing atomic.Bool // one checkpoint at a time
@@ -172,13 +174,16 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 		}
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("open the store: %w", err)
+		err = fmt.Errorf("open the store: %w", err)
+		d.unreadable.Store(err.Error())
+		return nil, "", err
 	}
-	o = &opened{vault: v, ledger: rotate.NewLedger(d.now, alive)}
+	d.unreadable.Store("")
+	o = &opened{vault: v, cloud: d.newCloud(), ledger: rotate.NewLedger(d.now, alive)}
 	if o.trail, o.warning, err = d.openTrail(trailPath, v.Contents()); err != nil {
 		return o, "", fmt.Errorf("open the audit trail: %w", err)
 	}
-	o.keeper = rotate.New(v, d.newCloud(), d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
+	o.keeper = rotate.New(v, o.cloud, d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
 	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
 	if err := o.keeper.SetPatience(patience); err != nil {
 		return o, "", err

@@ -29,8 +29,10 @@ func (d *Daemon) status(r *request) (any, error) {
 		defer cancel()
 		exists, err := d.keyring.Exists(ctx)
 		s.Daemon.Fresh = err == nil && !exists
+		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
 		return s, nil
 	}
+	s.Daemon.ClockSkew = int(r.open.cloud.Skew().Seconds())
 	c := r.open.keeper.Contents()
 	for _, u := range c.Users {
 		s.Users = append(s.Users, d.user(c, u))

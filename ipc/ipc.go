@@ -98,6 +98,9 @@ type Daemon struct {
 	Gateway string `json:"gateway"`         // http://127.0.0.1:PORT; "" while its port is another's
 	Fresh   bool   `json:"fresh,omitempty"` // no keyring yet: the first passphrase given creates it
 	Warning string `json:"warning,omitempty"`
+
+	Unreadable string `json:"unreadable,omitempty"`         // why the store could not be opened; names its predecessors
+	ClockSkew  int    `json:"clock_skew_seconds,omitempty"` // how far the cloud's clock is ahead of this machine's
 }
 
 // User is one user in Status.

@@ -69,7 +69,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 		{"Environments:", []*cobra.Command{addVerb(), importVerb(), listVerb(), portalVerb(), showVerb(), removeVerb(), revokeVerb(), statusVerb(), updateVerb(), rotateVerb(), verifyVerb()}},
 		{"Clients:", []*cobra.Command{credentialProcessVerb(), envVerb(), useVerb(), shellInitVerb(), execVerb(), configureVerb()}},
 		{"Keyring and daemon:", []*cobra.Command{lockVerb(), unlockVerb(), passwdVerb(), watchVerb(), logVerb(), backupVerb(), restoreVerb()}},
-		{"Other:", []*cobra.Command{completionVerb(), versionVerb()}},
+		{"Other:", []*cobra.Command{doctorVerb(), completionVerb(), versionVerb()}},
 	} {
 		c.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, verb := range group.verbs {

@@ -55,6 +55,7 @@ func TestStories(t *testing.T) {
 			env.Values["daemon"] = d
 			env.Setenv("GORACE", raceOptions)
 			env.Setenv("CCAD_SOCKET", d.socket)
+			env.Setenv("CCAD_DIR", filepath.Dir(d.socket))
 			env.Setenv("HOME", env.WorkDir+"/home")
 			env.Setenv("XDG_CONFIG_HOME", env.WorkDir+"/home/.config")
 			return os.MkdirAll(env.WorkDir+"/home", 0o700)

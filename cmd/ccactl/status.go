@@ -81,6 +81,8 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		all = append(all, trouble{what: st.Daemon.Warning, mend: "ccactl log"})
 	}
 	switch {
+	case st.Daemon.Unreadable != "":
+		return append(all, trouble{what: st.Daemon.Unreadable, mend: "ccactl doctor"})
 	case st.Daemon.Fresh:
 		return append(all, trouble{what: "there is no keyring yet, the first passphrase makes it", mend: "ccactl unlock"})
 	case st.Daemon.Locked:

@@ -52,6 +52,28 @@ func coloured(state string) string {
 	return "\x1b[" + colour + "m" + state + "\x1b[0m"
 }
 
+// mark is a check's sign at the head of a line: for people on a terminal a
+// coloured one, else a word.
+func mark(ok bool) string {
+	switch {
+	case !colourful() && ok:
+		return "ok   "
+	case !colourful():
+		return "WRONG"
+	case ok:
+		return "\x1b[32m✓\x1b[0m"
+	}
+	return "\x1b[31m✗\x1b[0m"
+}
+
+// arrow stands before the command that mends what was just told.
+func arrow() string {
+	if colourful() {
+		return "→ "
+	}
+	return "mend: "
+}
+
 // relative says how far a time is from now.
 func relative(t *time.Time, now time.Time) string {
 	if t == nil || t.IsZero() {

@@ -27,6 +27,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -48,6 +49,8 @@ type Cloud struct {
 
 	mu      sync.Mutex
 	clients map[string]*http.Client // by Endpoint.CA: few, for a person enters each
+
+	skew atomic.Int64 // a time.Duration, see Skew
 }
 
 // New returns a Cloud. A proxy that is no URL fails every https request: it
@@ -68,6 +71,28 @@ func New(o Options) *Cloud {
 		}
 	}
 	return c
+}
+
+// Skew is how far the clock of who answered last is ahead of ours, to the
+// second in which the answer came; 0 before the first answer. S3 refuses
+// signatures that are more than 15 minutes off.
+func (c *Cloud) Skew() time.Duration { return time.Duration(c.skew.Load()) }
+
+// noteClock reads the Date header of an answer. It is cut to the second, and
+// came to be while the answer was under way.
+func (c *Cloud) noteClock(h http.Header, sent time.Time) {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return
+	}
+	switch now := c.now(); {
+	case at.Add(time.Second).Before(sent):
+		c.skew.Store(int64(at.Sub(sent)))
+	case at.After(now):
+		c.skew.Store(int64(at.Sub(now)))
+	default:
+		c.skew.Store(0)
+	}
 }
 
 // A Grant is a token and what the cloud said with it. Without a scope the

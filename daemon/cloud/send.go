@@ -69,6 +69,7 @@ func (c *Cloud) send(ctx context.Context, target account.Endpoint, r request) (a
 	if err := r.dress(req); err != nil {
 		return fail(ErrInvalid, "not sent: "+err.Error(), err)
 	}
+	began := c.now()
 	res, err := client.Do(req)
 	if err != nil {
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
@@ -80,6 +81,7 @@ func (c *Cloud) send(ctx context.Context, target account.Endpoint, r request) (a
 		return fail(ErrUnreachable, silence(err, sent.Load()), err)
 	}
 	defer res.Body.Close()
+	c.noteClock(res.Header, began)
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
 		return fail(ErrUnreachable, silence(err, sent.Load()), err)

@@ -170,11 +170,7 @@ func (p AWSProfile) write(f *ini) error {
 // a profile of the config file: its section of that name wins, setting by
 // setting.
 func Conflicts(credentialsPath, profile string) ([]Warning, error) {
-	file, err := open(credentialsPath)
-	if err != nil {
-		return nil, err
-	}
-	f, err := parseINI(credentialsPath, file.text)
+	f, err := parseFile(credentialsPath)
 	if err != nil {
 		return nil, err
 	}
