@@ -26,9 +26,15 @@ func listVerb() *cobra.Command {
 			return emit([]byte("no environments yet: ccactl import FILE, or ccactl add NAME\n"))
 		}
 		t := newTable(os.Stdout)
-		t.row("NAME", "USER", "PROJECT", "S3 ENDPOINT", "S3 KEY", "STATE")
+		columns := func(name, user, project, endpoint string, rest ...string) []string {
+			if colourful() { // show has it
+				return append([]string{name, user, project}, rest...)
+			}
+			return append([]string{name, user, project, endpoint}, rest...)
+		}
+		t.head(columns("NAME", "USER", "PROJECT", "S3 ENDPOINT", "S3 KEY", "STATE")...)
 		for _, e := range st.Environments {
-			t.row(e.Name, e.User, e.Project, e.S3.Endpoint, e.S3.AccessKeyID, coloured(e.State))
+			t.row(columns(signed(e.State, e.Name), e.User, e.Project, e.S3.Endpoint, shortKey(e.S3.AccessKeyID), coloured(e.State))...)
 		}
 		return t.flush()
 	})

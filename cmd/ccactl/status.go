@@ -29,6 +29,8 @@ func statusVerb() *cobra.Command {
 	return c
 }
 
+// report tells how everything stands: on a terminal with signs and colours, and
+// no wider than it where that is possible.
 func report(w io.Writer, st ipc.Status, now time.Time) error {
 	state := "unlocked"
 	if st.Daemon.Locked {
@@ -38,31 +40,49 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	t := newTable(w)
 	if len(st.Users) > 0 {
 		_, _ = fmt.Fprintln(w)
-		t.row("USER", "AUTH URL", "PASSWORD", "CHECKED", "STATE")
+		t.head("USER", "AUTH URL", "PASSWORD", "CHECKED", "STATE")
 	}
 	for _, u := range st.Users {
-		t.row(u.Name, u.AuthURL, numbered(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))
+		t.row(signed(u.State, u.Name), u.AuthURL, numbered(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if len(st.Environments) > 0 {
-		_, _ = fmt.Fprintln(w)
-		t.row("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")
-	}
-	for _, e := range st.Environments {
-		t.row(e.Name, e.User, e.Project, e.S3.AccessKeyID, strconv.Itoa(e.Leases), coloured(e.State))
-	}
-	if err := t.flush(); err != nil {
+	if err := reportEnvironments(w, st); err != nil {
 		return err
 	}
 	for i, trouble := range troubles(st, now) {
 		if i == 0 {
 			_, _ = fmt.Fprintln(w)
 		}
-		_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
+		if colourful() {
+			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(false), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
+		} else {
+			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
+		}
 	}
 	return nil
+}
+
+// reportEnvironments leaves out, on a terminal, the user that all have: his
+// own table names him.
+func reportEnvironments(w io.Writer, st ipc.Status) error {
+	if len(st.Environments) == 0 {
+		return nil
+	}
+	_, _ = fmt.Fprintln(w)
+	t := newTable(w)
+	columns := func(name, user string, rest ...string) []string {
+		if colourful() && len(st.Users) == 1 {
+			return append([]string{name}, rest...)
+		}
+		return append([]string{name, user}, rest...)
+	}
+	t.head(columns("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")...)
+	for _, e := range st.Environments {
+		t.row(columns(signed(e.State, e.Name), e.User, e.Project, shortKey(e.S3.AccessKeyID), strconv.Itoa(e.Leases), coloured(e.State))...)
+	}
+	return t.flush()
 }
 
 // numbered shows a version's number; 0 is none.

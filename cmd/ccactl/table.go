@@ -26,6 +26,14 @@ func (t table) row(cells ...string) {
 	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }
 
+// head is a row of headings above names that are signed.
+func (t table) head(cells ...string) {
+	if colourful() {
+		cells[0] = "  " + cells[0]
+	}
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+}
+
 func (t table) flush() error { return t.w.Flush() }
 
 // colourful reports whether stdout is a terminal whose owner likes colours.
@@ -50,6 +58,39 @@ func coloured(state string) string {
 		return state
 	}
 	return "\x1b[" + colour + "m" + state + "\x1b[0m"
+}
+
+// signed puts a state's sign before a name, for people on a terminal: what is
+// wrong is then seen without reading.
+func signed(state, name string) string {
+	if !colourful() {
+		return name
+	}
+	sign := "!"
+	switch state {
+	case "ok":
+		sign = "✓"
+	case "refused", "locked-out":
+		sign = "✗"
+	case "none", "":
+		sign = "·"
+	}
+	return sign + " " + name
+}
+
+// shortKey is a key of 32 characters by its first eight, on a terminal.
+func shortKey(key string) string {
+	if !colourful() || len(key) <= 12 {
+		return key
+	}
+	return key[:8] + "…"
+}
+
+func bold(text string) string {
+	if !colourful() {
+		return text
+	}
+	return "\x1b[1m" + text + "\x1b[0m"
 }
 
 // mark is a check's sign at the head of a line: for people on a terminal a
