@@ -37,8 +37,24 @@ if status is-interactive # nothing at all for scp, scripts and the like
         set -l fish_trace # the values are nobody's to trace
         set -g __ccad_gen $argv[1]
         __ccad_forget
-        test -z "$argv[1]" -o "$argv[1]" = 0; and return
-        set -l lines (__ccad_fetch $__ccad_env); and string join \n -- $lines | builtin source
+        if test "$argv[1]" = 0
+            __ccad_mark ' 🔒'
+        else if test -n "$argv[1]"; and set -l lines (__ccad_fetch $__ccad_env)
+            __ccad_mark
+            string join \n -- $lines | builtin source
+        else
+            __ccad_mark ' ⚠'
+        end
+    end
+
+    # __ccad_mark [SIGN] says in CCAD_PROMPT, for prompts, what is selected and how
+    # it stands. It changes only when something is loaded, so a prompt forks nothing.
+    function __ccad_mark
+        if test -n "$__ccad_file"
+            set -gx CCAD_PROMPT $__ccad_env"$argv[1]"
+        else
+            set -e CCAD_PROMPT
+        end
     end
 
     # __ccad_fetch NAME, the one fork, prints __ccad_put and __ccad_drop lines.
@@ -89,6 +105,7 @@ if status is-interactive # nothing at all for scp, scripts and the like
         __ccad_choose
         test -n "$gen"; and set -g __ccad_gen $gen
         __ccad_forget
+        __ccad_mark
         string join \n -- $lines | builtin source
     end
 

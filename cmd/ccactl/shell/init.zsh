@@ -36,7 +36,24 @@ function __ccad_load {
   \builtin local lines=
   __ccad_gen="$1"
   __ccad_forget
-  [[ -z "$1" || "$1" == 0 ]] || ! lines="$(__ccad_fetch "$__ccad_env")" || \builtin eval "$lines"
+  if [[ "$1" == 0 ]]; then
+    __ccad_mark ' 🔒'
+  elif [[ -n "$1" ]] && lines="$(__ccad_fetch "$__ccad_env")"; then
+    __ccad_mark
+    \builtin eval "$lines"
+  else
+    __ccad_mark ' ⚠'
+  fi
+}
+
+# __ccad_mark [SIGN] says in CCAD_PROMPT, for prompts, what is selected and how it
+# stands. It changes only when something is loaded, so a prompt forks nothing.
+function __ccad_mark {
+  if [[ -n "$__ccad_file" ]]; then
+    \builtin export "CCAD_PROMPT=$__ccad_env${1-}"
+  else
+    \builtin unset CCAD_PROMPT
+  fi
 }
 
 # __ccad_fetch NAME, called in $(…), the one fork, prints __ccad_put and __ccad_drop lines.
@@ -85,6 +102,7 @@ function __ccad_use {
   __ccad_choose
   __ccad_gen="${gen:-?}"
   __ccad_forget
+  __ccad_mark
   \builtin eval "$lines"
 }
 

@@ -21,6 +21,10 @@
 // ccad's and drops those, too, when the daemon locks. CCAD_ENV set but empty
 // ("ccactl use -") means that nothing is selected, not even the default.
 //
+// CCAD_PROMPT, exported for starship and the like, is the selection and how it
+// stands, "dev", "dev 🔒" (locked) or "dev ⚠" (refused, or no daemon): set when
+// something is loaded, and never by a fork of its own.
+//
 // In a shell that isn't interactive the scripts do nothing, so that they can
 // stand in an rc file that scp reads.
 package shell
