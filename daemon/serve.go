@@ -41,6 +41,7 @@ var verbs = []verb{
 	{"GET /v1/log", (*Daemon).log, false},
 	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
 	{"GET /v1/portal", (*Daemon).portalFields, false},
+	{"GET /v1/stale", (*Daemon).staleFiles, false},
 	{"GET /v1/status", (*Daemon).status, true},
 	{"POST /v1/backup", (*Daemon).backup, false},
 	{"POST /v1/clouds-file", (*Daemon).cloudsFile, false},

@@ -2,10 +2,26 @@ package daemon
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 
 	"github.com/cloud-ca/ccad/ipc"
 )
+
+// staleFiles names the files that hold secrets for all that ccad knows.
+func (d *Daemon) staleFiles(r *request) (any, error) {
+	out := ipc.StaleFiles{Files: []string{}}
+	for _, e := range r.open.keeper.Contents().Environments {
+		for _, s := range e.Sources {
+			if filepath.IsAbs(s.Path) {
+				out.Files = append(out.Files, s.Path)
+			}
+		}
+	}
+	slices.Sort(out.Files)
+	out.Files = slices.Compact(out.Files)
+	return out, nil
+}
 
 // stale says which of the words that a person's program found lying about were
 // secrets once. Of living ones it says nothing.

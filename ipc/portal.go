@@ -35,6 +35,12 @@ type StaleRequest struct {
 	Words []string `json:"words"`
 }
 
+// StaleFiles answers GET /v1/stale: the files that ccad knows to hold, or to
+// have held, secrets.
+type StaleFiles struct {
+	Files []string `json:"files"` // absolute, sorted
+}
+
 // StaleReply says which of them were secrets once.
 type StaleReply struct {
 	Found []StaleWord `json:"found"`

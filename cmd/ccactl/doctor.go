@@ -44,13 +44,20 @@ var checks = []func(examination) []finding{
 }
 
 func doctorVerb() *cobra.Command {
-	var asJSON bool
-	c := verb("doctor [--json]", "Look for what is wrong on this machine, and say what mends it", words(0, 0), func(*cobra.Command, []string) error {
+	var asJSON, stale bool
+	c := verb("doctor [--stale] [--json]", "Look for what is wrong on this machine, and say what mends it", words(0, 0), func(*cobra.Command, []string) error {
 		var x examination
 		x.status, x.err = status()
 		var found []finding
 		for _, check := range checks {
 			found = append(found, check(x)...)
+		}
+		if stale {
+			left, err := checkLeftovers()
+			if err != nil {
+				return err
+			}
+			found = append(found, left...)
 		}
 		return diagnose(os.Stdout, found, asJSON)
 	})
@@ -60,6 +67,7 @@ hook, what stops or misleads AWS clients, and files that hold secrets in plain
 text. Nothing is changed and no secret is printed.
 
 It ends with 0 where nothing is wrong, with 1 where something is.`
+	c.Flags().BoolVar(&stale, "stale", false, "look for former secrets in your processes, dotfiles and shell histories too")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -21,7 +21,7 @@ const module = "github.com/cloud-ca/ccad/"
 // arrows is who may import whom of ours, downward only.
 var arrows = map[string][]string{
 	"cmd/ccad":              {"daemon", "daemon/session", "daemon/vault/busguard", "ipc"},
-	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "ipc"},
+	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "cmd/ccactl/stale", "ipc"},
 	"cmd/ccactl/configure":  {},
 	"cmd/ccactl/shell":      {},
 	"cmd/ccactl/stale":      {},
