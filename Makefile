@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO       = CGO_ENABLED=0 go
 TOOL     = go tool -modfile=tools/go.mod
 
-.PHONY: help build install demo test soak check fuzz bench vuln clean
+.PHONY: help build install share demo test soak check fuzz bench vuln clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -18,6 +18,9 @@ build: ## bin/ccad and bin/ccactl: static, not position independent (it starts f
 
 install: build ## into ~/.local/bin, or PREFIX/bin
 	install -D -m 0755 -t $(or $(PREFIX),$(HOME)/.local)/bin bin/ccad bin/ccactl
+
+share: ## bin/share: man pages and completions, laid out as below /usr/share
+	@packaging/share.sh bin/share
 
 demo: build ## the newcomer's tour, on a practice cloud; ends by itself
 	@test/demo.sh

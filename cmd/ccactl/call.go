@@ -82,6 +82,17 @@ func names(max int) cobra.CompletionFunc {
 	}
 }
 
+// userNames completes users.
+func userNames(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+	var st ipc.Status
+	if _, err := ipc.Do(context.Background(), "GET", "/v1/status", nil, &st); err == nil {
+		for _, u := range st.Users {
+			names = append(names, u.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // environmentNames is empty, and silent, where nobody tells them.
 func environmentNames() (names []string) {
 	var st ipc.Status

@@ -11,7 +11,7 @@ import (
 )
 
 func completionVerb() *cobra.Command {
-	c := verb("completion bash|zsh|fish", "Print a shell's completion script", words(1, 1), func(c *cobra.Command, args []string) error {
+	c := verb("completion bash|zsh|fish|pwsh", "Print a shell's completion script", words(1, 1), func(c *cobra.Command, args []string) error {
 		switch args[0] {
 		case "bash":
 			return c.Root().GenBashCompletionV2(os.Stdout, true)
@@ -19,10 +19,16 @@ func completionVerb() *cobra.Command {
 			return c.Root().GenZshCompletion(os.Stdout)
 		case "fish":
 			return c.Root().GenFishCompletion(os.Stdout, true)
+		case "pwsh":
+			return c.Root().GenPowerShellCompletionWithDesc(os.Stdout)
 		}
 		return misused(c, "there is none for "+quote(args[0]))
 	})
-	c.ValidArgsFunction = cobra.FixedCompletions([]string{"bash", "zsh", "fish"}, cobra.ShellCompDirectiveNoFileComp)
+	c.Example = `  ccactl completion bash > ~/.local/share/bash-completion/completions/ccactl
+  ccactl completion zsh > ~/.zfunc/_ccactl       # with fpath+=~/.zfunc before compinit
+  ccactl completion fish > ~/.config/fish/completions/ccactl.fish
+  ccactl completion pwsh >> $PROFILE`
+	c.ValidArgsFunction = cobra.FixedCompletions([]string{"bash", "zsh", "fish", "pwsh"}, cobra.ShellCompDirectiveNoFileComp)
 	return c
 }
 

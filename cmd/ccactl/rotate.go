@@ -49,6 +49,7 @@ func rotateVerb() *cobra.Command {
 	f.BoolVar(&r.keys, "s3", false, "the S3 key, which is what NAME means anyway")
 	f.BoolVar(&r.All, "all", false, "the S3 keys of all environments")
 	f.StringVar(&r.User, "user", "", "the user whose password is changed")
+	_ = c.RegisterFlagCompletionFunc("user", userNames)
 	f.BoolVar(&r.Password, "password", false, "change the password; the portal goes on showing the former one")
 	f.StringVar(&r.Grace, "grace", "", "how long the former key lives on, whoever holds it")
 	f.BoolVar(&r.yes, "yes", false, "do not ask, whoever a short --grace breaks")

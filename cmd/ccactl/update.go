@@ -35,6 +35,7 @@ func updateVerb() *cobra.Command {
 	})
 	f := c.Flags()
 	f.StringVar(&r.User, "user", "", "the user whose password it is")
+	_ = c.RegisterFlagCompletionFunc("user", userNames)
 	f.BoolVar(&passwordStdin, "password-stdin", false, "read the password from stdin")
 	f.StringVar(&r.S3AccessKey, "s3-access-key", "", "the S3 access key, where it changed too")
 	f.BoolVar(&secretStdin, "s3-secret-stdin", false, "read the S3 secret from stdin")

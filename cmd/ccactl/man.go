@@ -1,0 +1,26 @@
+//go:build man
+
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra/doc"
+)
+
+// Built with the tag man, "ccactl man FOLDER" writes the man pages of all verbs,
+// and does nothing else. The program that people get has neither the verb nor
+// what it links.
+func init() {
+	if len(os.Args) != 3 || os.Args[1] != "man" {
+		return
+	}
+	c := root()
+	c.DisableAutoGenTag = true
+	if err := doc.GenManTree(c, &doc.GenManHeader{Title: "CCACTL", Section: "1", Source: "ccad", Manual: "ccad"}, os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "ccactl:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
