@@ -230,8 +230,9 @@ func (g *s3Gateway) trafficOf(id string) traffic {
 	return g.traffic[id]
 }
 
-// mint makes a gateway key and says where it is good.
-func (d *Daemon) mint(e vault.Environment, until time.Time) (account.KeyPair, account.S3, error) {
+// mint makes a gateway key and says where it is good. A holder, if one is
+// named, gets the same key as before.
+func (d *Daemon) mint(e vault.Environment, until time.Time, holder string) (account.KeyPair, account.S3, error) {
 	if d.s3.address == "" {
 		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
 	}
@@ -245,5 +246,9 @@ func (d *Daemon) mint(e vault.Environment, until time.Time) (account.KeyPair, ac
 	if err != nil {
 		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway's address: %w", err)
 	}
-	return gateway.MintKey(d.gatewayKey(), e.ID, e.Epoch, until), account.S3{Endpoint: endpoint, Region: gatewayRegion}, nil
+	s3 := account.S3{Endpoint: endpoint, Region: gatewayRegion}
+	if holder != "" {
+		return gateway.MintKeyFor(holder, d.gatewayKey(), e.ID, e.Epoch, until), s3, nil
+	}
+	return gateway.MintKey(d.gatewayKey(), e.ID, e.Epoch, until), s3, nil
 }

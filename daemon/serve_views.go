@@ -32,7 +32,7 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 	}
 	until := d.now().Add(time.Duration(d.Config.Serve.Lease))
 	if r.URL.Query().Get("gateway") == "true" {
-		minted, _, err := d.mint(e, until)
+		minted, _, err := d.mint(e, until, "")
 		if err != nil {
 			return nil, err
 		}
@@ -103,16 +103,29 @@ func throughGateway(q url.Values, e vault.Environment) bool {
 // hostLabel is what AWS clients accept as a region.
 var hostLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
-// viewLife reads ?for=, how long a gateway key inside a view lives.
-func viewLife(q url.Values) (time.Duration, error) {
-	if q.Get("for") == "" {
-		return defaultViewLife, nil
+// viewKey says for whom the gateway key inside a view is, and until when it is
+// good. A program that ccactl runs holds it in its variables, for as long as it
+// runs. It and a file that is kept written get the same key again for half its
+// life, and so are left alone while nothing else changes.
+func (d *Daemon) viewKey(r *request) (holder string, until time.Time, err error) {
+	q := r.URL.Query()
+	life := defaultViewLife
+	switch {
+	case q.Get("as") == "exec":
+		client, _ := processOf(r.pid)
+		holder, life = fmt.Sprintf("process %d %d", client.PID, client.Started), maxViewLife
+	case q.Get("file") != "":
+		holder = "file " + q.Get("file")
 	}
-	life, err := time.ParseDuration(q.Get("for"))
-	if err != nil || life < time.Minute || life > maxViewLife {
-		return 0, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
+	if given := q.Get("for"); given != "" {
+		if life, err = time.ParseDuration(given); err != nil || life < time.Minute || life > maxViewLife {
+			return "", until, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
+		}
 	}
-	return life, nil
+	if holder == "" {
+		return "", d.now().Add(life), nil
+	}
+	return holder, d.now().Truncate(life / 2).Add(life / 2 * 2), nil
 }
 
 // The life of a gateway key that is printed into a view.
@@ -162,12 +175,11 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 		case refused != nil && (!need.Password || e.UserID == ""): // the keys are all that the view is about
 			return m, held{}, refused
 		case ok && refused == nil && throughGateway(r.URL.Query(), e):
-			life, err := viewLife(r.URL.Query())
-			if err != nil {
+			var holder string
+			if holder, m.LeaseUntil, err = d.viewKey(r); err != nil {
 				return m, held{}, err
 			}
-			m.LeaseUntil = d.now().Add(life)
-			if m.Keys, m.Environment.S3, err = d.mint(e, m.LeaseUntil); err != nil {
+			if m.Keys, m.Environment.S3, err = d.mint(e, m.LeaseUntil, holder); err != nil {
 				return m, held{}, err
 			}
 			given.version = cmp.Or(given.version, keys.N)
@@ -192,6 +204,9 @@ func (d *Daemon) handOut(r *request, e vault.Environment, what string, given hel
 	holder := parent
 	if what == "exec" || parentPID == 0 {
 		holder = client
+	}
+	if r.URL.Query().Get("anew") == "true" { // what it ran before has ended
+		r.open.ledger.End(e.ID, what, holder)
 	}
 	r.open.ledger.Add(rotate.Lease{
 		Environment: e.ID, View: what, Version: given.version, Keys: given.keys,
@@ -266,7 +281,7 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 		return nil, err
 	}
 	until := d.now().Add(maxViewLife)
-	if _, _, err := d.mint(e, until); err != nil {
+	if _, _, err := d.mint(e, until, ""); err != nil {
 		return nil, err
 	}
 	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until)

@@ -74,11 +74,17 @@ func StreamOf(ctx context.Context, method, path string, in any, line func([]byte
 			return fmt.Errorf("encode the request: %w", err)
 		}
 	}
+	return stream(ctx, method, path, body, func() {}, line)
+}
+
+// stream calls begun when the daemon has begun to answer, and then line.
+func stream(ctx context.Context, method, path string, body []byte, begun func(), line func([]byte) error) error {
 	r, err := send(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	begun()
 	for {
 		data, err := r.in.ReadBytes('\n')
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 func execVerb() *cobra.Command {
-	c := verb("exec NAME [--auth A] [--client C] [--endpoint] -- CMD…", "Run a command with an environment's variables", words(1, -1), func(c *cobra.Command, args []string) error {
+	c := verb("exec NAME [--auth A] [--client C] [--endpoint] [--on-change restart|signal:SIG|ignore] -- CMD…", "Run a command with an environment's variables", words(1, -1), func(c *cobra.Command, args []string) error {
 		if dash := c.ArgsLenAtDash(); dash != 1 || len(args) < 2 {
 			return misused(c, "one name, then -- and the command")
 		}
@@ -24,19 +24,48 @@ func execVerb() *cobra.Command {
 			}
 		}
 		path := "env?" + query.Encode()
-		if endpoint, _ := c.Flags().GetBool("endpoint"); endpoint {
+		endpoint, _ := c.Flags().GetBool("endpoint")
+		if endpoint {
 			path = "endpoint"
 		}
-		body, warnings, err := view(args[0], path)
+		change, err := reactionTo(c.Flag("on-change").Value.String())
+		if err != nil {
+			return misused(c, err.Error())
+		}
+		if endpoint && change.follow {
+			return misused(c, "--endpoint lets the command follow by itself: --on-change is not for it")
+		}
+		h := &holding{name: args[0], path: path}
+		warnings, err := h.fetch()
 		if err != nil {
 			return err
 		}
 		warn(warnings)
-		return become(args[1:], environment(os.Environ(), args[0], string(body)))
+		if change.follow {
+			return follow(h, args[1:], change.signal)
+		}
+		return become(args[1:], environment(os.Environ(), h.name, string(h.body)))
 	})
+	c.Long = `Run a command with an environment's variables.
+
+--on-change says what happens to the command when one of them changes (a new
+password, a new S3 key):
+
+  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; one that
+               fails within 10 s of that is started again, 5 times at most, the
+               pause between growing from 1 to 16 s
+  signal:SIG   it gets the signal, such as signal:HUP, and reads by itself what
+               it needs: its variables stay as they were
+  ignore       nothing (the default): the command takes ccactl's place
+
+A lock changes nothing for a command that runs. Signals to ccactl go on to the
+command, and its exit code is ccactl's.`
 	c.Example = `  ccactl exec dev -- swift list
-  ccactl exec dev --client restic -- restic backup ~`
+  ccactl exec dev --client restic -- restic backup ~
+  ccactl exec dev --on-change restart -- ./server`
 	c.Flags().Bool("endpoint", false, "let the command fetch keys of the S3 gateway by itself, and nothing else")
+	c.Flags().String("on-change", "ignore", "restart, signal:SIG or ignore")
+	_ = c.RegisterFlagCompletionFunc("on-change", cobra.FixedCompletions([]string{"restart", "signal:HUP", "ignore"}, cobra.ShellCompDirectiveNoFileComp))
 	clientFlags(c)
 	return ofEnvironments(c, 1)
 }

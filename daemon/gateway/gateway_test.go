@@ -348,3 +348,23 @@ func manyFields() string {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
+
+// The same holder gets the same key until its end, another one never.
+func TestMintKeyFor(t *testing.T) {
+	key, id, until := []byte("0123456789abcdef0123456789abcdef"), strings.Repeat("ab", 16), time.Unix(2e9, 0)
+	first := MintKeyFor("file a", key, id, 1, until)
+	if again := MintKeyFor("file a", key, id, 1, until); again != first {
+		t.Error("another key for the same holder")
+	}
+	if _, ok := readKey(first.AccessKeyID); !ok {
+		t.Error("no key of ours")
+	}
+	for name, other := range map[string]account.KeyPair{
+		"holder": MintKeyFor("file b", key, id, 1, until), "until": MintKeyFor("file a", key, id, 1, until.Add(time.Second)),
+		"vault": MintKeyFor("file a", key[1:], id, 1, until), "epoch": MintKeyFor("file a", key, id, 2, until),
+	} {
+		if other.Secret == first.Secret {
+			t.Errorf("another %s, the same secret", name)
+		}
+	}
+}

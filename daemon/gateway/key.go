@@ -21,6 +21,7 @@ const (
 	tokenPrefix  = "CCADTOKEN"
 	keyPurpose   = "ccad gateway key 1\x00"
 	tokenPurpose = "ccad gateway token 1\x00"
+	noncePurpose = "ccad gateway nonce 1\x00"
 	passSize     = 16 + 5 + 9 // environment id, seconds since 1970, nonce
 )
 
@@ -38,6 +39,20 @@ func MintKey(key []byte, environmentID string, epoch uint64, until time.Time) ac
 	if !ok || len(key) == 0 {
 		return account.KeyPair{}
 	}
+	return account.KeyPair{AccessKeyID: keyPrefix + letters.EncodeToString(p[:]), Secret: account.NewSecret(p.secret(key, epoch))}
+}
+
+// MintKeyFor is MintKey, but the same key for the same holder and until: a file
+// that is written anew, or the variables of a program that starts anew, change
+// only when something in them does.
+func MintKeyFor(holder string, key []byte, environmentID string, epoch uint64, until time.Time) account.KeyPair {
+	p, ok := newPass(environmentID, until)
+	if !ok || len(key) == 0 {
+		return account.KeyPair{}
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(noncePurpose + holder))
+	copy(p[21:], mac.Sum(nil))
 	return account.KeyPair{AccessKeyID: keyPrefix + letters.EncodeToString(p[:]), Secret: account.NewSecret(p.secret(key, epoch))}
 }
 

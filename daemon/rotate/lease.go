@@ -63,6 +63,18 @@ func (l *Ledger) Add(lease Lease) {
 	}
 }
 
+// End ends a holder's leases on a view of an environment: he has given back what
+// he was given.
+func (l *Ledger) End(environmentID, view string, holder Process) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k := range l.leases {
+		if k.environment == environmentID && k.view == view && k.holder == holder {
+			delete(l.leases, k)
+		}
+	}
+}
+
 // Of returns an environment's leases, the longest-lived first.
 func (l *Ledger) Of(environmentID string) []Lease {
 	l.mu.Lock()

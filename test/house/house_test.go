@@ -21,10 +21,11 @@ const module = "github.com/cloud-ca/ccad/"
 // arrows is who may import whom of ours, downward only.
 var arrows = map[string][]string{
 	"cmd/ccad":              {"daemon", "daemon/session", "daemon/vault/busguard", "ipc"},
-	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "cmd/ccactl/stale", "ipc"},
+	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "cmd/ccactl/stale", "cmd/ccactl/supervise", "ipc"},
 	"cmd/ccactl/configure":  {},
 	"cmd/ccactl/shell":      {},
 	"cmd/ccactl/stale":      {},
+	"cmd/ccactl/supervise":  {},
 	"ipc":                   {},
 	"daemon":                {"daemon/account", "daemon/audit", "daemon/cloud", "daemon/cloudsfile", "daemon/gateway", "daemon/rotate", "daemon/session", "daemon/source", "daemon/vault", "daemon/view", "ipc"},
 	"daemon/account":        {},

@@ -1,0 +1,222 @@
+// Package supervise stays the parent of a command that is to follow changes: at
+// each it starts the command anew, or sends it a signal.
+//
+// Run is one loop over what can happen: a change, a signal, the command's end, a
+// moment that was waited for. Everything else is in how a parent stays out of
+// the way:
+//
+//   - On a terminal the command is in our process group. Ctrl-C, Ctrl-Z and fg
+//     then reach it from the terminal, in pipelines too, and we pass on only what
+//     was sent to us alone.
+//   - Without one it has a group of its own, so that a restart ends what it
+//     started as well, and a signal to us reaches all of it.
+//   - A command that ends ends us, by its code or by its signal. Only one that
+//     fails soon after a restart is tried again, later each time and not for
+//     ever: what it was given may not have arrived everywhere yet.
+//
+// Limits: descriptors above 2 are not passed on, so socket activation is not
+// either. On a terminal a restart ends the command itself, not what that left
+// running.
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// How long things take. Backoff is how long a command that fails soon after a
+// restart rests, from first to last.
+const (
+	grace       = 10 * time.Second       // from SIGTERM to SIGKILL
+	soon        = 10 * time.Second       // a command that ran longer has taken its start
+	rest        = 500 * time.Millisecond // between two restarts, for several changes at once
+	firstPause  = time.Second
+	maxAttempts = 5 // the last one 16 s after the one before it
+)
+
+// A Command is what to run and how it follows changes.
+type Command struct {
+	Path    string
+	Args    []string // Args[0] is the command as typed
+	Env     []string
+	Changes <-chan struct{} // something that the command was given has changed
+	Signal  syscall.Signal  // what a change sends; 0: it restarts the command
+	Renew   func() []string // the environment of the next start
+	Say     func(line string)
+	After   func(time.Duration) <-chan time.Time // nil: time.After
+	Now     func() time.Time                     // nil: time.Now
+
+	signals  chan os.Signal
+	grouped  bool      // the command has a process group of its own
+	told     bool      // somebody told us to end: nothing is started again
+	attempts int       // in a row that failed soon after a restart
+	started  time.Time // when the running command was, if by a restart
+}
+
+// A child is the command, running.
+type child struct {
+	process *os.Process
+	ended   chan syscall.WaitStatus
+}
+
+// Run runs the command until it ends for good and returns how it ended. An
+// error means that it could not be started.
+func (c *Command) Run() (syscall.WaitStatus, error) {
+	if c.After == nil {
+		c.After = time.After
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	runtime.LockOSThread() // the kernel ends the command with the thread that started it
+	defer runtime.UnlockOSThread()
+	c.grouped = !hasTerminal()
+	c.signals = make(chan os.Signal, 16)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
+		if !signal.Ignored(s) { // the command ignores those, too
+			signal.Notify(c.signals, s)
+		}
+	}
+	defer signal.Stop(c.signals)
+
+	running, err := c.start()
+	if err != nil {
+		return 0, err
+	}
+	for {
+		status, ended := c.attend(running)
+		if !ended {
+			status = c.stop(running)
+			c.attempts = 0
+		} else if !c.tryAgain(status) {
+			return status, nil
+		}
+		if c.told {
+			return status, nil
+		}
+		c.Env = c.Renew()
+		if running, err = c.start(); err != nil {
+			return 0, err
+		}
+		c.started = c.Now()
+	}
+}
+
+// start starts the command, which ends when we are killed where the system can
+// do that.
+func (c *Command) start() (child, error) {
+	cmd := exec.Cmd{
+		Path: c.Path, Args: c.Args, Env: c.Env,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		SysProcAttr: attributes(c.grouped),
+	}
+	if err := cmd.Start(); err != nil {
+		return child{}, fmt.Errorf("run %q: %w", c.Args[0], err)
+	}
+	ended := make(chan syscall.WaitStatus, 1)
+	go func() {
+		_ = cmd.Wait()
+		status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		ended <- status
+	}()
+	return child{cmd.Process, ended}, nil
+}
+
+// attend waits until the command ends by itself, or until it is to be started
+// anew.
+func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) {
+	changes := c.Changes
+	var rested <-chan time.Time
+	if !c.started.IsZero() && c.Signal == 0 {
+		changes, rested = nil, c.After(rest)
+	}
+	for {
+		select {
+		case status := <-running.ended:
+			return status, true
+		case s := <-c.signals:
+			c.forward(running, s)
+		case <-rested:
+			changes, rested = c.Changes, nil
+		case <-changes:
+			if c.Signal == 0 {
+				return 0, false
+			}
+			_ = running.process.Signal(c.Signal)
+		}
+	}
+}
+
+// stop ends the command: asked first, killed when it does not listen.
+func (c *Command) stop(running child) syscall.WaitStatus {
+	c.kill(running, syscall.SIGTERM)
+	patience := c.After(grace)
+	for {
+		select {
+		case status := <-running.ended:
+			return status
+		case s := <-c.signals:
+			c.forward(running, s)
+		case <-patience:
+			c.Say(fmt.Sprintf("%s does not end within %v: it is killed", c.Args[0], grace))
+			c.kill(running, syscall.SIGKILL)
+		}
+	}
+}
+
+// tryAgain reports whether a command that ended is to be started once more, and
+// waits until then.
+func (c *Command) tryAgain(status syscall.WaitStatus) bool {
+	failed := !status.Exited() || status.ExitStatus() != 0
+	if c.told || !failed || c.started.IsZero() || c.Now().Sub(c.started) > soon || c.attempts == maxAttempts {
+		return false
+	}
+	pause := firstPause << c.attempts
+	c.attempts++
+	c.Say(fmt.Sprintf("%s failed right after its restart: once more in %v", c.Args[0], pause))
+	for rested := c.After(pause); ; {
+		select {
+		case <-rested:
+			return true
+		case s := <-c.signals:
+			if c.note(s); c.told {
+				return false
+			}
+		}
+	}
+}
+
+// note remembers a signal that tells programs to end.
+func (c *Command) note(s os.Signal) {
+	switch s {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP:
+		c.told = true
+	}
+}
+
+// forward passes a signal on, unless the terminal has sent it to the command,
+// too.
+func (c *Command) forward(running child, s os.Signal) {
+	c.note(s)
+	if (s == syscall.SIGINT || s == syscall.SIGQUIT) && !c.grouped && inForeground() {
+		return
+	}
+	if s, ok := s.(syscall.Signal); ok {
+		c.kill(running, s)
+	}
+}
+
+// kill sends a signal to the command, and to what it started where that is told
+// from others.
+func (c *Command) kill(running child, s syscall.Signal) {
+	if c.grouped {
+		_ = syscall.Kill(-running.process.Pid, s)
+		return
+	}
+	_ = running.process.Signal(s)
+}
