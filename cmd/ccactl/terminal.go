@@ -61,6 +61,32 @@ func askNew(question string) (string, error) {
 	return first, nil
 }
 
+// askLine reads a line from the terminal, shown; an empty one is the preset,
+// which stands in brackets.
+func askLine(question, preset string) (string, error) {
+	if !attended() {
+		return "", errNoTerminal
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", errNoTerminal
+	}
+	defer tty.Close()
+	if preset != "" {
+		question += " [" + preset + "]"
+	}
+	_, _ = fmt.Fprintf(tty, "   %s ", plain(question))
+	line := make([]byte, 4096) // a terminal gives one line at a time
+	n, err := tty.Read(line)
+	if err != nil {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	if answer := string(bytes.TrimSpace(line[:n])); answer != "" {
+		return answer, nil
+	}
+	return preset, nil
+}
+
 // restoreOnSignal makes sure that a terminal whose echo is off gets it back
 // when a signal ends us; the signal then does what it would have done.
 func restoreOnSignal(tty *os.File) (stop func()) {

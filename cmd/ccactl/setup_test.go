@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// Somebody with the portal's page open, at a terminal: the keyring is made, what
+// the page shows is asked for by its labels, secrets are not shown, and steps can
+// be declined.
+func TestSetupByHand(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Fresh: true, Keyring: "file"}})
+	f.set("POST /v1/unlock", struct{}{})
+	f.set("POST /v1/environments", ipc.Changes{Changes: []ipc.Change{{Environment: "dev-ccontini", Action: "added", State: "ok"}}})
+	home := t.TempDir()
+	c := exec.Command("ccactl", "setup")
+	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket, "HOME="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home, "SHELL=/bin/zsh", "ZDOTDIR="+home, "TERM=dumb", "PATH="+filepath.Dir(pathOf(t)))
+	terminal, err := pty.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = terminal.Close() })
+	var all strings.Builder
+	screen := io.TeeReader(terminal, &all)
+	until(t, screen, "a passphrase of your choice: ")
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}})
+	for _, step := range [][2]string{
+		{"", "correct horse"}, {"the same again: ", "correct horse"},
+		{"Authentication URL [https://auth.cloud.ca] ", ""}, {"Domain ID [default] ", ""},
+		{"Project name ", "Dev-Ccontini"}, {"User name ", "system-ccontini-2925"},
+		{"Password (not shown): ", "hunter2"},
+		{"S3 API access key, if there is one [found by ccad] ", "AK"},
+		{"S3 API secret key (not shown): ", "s3-secret"},
+		{"A name for it [dev-ccontini] ", ""},
+	} {
+		if step[0] != "" {
+			until(t, screen, step[0])
+		}
+		if strings.HasSuffix(step[0], ": ") || step[0] == "" {
+			waitForEcho(t, terminal, false)
+		}
+		_, _ = io.WriteString(terminal, step[1]+"\n")
+	}
+	until(t, screen, ".zshrc? [yes] ")
+	_, _ = io.WriteString(terminal, "no\n")
+	until(t, screen, "ccactl doctor what is wrong.")
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+	if seen := all.String(); strings.Contains(seen, "hunter2") || strings.Contains(seen, "s3-secret") || strings.Contains(seen, "correct horse") {
+		t.Errorf("a secret was shown:\n%s", seen)
+	}
+	want := `{"name":"dev-ccontini","user":"system-ccontini-2925","project":"Dev-Ccontini","auth_url":"https://auth.cloud.ca","user_domain_id":"default","project_domain_id":"default","s3_access_key":"AK","s3_secret":"s3-secret","password":"hunter2"}`
+	f.mu.Lock()
+	got := f.asked["POST /v1/environments"]
+	f.mu.Unlock()
+	if got != want {
+		t.Errorf("asked\n%s\nwant\n%s", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(home, ".zshrc")); err == nil {
+		t.Error("a declined step wrote .zshrc")
+	}
+}
+
+// pathOf is where the tests' ccactl is.
+func pathOf(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("ccactl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
