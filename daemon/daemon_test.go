@@ -465,7 +465,7 @@ func TestMetricsAndLogsTellNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, series := range []string{"ccad_locked 0", `ccad_environments{state="ok"} 1`, "ccad_requests_total", "process_resident_memory_bytes"} {
+	for _, series := range []string{"ccad_locked 0", `ccad_environments{state="ok"} 1`, "ccad_rotations_stalled 0", `ccad_oldest_secret_seconds{kind="s3-key"} `, "ccad_requests_total", "process_resident_memory_bytes"} {
 		if !bytes.Contains(body, []byte(series)) {
 			t.Errorf("no %s in the metrics", series)
 		}

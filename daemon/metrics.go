@@ -97,7 +97,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (state) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc} {
+	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, oldestDesc} {
 		c <- d
 	}
 }
@@ -133,6 +133,7 @@ func (s state) Collect(c chan<- prometheus.Metric) {
 	}
 	gauge(leasesDesc, float64(leases))
 	gauge(storeDesc, float64(contents.Sequence))
+	s.collectRotations(o, gauge)
 }
 
 // prometheus answers a scrape over the socket, as every other request.

@@ -63,6 +63,7 @@ func TestStories(t *testing.T) {
 			"ccad":       startDaemon,
 			"eventually": eventually,
 			"fill":       fill,
+			"free-port":  freePort,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
 			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
 			"portal-regenerate": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -116,7 +117,7 @@ func setup(t *testing.T, real *lab.Lab, bin string, env *testscript.Env) error {
 	}
 	for _, pair := range [][2]string{
 		{"PATH", bin + ":" + os.Getenv("PATH")},
-		{"HOME", home}, {"BIN", bin},
+		{"HOME", home}, {"BIN", bin}, {"REPO", repo()},
 		{"XDG_RUNTIME_DIR", run}, {"XDG_CONFIG_HOME", home + "/.config"},
 		{"XDG_DATA_HOME", home + "/.local/share"}, {"XDG_STATE_HOME", home + "/.local/state"},
 		{"AUTH_URL", strings.TrimSuffix(real.AuthURL, "/v3")}, {"S3_HOST", strings.TrimPrefix(real.S3URLUS, "http://")}, {"S3_URL", real.S3URL}, {"S3_URL_US", real.S3URLUS},

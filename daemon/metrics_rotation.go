@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+var (
+	rotationsDesc = prometheus.NewDesc("ccad_rotations", "Rotations under way.", []string{"kind"}, nil)
+	stalledDesc   = prometheus.NewDesc("ccad_rotations_stalled", "Rotations under way whose last step failed.", nil, nil)
+	rotatingDesc  = prometheus.NewDesc("ccad_rotation_oldest_seconds", "Time since the oldest rotation under way began; 0 without one.", nil, nil)
+	retiringDesc  = prometheus.NewDesc("ccad_retiring_leases", "Leases on keys that are being replaced.", nil, nil)
+	oldestDesc    = prometheus.NewDesc("ccad_oldest_secret_seconds", "Age of the oldest value that is served.", []string{"kind"}, nil)
+)
+
+// The kinds of secrets, as labels.
+const (
+	kindPassword = "password"
+	kindKey      = "s3-key"
+	kindAppCred  = "application-credential"
+)
+
+// collectRotations tells how rotations stand and how old the secrets are, for
+// rules that call a rotation overdue or stuck.
+func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	contents, now := o.vault.Contents(), s.d.now()
+	under, oldest := map[string]float64{}, map[string]time.Duration{}
+	var longest time.Duration
+	stalled, retiring := 0, 0
+	rotation := func(kind string, r *vault.Rotation) {
+		if r != nil {
+			under[kind]++
+			longest = max(longest, now.Sub(r.Begun))
+		}
+	}
+	for _, u := range contents.Users {
+		rotation(kindPassword, u.Rotation)
+		if v, ok := u.Passwords.Active(); ok {
+			oldest[kindPassword] = max(oldest[kindPassword], now.Sub(v.Created))
+		}
+	}
+	for _, e := range contents.Environments {
+		rotation(kindKey, e.KeyRotation)
+		rotation(kindAppCred, e.CredRotation)
+		if v, ok := e.Keys.Active(); ok {
+			oldest[kindKey] = max(oldest[kindKey], now.Sub(v.Created))
+		}
+		if v, ok := e.AppCreds.Active(); ok {
+			oldest[kindAppCred] = max(oldest[kindAppCred], now.Sub(v.Created))
+		}
+		if r, ok := o.keeper.RetiringKey(e); ok {
+			retiring += len(r.Holders)
+			if r.Trouble != "" {
+				stalled++
+			}
+		}
+	}
+	for _, kind := range []string{kindPassword, kindKey, kindAppCred} {
+		gauge(rotationsDesc, under[kind], kind)
+		gauge(oldestDesc, oldest[kind].Seconds(), kind)
+	}
+	gauge(stalledDesc, float64(stalled))
+	gauge(rotatingDesc, longest.Seconds())
+	gauge(retiringDesc, float64(retiring))
+}
