@@ -20,6 +20,7 @@ const (
 	defaultAuthURL    = "https://auth.cloud.ca"
 	defaultS3Endpoint = "https://objects.cloud.ca"
 	defaultS3Region   = "cloud.ca"
+	anyRegion         = "us-east-1" // of an endpoint whose region nobody names, until the server says which it demands
 )
 
 func usage(format string, args ...any) error {
@@ -102,7 +103,7 @@ func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 	if region == "" && e.Origin() == defaultS3Endpoint+":443" {
 		region = defaultS3Region
 	}
-	return account.S3{Endpoint: e, Region: cmp.Or(region, "us-east-1")}, nil
+	return account.S3{Endpoint: e, Region: cmp.Or(region, anyRegion)}, nil
 }
 
 // importFiles reads what ccactl read and adopts what is in it.
@@ -198,8 +199,9 @@ func missingMessage(missing string, c ipc.Change) string {
 // applyS3 lets the flags say where S3 is, over what the file says.
 func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
 	if in.S3Endpoint == "" {
-		if in.S3Region != "" {
-			o.Environment.S3.Region = in.S3Region
+		s3 := &o.Environment.S3
+		if s3.Region = cmp.Or(in.S3Region, s3.Region); s3.Region == "" && !s3.Endpoint.IsZero() {
+			s3.Region = anyRegion
 		}
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cloud-ca/ccad/daemon"
 )
 
 // Alert rules and the dashboard speak of series that the daemon has.
@@ -31,6 +33,26 @@ func TestMonitoringKnowsItsSeries(t *testing.T) {
 			if !strings.Contains(source.String(), `"`+strings.TrimSuffix(name, "_bucket")+`"`) {
 				t.Errorf("%s speaks of %s, which the daemon does not have", file, name)
 			}
+		}
+	}
+}
+
+// The sample configuration has every key that the daemon knows, and no other.
+func TestSampleConfiguration(t *testing.T) {
+	data, err := os.ReadFile("../../packaging/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.LoadConfig("../../packaging/config.toml", true); err != nil {
+		t.Error(err)
+	}
+	source, err := os.ReadFile("../../daemon/config.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range regexp.MustCompile("`toml:\"([a-z_]+)\"`").FindAllStringSubmatch(string(source), -1) {
+		if !regexp.MustCompile(`(?m)^#? ?\[*(?:[a-z."A-Z]+\.)?` + key[1] + `(?:\]| =)`).Match(data) {
+			t.Errorf("packaging/config.toml does not have the key %s of daemon/config.go", key[1])
 		}
 	}
 }

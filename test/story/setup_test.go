@@ -1,10 +1,16 @@
 package story
 
 import (
+	"encoding/json"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // repo is the folder of the project: stories read what it ships.
@@ -24,4 +30,22 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(l.Close())
 	ts.Setenv(args[0], port)
+}
+
+// endStray ends the daemon that a story's setup started in the background.
+func endStray(runtimeDir, bin string) {
+	socket := filepath.Join(runtimeDir, "ccad", "ccad.sock")
+	if _, err := os.Stat(socket); err != nil {
+		return
+	}
+	cmd := exec.Command(bin+"/ccactl", "status", "--json")
+	cmd.Env = []string{"CCAD_SOCKET=" + socket}
+	out, err := cmd.Output()
+	var st ipc.Status
+	if err != nil || json.Unmarshal(out, &st) != nil {
+		return
+	}
+	if p, err := os.FindProcess(st.Daemon.PID); err == nil {
+		_ = p.Signal(syscall.SIGTERM)
+	}
 }

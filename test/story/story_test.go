@@ -64,6 +64,7 @@ func TestStories(t *testing.T) {
 			"eventually": eventually,
 			"fill":       fill,
 			"free-port":  freePort,
+			"readme":     readme,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
 			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
 			"portal-regenerate": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -101,6 +102,7 @@ func setup(t *testing.T, real *lab.Lab, bin string, env *testscript.Env) error {
 		return err
 	}
 	env.Defer(func() { _ = os.RemoveAll(run) })
+	env.Defer(func() { endStray(run, bin) })
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err
