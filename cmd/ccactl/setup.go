@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -123,9 +125,20 @@ func (s *setup) all() error {
 	return failed
 }
 
+// setupColumns is how wide setup's sentences are on a terminal.
+const setupColumns = 78
+
 // done says what a step did or found.
 func (*setup) done(format string, args ...any) {
-	_, _ = fmt.Println("   " + plain(fmt.Sprintf(format, args...)))
+	line := "  "
+	for word := range strings.FieldsSeq(plain(fmt.Sprintf(format, args...))) {
+		if colourful() && utf8.RuneCountInString(line+word) > setupColumns && strings.TrimSpace(line) != "" {
+			_, _ = fmt.Println(line)
+			line = "  "
+		}
+		line += " " + word
+	}
+	_, _ = fmt.Println(line)
 }
 
 var errDeclined = errors.New("declined")

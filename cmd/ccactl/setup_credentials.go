@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -95,8 +96,8 @@ const foundByCcad = "found by ccad"
 
 // paste asks for what the portal's page shows, by its own labels.
 func (s *setup) paste() error {
-	s.done("no file of credentials in the usual places. In the portal, open your profile, API Credentials, Service API keys,")
-	s.done("choose the environment, and copy what stands beside each label. An empty answer takes what is in brackets.")
+	s.done("No file of credentials in the usual places. In the portal, open your profile, API Credentials, Service API keys, choose the environment, " +
+		"and copy what stands beside each label. An empty answer takes what is in brackets.")
 	r := ipc.AddRequest{Name: s.name, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region}
 	for _, q := range []struct {
 		label, preset string
@@ -165,11 +166,14 @@ func (s *setup) prove() error {
 		return err
 	}
 	aws, err := exec.LookPath("aws")
+	profiles, _ := configure.Profiles(awsFiles()[0])
 	for _, e := range st.Environments {
 		command := "aws --profile " + e.Name + " s3 ls"
 		switch {
 		case e.S3.Endpoint == "":
 			s.done("%s: %s; ccactl use %[1]s", e.Name, e.State)
+		case profiles[e.Name] == "":
+			s.done("%s: S3 key %s; it has no AWS profile: ccactl configure aws %[1]s", e.Name, e.S3.State)
 		case err != nil:
 			s.done("%s: S3 key %s; there is no AWS CLI here to try: %s", e.Name, e.S3.State, command)
 		default:

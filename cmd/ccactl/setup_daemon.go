@@ -51,7 +51,7 @@ func (s *setup) startDaemon() error {
 		_ = exec.Command(program, "start").Run() // an installed service may run already
 		return s.await()
 	}
-	if err := s.agree("Start ccad in the background, until this machine stops (there is no service manager for it)"); err != nil {
+	if err := s.agree("No service manager is here. Start ccad in the background"); err != nil {
 		return err
 	}
 	if err := background(program, "run"); err != nil {
