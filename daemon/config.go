@@ -35,6 +35,10 @@ type Config struct {
 	Rotate struct {
 		Grace Duration `toml:"grace"` // 1h: how long a replaced key lives for holders whose end is unknown
 	} `toml:"rotate"`
+	Watch struct {
+		Rescan Duration  `toml:"rescan"` // 60s: how often watched files are looked at where no event tells of a change
+		Probe  *Duration `toml:"probe"`  // 10m; how often the cloud is asked about what is in use; 0: never
+	} `toml:"watch"`
 	Portal struct {
 		URL    string            `toml:"url"`    // none: base URL of the portal's API, with its version
 		Poll   Duration          `toml:"poll"`   // 5m; how often it is read once a key is stored
@@ -51,6 +55,15 @@ const (
 	defaultLease = 20 * time.Minute
 	minLease     = 16 * time.Minute
 	maxLease     = 12 * time.Hour
+)
+
+// Watched files are looked at now and then, events or not, and what is in use
+// is probed.
+const (
+	defaultProbe  = 10 * time.Minute
+	minProbe      = time.Second
+	defaultRescan = time.Minute
+	minRescan     = time.Second
 )
 
 // defaultGrace is how long the unknown holders of a replaced key have.
@@ -108,6 +121,19 @@ func (c *Config) check(path string) error {
 	}
 	if c.Rotate.Grace < 0 {
 		return fmt.Errorf("config %s: rotate.grace is negative", path)
+	}
+	if c.Watch.Rescan == 0 {
+		c.Watch.Rescan = Duration(defaultRescan)
+	}
+	if c.Watch.Probe == nil {
+		every := Duration(defaultProbe)
+		c.Watch.Probe = &every
+	}
+	if p := time.Duration(*c.Watch.Probe); p != 0 && p < minProbe {
+		return fmt.Errorf("config %s: watch.probe is less than %v (0: never)", path, minProbe)
+	}
+	if time.Duration(c.Watch.Rescan) < minRescan {
+		return fmt.Errorf("config %s: watch.rescan is less than %v", path, minRescan)
 	}
 	if err := c.checkPortal(); err != nil {
 		return fmt.Errorf("config %s: %w", path, err)

@@ -84,6 +84,8 @@ type Daemon struct {
 	askPortal   chan struct{} // cap 1: read the portal now
 
 	told         told     // what shells are to hear
+	watched      watched  // files that import has read
+	used         used     // what probes are to ask about
 	portalDenied sync.Map // ids of the portal's environments that its key may not see
 }
 
@@ -104,6 +106,7 @@ func Run(ctx context.Context, o Options) error {
 	d.image, d.endImage = context.WithCancel(context.Background())
 	defer d.endImage()
 	d.metrics = newMetrics(d)
+	d.watched.files, d.watched.watcher = map[watchedKey]ipc.WatchedFile{}, d.newWatcher(ctx)
 	listener, err := d.own()
 	defer func() {
 		for _, lock := range d.locks {
@@ -181,6 +184,8 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		var loops sync.WaitGroup
 		loops.Go(func() { d.checkOwed(checking) })
 		loops.Go(func() { d.pollPortal(checking) })
+		loops.Go(func() { d.watchFiles(checking) })
+		loops.Go(func() { d.probeUsed(checking) })
 		loops.Wait()
 	}()
 	d.announce()

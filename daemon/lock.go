@@ -117,6 +117,7 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOl
 		o.drop()
 		return err
 	}
+	d.lookAfter(o.vault.Contents())
 	d.record(o, audit.Entry{Event: "unlocked"})
 	if older != "" {
 		d.record(o, audit.Entry{Event: "older-store-accepted", Note: older})
@@ -267,6 +268,9 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 		}
 	}
 	d.tell(before, after)
+	if sourcesMoved(before, after) {
+		d.lookAfter(after)
+	}
 	d.look()
 }
 

@@ -28,6 +28,7 @@ type metrics struct {
 	served        *prometheus.CounterVec
 	checks        *prometheus.CounterVec
 	auditFailures prometheus.Counter
+	probes        *prometheus.CounterVec
 	portalReads   *prometheus.CounterVec
 	incidents     *prometheus.CounterVec
 
@@ -50,6 +51,8 @@ func newMetrics(d *Daemon) *metrics {
 			Name: "ccad_secrets_served_total", Help: "Views with secrets handed out."}, []string{"view"}),
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ccad_checks_total", Help: "Values that ccad asked the cloud about by itself, by outcome."}, []string{"outcome"}),
+		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ccad_probes_total", Help: "Environments in use that the cloud was asked about, by outcome."}, []string{"outcome"}),
 		portalReads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ccad_portal_reads_total", Help: "Times that the portal's API was read, by outcome."}, []string{"outcome"}),
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -67,7 +70,7 @@ func newMetrics(d *Daemon) *metrics {
 	m.s3Resent = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ccad_gateway_resent_total", Help: "Requests that were sent again with a newer key."})
 	m.registry.MustRegister(m.s3Requests, m.s3Duration, m.s3Bytes, m.s3Resent)
-	m.registry.MustRegister(m.requests, m.duration, m.served, m.checks, m.auditFailures, m.portalReads, m.incidents,
+	m.registry.MustRegister(m.requests, m.duration, m.served, m.checks, m.auditFailures, m.probes, m.portalReads, m.incidents,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), state{d})
 	return m
 }

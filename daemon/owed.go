@@ -2,12 +2,9 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/rotate"
-	"github.com/cloud-ca/ccad/ipc"
 )
 
 // checkOwed asks the cloud about values that were stored unverified, once it
@@ -56,17 +53,7 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 		return
 	}
 	err = o.keeper.Verify(ctx, name, false)
-	var refused *rotate.RefusedError
-	outcome := "accepted"
-	switch {
-	case errors.As(err, &refused):
-		outcome = "refused"
-		d.feed.publish(ipc.Event{Time: d.now(), Event: "refused", Environment: name, Message: refused.Reason})
-	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
-		outcome = "unreachable"
-	case err != nil:
-		outcome = "failed"
-	}
+	outcome := outcomeOf(err)
 	d.metrics.checks.WithLabelValues(outcome).Inc()
 	t := tries[e.ID]
 	tries[e.ID] = rotate.Try{At: d.now(), Count: t.Count + 1}

@@ -148,14 +148,14 @@ func (d *Daemon) readPortal(ctx context.Context, o *opened, p *vault.Portal, per
 		return out, err
 	}
 	for _, e := range shown {
-		out.Environments = append(out.Environments, d.takePortal(ctx, o, e))
+		out.Environments = append(out.Environments, d.takePortal(ctx, o, p, e))
 	}
 	slices.SortFunc(out.Environments, func(a, b ipc.PortalEnvironment) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
 // takePortal adopts what one environment of the portal shows.
-func (d *Daemon) takePortal(ctx context.Context, o *opened, e cloud.PortalEnvironment) ipc.PortalEnvironment {
+func (d *Daemon) takePortal(ctx context.Context, o *opened, p *vault.Portal, e cloud.PortalEnvironment) ipc.PortalEnvironment {
 	out := ipc.PortalEnvironment{Name: e.Name, Fields: []ipc.PortalField{}}
 	if e.Err != nil {
 		if errors.Is(e.Err, cloud.ErrRefused) {
@@ -178,7 +178,7 @@ func (d *Daemon) takePortal(ctx context.Context, o *opened, e cloud.PortalEnviro
 		return out
 	}
 	out.Environment = name
-	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: name, Password: found.Password, Keys: found.Keys, By: rotate.ByPortal})
+	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: name, Password: found.Password, Keys: found.Keys, By: rotate.ByPortal, From: p.Base.Host()})
 	if err != nil {
 		out.Trouble = err.Error()
 	}

@@ -38,6 +38,7 @@ func (d *Daemon) status(r *request) (any, error) {
 		s.Users = append(s.Users, d.user(c, u))
 	}
 	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
+	s.Watched = d.watched.troubles()
 	counts := r.open.ledger.Counts()
 	for _, e := range c.Environments {
 		s.Environments = append(s.Environments, d.environment(r.open.keeper, c, e, counts))

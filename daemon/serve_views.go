@@ -199,6 +199,7 @@ type held struct{ version, keys int }
 // trail, an event. A view without an end lasts as long as who holds it: the
 // program that ccactl becomes, or the shell that called it.
 func (d *Daemon) handOut(r *request, e vault.Environment, what string, given held, until time.Time) {
+	d.used.note(e.ID)
 	client, parentPID := processOf(r.pid)
 	parent, _ := processOf(parentPID)
 	holder := parent

@@ -87,6 +87,15 @@ type Status struct {
 	Daemon       Daemon        `json:"daemon"`
 	Users        []User        `json:"users"`
 	Environments []Environment `json:"environments"`
+	Watched      []WatchedFile `json:"watched,omitempty"` // those with which something is wrong
+}
+
+// WatchedFile is a file that an environment was imported from.
+type WatchedFile struct {
+	Path        string `json:"path"`
+	Environment string `json:"environment"`
+	State       string `json:"state"` // missing | unsafe | unparsed | foreign | older | refused | waiting
+	Reason      string `json:"reason"`
 }
 
 // Daemon is the daemon's own part of Status.

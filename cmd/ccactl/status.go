@@ -129,7 +129,28 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		}
 		all = append(all, t)
 	}
+	for _, f := range st.Watched {
+		all = append(all, fileTrouble(f))
+	}
 	return all
+}
+
+// fileTrouble tells of a watched file that ccad takes nothing from.
+func fileTrouble(f ipc.WatchedFile) trouble {
+	t := trouble{environment: f.Environment, what: f.Environment + ": watched file " + f.Path + ": " + f.Reason, mend: "ccactl import " + f.Path}
+	switch f.State {
+	case "refused":
+		t.mend = "correct the file, or ccactl update"
+	case "older":
+		t.mend = "save the present value there; nothing is wrong with what ccad has"
+	case "unsafe":
+		t.mend = "chmod go-w, and make it a file of yours"
+	case "missing":
+		t.mend = "put it back; what ccad has goes on"
+	case "waiting":
+		t.mend = "nothing to do, it is tried again"
+	}
+	return t
 }
 
 // rotating tells of a rotation under way: who still holds the key that goes.

@@ -193,7 +193,7 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 		u.Refused = nil
 	}
 	if a.offer.By == "person" || a.offer.By == "import" {
-		u.NoticeRefused = false // a person has acted
+		u.Mistrusted = nil // a person has acted
 	}
 	return u, changed
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -23,19 +24,30 @@ type Notice struct {
 	Password    account.Secret
 	Keys        *account.KeyPair
 	By          string // ByFile or ByPortal
+	From        string // which of them: a path, or the portal's host
+}
+
+// maxMistrusted is how many sources may have been wrong about a user before a
+// person must act: two may disagree, and one be right. With a refused value in
+// force that makes three failed logins at most, whatever lies in files.
+const maxMistrusted = 2
+
+// enough reports whether a source was wrong before, or too many were.
+func enough(u vault.User, n Notice) bool {
+	return len(u.Mistrusted) >= maxMistrusted || slices.Contains(u.Mistrusted, n.From)
 }
 
 // ErrOlder: the value was in force once, and its successor works.
 var ErrOlder = errors.New("it was replaced before, and what replaced it works")
 
-// ErrEnough: a value that ccad found by itself was refused for this user
-// before, and the next waits for a person.
-var ErrEnough = errors.New("a noticed value was refused already, no other is tried before a person acts")
+// ErrEnough: a value of that source was refused before, and the next waits for
+// a person.
+var ErrEnough = errors.New("a value from there was refused already, no other is tried before a person acts (ccactl update or verify)")
 
 // Notice adopts a value, once the cloud has accepted it as the same user's and
 // project's, and with a new password brings the S3 keys of all his environments
 // in line. What is in force already is nothing new and no error. A refused
-// value changes nothing, and no second one is tried for that user until a person
+// value changes nothing, and no second one of that source is tried until a person
 // has acted; one that nobody could be asked about is tried again with the next
 // look at its source.
 func (k *Keeper) Notice(ctx context.Context, n Notice) (changed bool, err error) {
@@ -73,14 +85,14 @@ func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, n Notic
 	if _, old := c.Retired[staleMark(c, n.Password.Reveal())]; old && has && u.Refused == nil {
 		return false, fmt.Errorf("%s: %w", t.subject(), ErrOlder)
 	}
-	if a, known := c.Attempts[fingerprint(c, t)]; u.NoticeRefused && (!known || !a.Refused) {
+	if a, known := c.Attempts[fingerprint(c, t)]; enough(u, n) && (!known || !a.Refused) {
 		return false, fmt.Errorf("%s: %w", t.subject(), ErrEnough)
 	}
 	base, err := k.login(ctx, t)
 	var refused *RefusedError
 	if errors.As(err, &refused) && !refused.Again {
 		return false, errors.Join(err, k.vault.Change(func(c *vault.Contents) error {
-			return inUser(c, u.ID, func(u *vault.User) { u.NoticeRefused = true })
+			return inUser(c, u.ID, func(u *vault.User) { u.Mistrusted = append(slices.Clone(u.Mistrusted), n.From) })
 		}))
 	}
 	if err != nil {
@@ -171,10 +183,10 @@ func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environm
 
 // personActed lets values that ccad finds be tried again.
 func (k *Keeper) personActed(u vault.User, person bool) error {
-	if !person || !u.NoticeRefused {
+	if !person || len(u.Mistrusted) == 0 {
 		return nil
 	}
 	return k.vault.Change(func(c *vault.Contents) error {
-		return inUser(c, u.ID, func(u *vault.User) { u.NoticeRefused = false })
+		return inUser(c, u.ID, func(u *vault.User) { u.Mistrusted = nil })
 	})
 }

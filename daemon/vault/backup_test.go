@@ -61,7 +61,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
-		u.PasswordExpires, u.Refused, u.Rotation, u.NoticeRefused = time.Time{}, nil, nil, false
+		u.PasswordExpires, u.Refused, u.Rotation, u.Mistrusted = time.Time{}, nil, nil, nil
 		want.Users[id] = u
 	}
 	for name, e := range want.Environments {

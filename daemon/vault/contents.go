@@ -73,7 +73,7 @@ type User struct {
 	PasswordExpires time.Time // as the cloud said; zero where it said nothing
 	Refused         *Refusal  // nothing is sent for him until a person acts
 	Rotation        *Rotation // of the password; nil: none is under way
-	NoticeRefused   bool      // a value that ccad found by itself was refused: none is tried until a person acts
+	Mistrusted      []string  // the sources whose value, found by ccad itself, was refused: none of theirs is tried until a person acts
 }
 
 // An Environment is a cloud.ca environment and the keys to it.

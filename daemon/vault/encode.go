@@ -124,7 +124,7 @@ func recordUser(u User) userRecord {
 		PasswordExpires: u.PasswordExpires,
 		Refused:         (*refusalRecord)(u.Refused),
 		Rotation:        (*rotationRecord)(u.Rotation),
-		NoticeRefused:   u.NoticeRefused,
+		Mistrusted:      u.Mistrusted,
 	}
 }
 
@@ -143,7 +143,7 @@ func (r userRecord) user() User {
 		PasswordExpires: r.PasswordExpires,
 		Refused:         (*Refusal)(r.Refused),
 		Rotation:        (*Rotation)(r.Rotation),
-		NoticeRefused:   r.NoticeRefused,
+		Mistrusted:      r.Mistrusted,
 	}
 }
 

@@ -60,8 +60,8 @@ type userRecord struct {
 	PasswordExpires time.Time      `json:"password_expires,omitzero"`
 	Refused         *refusalRecord `json:"refused,omitempty"`
 
-	Rotation      *rotationRecord `json:"rotation,omitempty"`
-	NoticeRefused bool            `json:"notice_refused,omitempty"`
+	Rotation   *rotationRecord `json:"rotation,omitempty"`
+	Mistrusted []string        `json:"mistrusted,omitempty"`
 }
 
 type environmentRecord struct {

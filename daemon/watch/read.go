@@ -1,0 +1,51 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// MaxSize is the size of the largest file that is read.
+const MaxSize = 1 << 20
+
+// ErrUnsafe: the file is not one that only this user can have written, or not
+// one that can be read without harm.
+var ErrUnsafe = errors.New("not read")
+
+// Read reads a file under guard: a regular file of this user's, which no other
+// user may write, of at most MaxSize. It never waits, as opening a FIFO would. A
+// link is followed, and what it leads to has to pass.
+func Read(path string) ([]byte, error) {
+	// Opening some devices does something, so they are told before.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is no regular file", ErrUnsafe)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: it is no regular file", ErrUnsafe)
+	case !ok || int(owner.Uid) != os.Getuid():
+		return nil, fmt.Errorf("%w: it is another user's", ErrUnsafe)
+	case info.Mode().Perm()&0o002 != 0, info.Mode().Perm()&0o020 != 0 && int(owner.Gid) != os.Getgid():
+		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe) // a group of one's own is no other (umask 002)
+	case info.Size() > MaxSize:
+		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnsafe)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err == nil && len(data) > MaxSize {
+		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnsafe)
+	}
+	return data, err
+}

@@ -1,0 +1,295 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cloud-ca/ccad/daemon/watch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// looker keeps what a Watcher tells.
+type looker struct {
+	*testing.T
+	told  chan watch.Reading
+	mu    sync.Mutex
+	again time.Duration
+}
+
+func start(t *testing.T, rescan time.Duration, paths ...string) *looker {
+	t.Helper()
+	l := &looker{T: t, told: make(chan watch.Reading, 1000)}
+	w := watch.New(rescan, func(r watch.Reading) time.Duration {
+		l.told <- r
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.again
+	})
+	w.Set(paths)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx, func(err error) { t.Error(err) }) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return l
+}
+
+// next is the contents that are told next.
+func (l *looker) next() string {
+	l.Helper()
+	select {
+	case r := <-l.told:
+		if r.Err != nil {
+			return "error: " + r.Err.Error()
+		}
+		return string(r.Data)
+	case <-time.After(10 * time.Second):
+		l.Fatal("nothing is told")
+		return ""
+	}
+}
+
+func (l *looker) want(data string) {
+	l.Helper()
+	if got := l.next(); got != data {
+		l.Fatalf("told %q, want %q", got, data)
+	}
+}
+
+// quiet: nothing more is told for longer than a change takes to be.
+func (l *looker) quiet() {
+	l.Helper()
+	select {
+	case r := <-l.told:
+		l.Errorf("told once more: %q, %v", r.Data, r.Err)
+	case <-time.After(400 * time.Millisecond):
+	}
+}
+
+func write(t *testing.T, path, data string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWaysOfSaving: each way is noticed, by events (the rescan is an hour away),
+// once.
+func TestWaysOfSaving(t *testing.T) {
+	for name, save := range map[string]func(t *testing.T, path, data string){
+		"in place": write,
+		"a rename over it": func(t *testing.T, path, data string) {
+			write(t, path+".tmp", data)
+			must(t, os.Rename(path+".tmp", path))
+		},
+		"vim's backup": func(t *testing.T, path, data string) {
+			must(t, os.Rename(path, path+"~"))
+			write(t, path, data)
+			must(t, os.Remove(path+"~"))
+		},
+		"truncate, wait, write": func(t *testing.T, path, data string) {
+			must(t, os.Truncate(path, 0))
+			time.Sleep(300 * time.Millisecond) // an editor's own slowness is what is tested
+			write(t, path, data)
+		},
+		"byte by byte": func(t *testing.T, path, data string) {
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+			must(t, err)
+			defer f.Close()
+			for i := range data {
+				_, err := f.WriteString(data[i : i+1])
+				must(t, err)
+				time.Sleep(20 * time.Millisecond)
+			}
+		},
+		"gone for a while": func(t *testing.T, path, data string) {
+			must(t, os.Remove(path))
+			time.Sleep(300 * time.Millisecond)
+			write(t, path, data)
+		},
+		"the folder is made again": func(t *testing.T, path, data string) {
+			must(t, os.RemoveAll(filepath.Dir(path)))
+			time.Sleep(50 * time.Millisecond)
+			must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+			write(t, path, data)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "a", "openrc")
+			must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+			write(t, path, "one")
+			l := start(t, time.Hour, path)
+			l.want("one")
+			for _, data := range []string{"two", "three"} {
+				save(t, path, data)
+				l.want(data)
+			}
+			l.quiet()
+		})
+	}
+}
+
+// TestLinks: a link that is pointed elsewhere, a target that changes, and a
+// volume's swap of the folder above (Kubernetes' ..data).
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	elsewhere := t.TempDir()
+	write(t, filepath.Join(elsewhere, "a"), "a1")
+	write(t, filepath.Join(elsewhere, "b"), "b1")
+	link := filepath.Join(dir, "openrc")
+	must(t, os.Symlink(filepath.Join(elsewhere, "a"), link))
+	for _, n := range []string{"1", "2"} {
+		must(t, os.Mkdir(filepath.Join(dir, "..v"+n), 0o700))
+		write(t, filepath.Join(dir, "..v"+n, "conf"), "volume "+n)
+	}
+	must(t, os.Symlink("..v1", filepath.Join(dir, "..data")))
+	volume := filepath.Join(dir, "conf")
+	must(t, os.Symlink("..data/conf", volume))
+	l := start(t, time.Hour, link, volume)
+	first := []string{l.next(), l.next()}
+	if first[0]+first[1] != "volume 1a1" && first[0]+first[1] != "a1volume 1" {
+		t.Fatalf("told %q", first)
+	}
+	write(t, filepath.Join(elsewhere, "a"), "a2")
+	l.want("a2")
+	must(t, os.Symlink(filepath.Join(elsewhere, "b"), link+".new"))
+	must(t, os.Rename(link+".new", link))
+	l.want("b1")
+	write(t, filepath.Join(elsewhere, "b"), "b2")
+	l.want("b2")
+	must(t, os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
+	must(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	l.want("volume 2")
+	l.quiet()
+}
+
+// TestRescan: a change that no event tells of is found by the rescan. Here the
+// path leads through a link that is swapped two folders above.
+func TestRescan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, n := range []string{"1", "2"} {
+		must(t, os.MkdirAll(filepath.Join(dir, n, "deep"), 0o700))
+		write(t, filepath.Join(dir, n, "deep", "f"), n)
+	}
+	must(t, os.Symlink("1", filepath.Join(dir, "current")))
+	l := start(t, 200*time.Millisecond, filepath.Join(dir, "current", "deep", "f"))
+	l.want("1")
+	must(t, os.Symlink("2", filepath.Join(dir, "new")))
+	must(t, os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "current")))
+	l.want("2")
+	l.quiet()
+}
+
+// TestManyEvents: a folder in which something happens all the time keeps no
+// file from being read, nor makes it be read each time.
+func TestManyEvents(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "openrc")
+	write(t, path, "one")
+	l := start(t, time.Hour, path)
+	l.want("one")
+	stop, stopped := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				stopped <- n
+				return
+			default:
+				_ = os.WriteFile(filepath.Join(dir, "noise"), []byte("x"), 0o600)
+				n += 3 // create or truncate, write, close
+			}
+		}
+	}()
+	write(t, path, "two")
+	l.want("two")
+	for i := range 2 { // flips between two values
+		write(t, path, fmt.Sprint("flip", i%2))
+		l.want(fmt.Sprint("flip", i%2))
+	}
+	close(stop)
+	t.Logf("%d events meanwhile", <-stopped)
+	l.quiet()
+}
+
+// TestHalfWritten: an empty or missing file is told only once it stays so, and
+// what the reader could not make use of is told again when he asks.
+func TestHalfWritten(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "openrc")
+	write(t, path, "one")
+	l := start(t, time.Hour, path)
+	l.want("one")
+	begun := time.Now()
+	must(t, os.Truncate(path, 0))
+	l.want("")
+	if time.Since(begun) < 2*time.Second {
+		t.Error("an empty file was told at once")
+	}
+	must(t, os.Remove(path))
+	if r := <-l.told; !errors.Is(r.Err, fs.ErrNotExist) {
+		t.Errorf("told %q, %v", r.Data, r.Err)
+	}
+	l.mu.Lock()
+	l.again = 50 * time.Millisecond
+	l.mu.Unlock()
+	write(t, path, "half")
+	l.want("half")
+	l.want("half")
+	l.mu.Lock()
+	l.again = 0
+	l.mu.Unlock()
+}
+
+// TestGuard: what others may have written, or what is no file, is not read, and
+// never waited for.
+func TestGuard(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	must(t, syscall.Mkfifo(in("fifo"), 0o600))
+	write(t, in("loose"), "x")
+	must(t, os.Chmod(in("loose"), 0o606))
+	write(t, in("huge"), "x")
+	must(t, os.Truncate(in("huge"), 1<<30))
+	write(t, in("good"), "x")
+	must(t, os.Symlink("/dev/zero", in("device")))
+	must(t, os.Symlink(in("good"), in("link")))
+	for name, want := range map[string]string{
+		"fifo": "it is no regular file", "device": "it is no regular file", ".": "it is no regular file",
+		"loose": "others may write it", "huge": "it is larger than 1 MiB", "good": "", "link": "",
+	} {
+		_, err := watch.Read(in(name))
+		if want == "" && err != nil || want != "" && (!errors.Is(err, watch.ErrUnsafe) || err.Error() != "not read: "+want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	if os.Getuid() == 0 { // only root can make a file another's
+		write(t, in("foreign"), "x")
+		must(t, os.Chown(in("foreign"), 12345, 12345))
+		if _, err := watch.Read(in("foreign")); !errors.Is(err, watch.ErrUnsafe) {
+			t.Errorf("another user's file: %v", err)
+		}
+	}
+}
