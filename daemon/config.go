@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,10 +33,8 @@ type Config struct {
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
-	Rotate struct {
-		Grace Duration `toml:"grace"` // 1h: how long a replaced key lives for holders whose end is unknown
-	} `toml:"rotate"`
-	Watch struct {
+	Rotate RotateConfig `toml:"rotate"`
+	Watch  struct {
 		Rescan Duration  `toml:"rescan"` // 60s: how often watched files are looked at where no event tells of a change
 		Probe  *Duration `toml:"probe"`  // 10m; how often the cloud is asked about what is in use; 0: never
 	} `toml:"watch"`
@@ -66,14 +65,24 @@ const (
 	minRescan     = time.Second
 )
 
-// defaultGrace is how long the unknown holders of a replaced key have.
-const defaultGrace = time.Hour
-
-// A Duration is a time.Duration as people write it: "20m".
+// A Duration is a time.Duration as people write it: "20m", "90d", and nothing for
+// none.
 type Duration time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(text []byte) error {
+	*d = 0
+	if len(text) == 0 {
+		return nil
+	}
+	if days, is := strings.CutSuffix(string(text), "d"); is {
+		n, err := strconv.ParseUint(days, 10, 16) // 179 years at most
+		if err != nil {
+			return fmt.Errorf("%q is no number of days", text)
+		}
+		*d = Duration(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
 	v, err := time.ParseDuration(string(text))
 	*d = Duration(v)
 	return err
@@ -116,11 +125,8 @@ func (c *Config) check(path string) error {
 	if l := time.Duration(c.Serve.Lease); l < minLease || l > maxLease {
 		return fmt.Errorf("config %s: serve.lease is %v, not within %v and %v", path, l, minLease, maxLease)
 	}
-	if c.Rotate.Grace == 0 {
-		c.Rotate.Grace = Duration(defaultGrace)
-	}
-	if c.Rotate.Grace < 0 {
-		return fmt.Errorf("config %s: rotate.grace is negative", path)
+	if err := c.Rotate.check(); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
 	}
 	if c.Watch.Rescan == 0 {
 		c.Watch.Rescan = Duration(defaultRescan)

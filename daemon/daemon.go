@@ -34,6 +34,7 @@ import (
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/session"
 	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
@@ -51,16 +52,18 @@ type Options struct {
 	Log            *slog.Logger // stderr
 	Inherited      session.Handover
 	Config         Config
+	Now            func() time.Time // nil: time.Now
 }
 
 // A Daemon is one running ccad.
 type Daemon struct {
 	Options
-	keyring *vault.Keyring
-	gens    *generations
-	feed    *feed
-	metrics *metrics
-	locks   []*os.File
+	keyring  *vault.Keyring
+	schedule rotate.Schedule
+	gens     *generations
+	feed     *feed
+	metrics  *metrics
+	locks    []*os.File
 
 	ctx     context.Context        // Run's: ccad is to end when it does
 	opening sync.Mutex             // one unlock, or change of passphrase, at a time
@@ -93,12 +96,13 @@ type Daemon struct {
 // does not return: it replaces the process.
 func Run(ctx context.Context, o Options) error {
 	d := &Daemon{
-		Options: o,
-		ctx:     ctx,
-		gens:    &generations{folder: filepath.Join(filepath.Dir(o.Socket), "gen")},
-		feed:    newFeed(),
-		closing: make(chan struct{}),
-		kick:    make(chan struct{}, 1),
+		Options:  o,
+		schedule: o.Config.Rotate.schedule(),
+		ctx:      ctx,
+		gens:     &generations{folder: filepath.Join(filepath.Dir(o.Socket), "gen")},
+		feed:     newFeed(),
+		closing:  make(chan struct{}),
+		kick:     make(chan struct{}, 1),
 
 		askPortal: make(chan struct{}, 1),
 	}
@@ -227,11 +231,16 @@ func (d *Daemon) announce() {
 }
 
 // now is the daemon's clock.
-func (d *Daemon) now() time.Time { return time.Now() }
+func (d *Daemon) now() time.Time {
+	if d.Now != nil {
+		return d.Now()
+	}
+	return time.Now()
+}
 
 // newCloud makes the client of the far end.
 func (d *Daemon) newCloud() *cloud.Cloud {
-	return cloud.New(cloud.Options{Proxy: d.Config.Cloud.Proxy})
+	return cloud.New(cloud.Options{Proxy: d.Config.Cloud.Proxy, Now: d.now})
 }
 
 // passphraseAtStart finds the passphrase that needs no person, if there is one.

@@ -26,13 +26,14 @@ type world struct {
 	*testing.T
 	cloud *practice.Cloud
 	dir   string
+	now   func() time.Time // the daemon's clock; nil: the real one
 	log   bytes.Buffer
 	stop  func()
 }
 
 func newWorld(t *testing.T, o practice.Options) *world {
 	t.Helper()
-	w := &world{T: t, dir: t.TempDir()}
+	w := &world{T: t, dir: t.TempDir(), now: o.Now}
 	run, err := os.MkdirTemp("", "cc") // short: a socket's path has 107 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func (w *world) start(config string) {
 		Version: "test", Binary: "/nonexistent", Socket: os.Getenv("CCAD_SOCKET"),
 		DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
 		PassphraseFile: filepath.Join(w.dir, "passphrase"), Config: c,
-		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
+		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: w.now,
 	}
 	go func() { done <- daemon.Run(ctx, o) }()
 	select {

@@ -100,7 +100,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (state) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, oldestDesc} {
+	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, dueDesc, oldestDesc} {
 		c <- d
 	}
 }

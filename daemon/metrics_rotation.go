@@ -13,6 +13,7 @@ var (
 	stalledDesc   = prometheus.NewDesc("ccad_rotations_stalled", "Rotations under way whose last step failed.", nil, nil)
 	rotatingDesc  = prometheus.NewDesc("ccad_rotation_oldest_seconds", "Time since the oldest rotation under way began; 0 without one.", nil, nil)
 	retiringDesc  = prometheus.NewDesc("ccad_retiring_leases", "Leases on keys that are being replaced.", nil, nil)
+	dueDesc       = prometheus.NewDesc("ccad_rotation_due_seconds", "Time until the schedule replaces the first value of a kind; negative: it is overdue.", []string{"kind"}, nil)
 	oldestDesc    = prometheus.NewDesc("ccad_oldest_secret_seconds", "Age of the oldest value that is served.", []string{"kind"}, nil)
 )
 
@@ -30,6 +31,12 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 	under, oldest := map[string]float64{}, map[string]time.Duration{}
 	var longest time.Duration
 	stalled, retiring := 0, 0
+	due := map[string]time.Time{}
+	scheduled := func(kind string, at time.Time) {
+		if first, any := due[kind]; !at.IsZero() && (!any || at.Before(first)) {
+			due[kind] = at
+		}
+	}
 	rotation := func(kind string, r *vault.Rotation) {
 		if r != nil {
 			under[kind]++
@@ -38,12 +45,14 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 	}
 	for _, u := range contents.Users {
 		rotation(kindPassword, u.Rotation)
+		scheduled(kindPassword, s.d.schedule.PasswordDue(u))
 		if v, ok := u.Passwords.Active(); ok {
 			oldest[kindPassword] = max(oldest[kindPassword], now.Sub(v.Created))
 		}
 	}
 	for _, e := range contents.Environments {
 		rotation(kindKey, e.KeyRotation)
+		scheduled(kindKey, s.d.schedule.KeyDue(e, contents.Users[e.UserID]))
 		rotation(kindAppCred, e.CredRotation)
 		if v, ok := e.Keys.Active(); ok {
 			oldest[kindKey] = max(oldest[kindKey], now.Sub(v.Created))
@@ -61,6 +70,9 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 	for _, kind := range []string{kindPassword, kindKey, kindAppCred} {
 		gauge(rotationsDesc, under[kind], kind)
 		gauge(oldestDesc, oldest[kind].Seconds(), kind)
+	}
+	for kind, at := range due {
+		gauge(dueDesc, at.Sub(now).Seconds(), kind)
 	}
 	gauge(stalledDesc, float64(stalled))
 	gauge(rotatingDesc, longest.Seconds())

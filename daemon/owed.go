@@ -7,15 +7,20 @@ import (
 	"github.com/cloud-ca/ccad/daemon/rotate"
 )
 
+// longestSleep is after how long the clock is looked at anew: a timer stands
+// still while the machine sleeps.
+const longestSleep = 5 * time.Minute
+
 // checkOwed asks the cloud about values that were stored unverified, once it
-// may have an answer, and goes on with rotations, until ctx ends.
+// may have an answer, begins the rotations that are due and goes on with those
+// that are under way, until ctx ends.
 func (d *Daemon) checkOwed(ctx context.Context) {
 	tries := map[string]rotate.Try{} // by account.Environment.ID
 	var stalled map[string]error
 	var resumed *opened
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(longestSleep)
 	for {
-		wait := time.Hour
+		wait := longestSleep
 		if o := d.open.Load(); o != nil {
 			if o != resumed {
 				if err := o.keeper.Resume(); err != nil {
@@ -27,14 +32,18 @@ func (d *Daemon) checkOwed(ctx context.Context) {
 			for _, name := range names {
 				d.checkOne(ctx, o, name, tries)
 			}
+			due := d.beginDue(ctx, o)
 			rotation, failures := o.keeper.GoOn(ctx)
 			d.tellStalled(failures, stalled)
 			stalled = failures
 			if !rotation.IsZero() {
-				wait = max(rotation.Sub(d.now()), 0)
+				wait = min(wait, max(rotation.Sub(d.now()), 0))
 			}
-			if _, next := rotate.Owed(o.keeper.Contents(), tries, d.now()); !next.IsZero() {
-				wait = min(wait, max(next.Sub(d.now()), time.Second))
+			_, owed := rotate.Owed(o.keeper.Contents(), tries, d.now())
+			for _, next := range []time.Time{due, owed} {
+				if !next.IsZero() {
+					wait = min(wait, max(next.Sub(d.now()), time.Second))
+				}
 			}
 		}
 		timer.Reset(wait)
@@ -62,6 +71,16 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 	} else if t.Count == 0 {
 		d.Log.Warn("check", "outcome", outcome, "environment", name)
 	}
+}
+
+// beginDue begins what the schedule says is due, and returns when something else
+// is.
+func (d *Daemon) beginDue(ctx context.Context, o *opened) time.Time {
+	next, failures := o.keeper.BeginDue(ctx, d.schedule)
+	for _, err := range failures {
+		d.Log.Warn("a scheduled rotation does not begin, and is tried again in a day", "outcome", outcomeOf(err))
+	}
+	return next
 }
 
 // tellStalled logs the rotations that could not go on, each time that one

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
@@ -18,6 +19,9 @@ func (d *Daemon) status(r *request) (any, error) {
 	warnings := []string{d.s3.warning(), d.metricsPort.lost}
 	if r.open != nil {
 		warnings = append(warnings, r.open.warning)
+		for _, name := range d.schedule.Unknown(r.open.keeper.Contents()) {
+			warnings = append(warnings, "config.toml has a schedule for "+name+", and ccad has none of that name")
+		}
 	}
 	warnings = slices.DeleteFunc(warnings, func(s string) bool { return s == "" })
 	s := ipc.Status{
@@ -62,7 +66,20 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 	if !u.PasswordExpires.IsZero() {
 		out.Expires = &u.PasswordExpires
 	}
+	out.RotationDue = due(d.schedule.PasswordDue(u), active.Tried)
 	return out
+}
+
+// due tells of a schedule as the wire does; nil: it has nothing to do.
+func due(at, tried time.Time) *ipc.Due {
+	if at.IsZero() {
+		return nil
+	}
+	out := ipc.Due{At: at}
+	if !tried.IsZero() {
+		out.Tried = &tried
+	}
+	return &out
 }
 
 func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
@@ -73,7 +90,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
-		Rotation: rotation(k, e),
+		Rotation: rotation(k, e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
 }
 

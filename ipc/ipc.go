@@ -122,6 +122,7 @@ type User struct {
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
 	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
+	RotationDue     *Due       `json:"rotation_due,omitempty"`
 }
 
 // Environment is one environment in Status and in list.
@@ -135,7 +136,8 @@ type Environment struct {
 	Leases     int     `json:"leases"`
 	Traffic    Traffic `json:"gateway"` // since the daemon started
 
-	Rotation *Rotation `json:"rotation,omitempty"` // of the S3 key
+	Rotation    *Rotation `json:"rotation,omitempty"` // of the S3 key
+	RotationDue *Due      `json:"rotation_due,omitempty"`
 }
 
 // Traffic is what went through the S3 gateway for one environment.
@@ -296,6 +298,12 @@ type Rotation struct {
 	Holders []Lease    `json:"holders,omitempty"` // who holds it
 	Unknown bool       `json:"unknown,omitempty"` // a daemon before this one may have handed it out
 	Trouble string     `json:"trouble,omitempty"`
+}
+
+// Due is when the schedule replaces a value.
+type Due struct {
+	At    time.Time  `json:"at"`
+	Tried *time.Time `json:"tried,omitempty"` // when it began to, and nothing came of it
 }
 
 // UnlockRequest is POST /v1/unlock.

@@ -105,6 +105,7 @@ func show(e ipc.Shown) error {
 	if e.S3.AccessKeyID != "" {
 		t.row("S3 key state", coloured(e.S3.State))
 	}
+	line("S3 key rotates", due(e.RotationDue, time.Now()))
 	for _, source := range e.Sources {
 		line("source", source)
 	}

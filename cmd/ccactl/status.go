@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,17 +39,18 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	}
 	_, _ = fmt.Fprintf(w, "ccad %s, process %d, keyring %s, %s\n", plain(st.Daemon.Version), st.Daemon.PID, plain(st.Daemon.Keyring), state)
 	t := newTable(w)
+	scheduled := slices.ContainsFunc(st.Users, func(u ipc.User) bool { return u.RotationDue != nil })
 	if len(st.Users) > 0 {
 		_, _ = fmt.Fprintln(w)
-		t.head("USER", "AUTH URL", "PASSWORD", "CHECKED", "STATE")
+		t.head(withDue(scheduled, "ROTATES", "USER", "AUTH URL", "PASSWORD", "CHECKED", "STATE")...)
 	}
 	for _, u := range st.Users {
-		t.row(signed(u.State, u.Name), u.AuthURL, numbered(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))
+		t.row(withDue(scheduled, due(u.RotationDue, now), signed(u.State, u.Name), u.AuthURL, numbered(u.PasswordVersion), relative(u.CheckedAt, now), coloured(u.State))...)
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if err := reportEnvironments(w, st); err != nil {
+	if err := reportEnvironments(w, st, now); err != nil {
 		return err
 	}
 	for i, trouble := range troubles(st, now) {
@@ -66,7 +68,7 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 
 // reportEnvironments leaves out, on a terminal, the user that all have: his
 // own table names him.
-func reportEnvironments(w io.Writer, st ipc.Status) error {
+func reportEnvironments(w io.Writer, st ipc.Status, now time.Time) error {
 	if len(st.Environments) == 0 {
 		return nil
 	}
@@ -78,11 +80,30 @@ func reportEnvironments(w io.Writer, st ipc.Status) error {
 		}
 		return append([]string{name, user}, rest...)
 	}
-	t.head(columns("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")...)
+	scheduled := slices.ContainsFunc(st.Environments, func(e ipc.Environment) bool { return e.RotationDue != nil })
+	t.head(withDue(scheduled, "ROTATES", columns("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")...)...)
 	for _, e := range st.Environments {
-		t.row(columns(signed(e.State, e.Name), e.User, e.Project, shortKey(e.S3.AccessKeyID), strconv.Itoa(e.Leases), coloured(e.State))...)
+		cells := columns(signed(e.State, e.Name), e.User, e.Project, shortKey(e.S3.AccessKeyID), strconv.Itoa(e.Leases), coloured(e.State))
+		t.row(withDue(scheduled, due(e.RotationDue, now), cells...)...)
 	}
 	return t.flush()
+}
+
+// withDue puts the column of the schedule before the last one, where anything is
+// scheduled at all.
+func withDue(scheduled bool, due string, cells ...string) []string {
+	if !scheduled {
+		return cells
+	}
+	return slices.Insert(cells, len(cells)-1, due)
+}
+
+// due says when the schedule replaces a value; "" for never.
+func due(d *ipc.Due, now time.Time) string {
+	if d == nil {
+		return ""
+	}
+	return relative(&d.At, now)
 }
 
 // numbered shows a version's number; 0 is none.
@@ -115,19 +136,17 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		if t, is := userTrouble(u, now); is {
 			all = append(all, t)
 		}
+		all = append(all, overdue(u.RotationDue, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e)...)
-		t := trouble{environment: e.Name}
 		switch e.S3.State {
 		case "refused":
-			t.what, t.mend = e.Name+": the cloud refuses the S3 key", "ccactl update "+e.Name
+			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud refuses the S3 key", mend: "ccactl update " + e.Name})
 		case "unverified":
-			t.what, t.mend = e.Name+": the cloud has not answered about the S3 key yet", "ccactl verify "+e.Name
-		default:
-			continue
+			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud has not answered about the S3 key yet", mend: "ccactl verify " + e.Name})
 		}
-		all = append(all, t)
+		all = append(all, overdue(e.RotationDue, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
 	}
 	for _, f := range st.Watched {
 		all = append(all, fileTrouble(f))
@@ -169,6 +188,24 @@ func rotating(e ipc.Environment) (all []trouble) {
 		what += ", held by " + heldBy(l)
 	}
 	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now"}}
+}
+
+// overdueAfter is how late the schedule may be before a person hears of it.
+const overdueAfter = time.Hour
+
+// overdue tells of a scheduled rotation that does not happen: t says of what.
+func overdue(d *ipc.Due, t trouble, now time.Time) []trouble {
+	switch {
+	case d == nil:
+		return nil
+	case d.Tried != nil:
+		t.what += fmt.Sprintf(" was to be rotated %s, and nothing came of it; the next try is %s", relative(d.Tried, now), relative(&d.At, now))
+	case now.Sub(d.At) > overdueAfter:
+		t.what += fmt.Sprintf(" was to be rotated %s", relative(&d.At, now))
+	default:
+		return nil
+	}
+	return []trouble{t}
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {

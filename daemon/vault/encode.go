@@ -206,7 +206,7 @@ func recordVersions[T Value](vs Versions[T]) versionsRecord {
 	r := versionsRecord{Next: vs.Next}
 	for _, v := range vs.List {
 		r.List = append(r.List, versionRecord{
-			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, reveal(v.Value),
+			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, v.Tried, reveal(v.Value),
 		})
 	}
 	return r
@@ -216,7 +216,7 @@ func versions[T Value](r versionsRecord) Versions[T] {
 	vs := Versions[T]{Next: r.Next}
 	for _, v := range r.List {
 		vs.List = append(vs.List, Version[T]{
-			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, conceal[T](v.Value),
+			v.ID, v.N, v.State, v.Source, v.Created, v.Checked, v.Accepted, v.HandsOff, v.Tried, conceal[T](v.Value),
 		})
 	}
 	return vs

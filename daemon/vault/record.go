@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 3
+const schema = 4
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -136,6 +136,7 @@ type versionRecord struct {
 	Checked  time.Time   `json:"checked,omitzero"`
 	Accepted bool        `json:"accepted,omitempty"`
 	HandsOff bool        `json:"hands_off,omitempty"`
+	Tried    time.Time   `json:"tried,omitzero"`
 	Value    valueRecord `json:"value"`
 }
 

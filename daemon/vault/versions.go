@@ -34,6 +34,7 @@ type Version[T Value] struct {
 	Checked  time.Time // the cloud's last answer about it; zero while unverified
 	Accepted bool      // the cloud accepted it at least once
 	HandsOff bool      // given with --no-verify: only a person's verify sends it
+	Tried    time.Time // when the schedule last began to replace it, in vain if it is still in force
 	Value    T
 }
 

@@ -1,0 +1,212 @@
+package rotate
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// A Schedule says how old values may grow before they are replaced by
+// themselves. The zero value replaces nothing.
+//
+// When something is due follows from the store alone, from the moment that the
+// value came here: what was missed while the machine slept or ccad was locked is
+// due, once, and a restart changes nothing. Each is due up to a tenth of its time
+// early, always the same for one environment or user, so that not all of them
+// come at once.
+type Schedule struct {
+	Every        time.Duration            // 0: never
+	Users        map[string]UserSchedule  // by NAME or NAME@host
+	Environments map[string]time.Duration // by name; 0: never
+}
+
+// A UserSchedule is what is wanted of one user otherwise.
+type UserSchedule struct {
+	Every    *time.Duration // of his environments' keys, and of his password; nil: the Schedule's
+	Password bool           // his password too, at that age and before it expires
+}
+
+const (
+	// scheduledRetry is how long one rests that was due, was begun and came to
+	// nothing: a minimum age of passwords is counted in days.
+	scheduledRetry = 24 * time.Hour
+	// beforeExpiry is how long before its end a password is replaced, where a
+	// quarter of its life is not less.
+	beforeExpiry = 14 * 24 * time.Hour
+)
+
+func (s Schedule) of(u vault.User) UserSchedule {
+	if of, ok := s.Users[u.Name+"@"+u.Auth.Host()]; ok {
+		return of
+	}
+	return s.Users[u.Name]
+}
+
+// everyOf is how old a user's values may be.
+func (s Schedule) everyOf(u vault.User) time.Duration {
+	if of := s.of(u); of.Every != nil {
+		return *of.Every
+	}
+	return s.Every
+}
+
+// KeyDue returns when an environment's S3 key is to be replaced; zero: never.
+// Its user is the zero one where it has none.
+func (s Schedule) KeyDue(e vault.Environment, u vault.User) time.Time {
+	every, ok := s.Environments[e.Name]
+	if !ok {
+		every = s.everyOf(u)
+	}
+	active, has := e.Keys.Active()
+	if !has || e.KeyRotation != nil || every == 0 {
+		return time.Time{}
+	}
+	return rested(active, active.Created.Add(every-early(e.ID, every)))
+}
+
+// PasswordDue returns when a user's password is to be replaced; zero: never. It
+// is only where a person has said that it may be.
+func (s Schedule) PasswordDue(u vault.User) time.Time {
+	active, has := u.Passwords.Active()
+	if !has || u.Rotation != nil || !s.of(u).Password {
+		return time.Time{}
+	}
+	var due time.Time
+	if every := s.everyOf(u); every != 0 {
+		due = active.Created.Add(every - early(u.ID, every))
+	}
+	if end := u.PasswordExpires; !end.IsZero() {
+		margin := min(beforeExpiry, max(end.Sub(active.Created), 0)/4)
+		if at := end.Add(-margin - early(u.ID, margin)); due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
+	if due.IsZero() {
+		return due
+	}
+	return rested(active, due)
+}
+
+// rested puts off what was tried in vain. A moment that is compared with later
+// ones must hold no reading of the clock that stands still while the machine
+// sleeps.
+func rested[T vault.Value](v vault.Version[T], due time.Time) time.Time {
+	if !v.Tried.IsZero() && due.Before(v.Tried.Add(scheduledRetry)) {
+		due = v.Tried.Add(scheduledRetry)
+	}
+	return due.Round(0)
+}
+
+// early is up to a tenth of d, the same for the same id.
+func early(id string, d time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return d / 10 / 1000 * time.Duration(h.Sum32()%1000)
+}
+
+// Unknown returns the names in the schedule that nobody has: a name that is
+// misspelt rotates nothing.
+func (s Schedule) Unknown(c *vault.Contents) (names []string) {
+	for name := range s.Users {
+		found := false
+		for _, u := range c.Users {
+			found = found || u.Name == name || u.Name+"@"+u.Auth.Host() == name
+		}
+		if !found {
+			names = append(names, "user "+name)
+		}
+	}
+	for name := range s.Environments {
+		if _, ok := c.Environments[name]; !ok {
+			names = append(names, "environment "+name)
+		}
+	}
+	return names
+}
+
+// BeginDue journals the rotations that are due and need nobody; GoOn does the
+// rest. next is when the first of the others is due (zero: none is). What can't be
+// begun is tried once a day.
+func (k *Keeper) BeginDue(ctx context.Context, s Schedule) (next time.Time, failures map[string]error) {
+	failures = map[string]error{}
+	later := func(at time.Time) {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	c := k.vault.Contents()
+	for id, u := range c.Users {
+		due := s.PasswordDue(u)
+		switch {
+		case due.IsZero() || due.After(k.now()):
+			later(due)
+		case k.mayChangeUnattended(c, u):
+			t := ofUser{id, u.User.String()}
+			if err := k.beginScheduled(func(c *vault.Contents) error { return inUser(c, id, tryPassword(k.now())) },
+				func() (bool, error) { return k.beginPassword(ctx, t) }); err != nil {
+				failures[t.subject()] = err
+			}
+		}
+	}
+	for name, e := range c.Environments {
+		u := c.Users[e.UserID]
+		due := s.KeyDue(e, u)
+		switch {
+		case due.IsZero() || due.After(k.now()):
+			later(due)
+		case mayLoginUnattended(u):
+			if err := k.beginScheduled(func(c *vault.Contents) error { return inEnvironment(c, e, tryKey(k.now())) },
+				func() (bool, error) { return k.begin(name, nil) }); err != nil {
+				failures[s3Keys{}.subject(name)] = err
+			}
+		}
+	}
+	return next, failures
+}
+
+// beginScheduled notes that it was tried, and then begins: whatever comes of it,
+// it is not tried again on the same day.
+func (k *Keeper) beginScheduled(tried func(*vault.Contents) error, begin func() (joined bool, err error)) error {
+	if err := k.vault.Change(tried); err != nil {
+		return fmt.Errorf("record what the schedule begins: %w", err)
+	}
+	_, err := begin()
+	return err
+}
+
+func tryPassword(now time.Time) func(*vault.User) {
+	return func(u *vault.User) {
+		if v, ok := u.Passwords.Active(); ok {
+			v.Tried = now
+			u.Passwords = u.Passwords.With(v)
+		}
+	}
+}
+
+func tryKey(now time.Time) func(*vault.Environment) {
+	return func(e *vault.Environment) {
+		if v, ok := e.Keys.Active(); ok {
+			v.Tried = now
+			e.Keys = e.Keys.With(v)
+		}
+	}
+}
+
+// mayLoginUnattended: nobody is asked with a password that the cloud has not
+// accepted, and none is sent that only a person may send.
+func mayLoginUnattended(u vault.User) bool {
+	active, ok := u.Passwords.Active()
+	return ok && active.Accepted && !active.HandsOff && u.Refused == nil && u.Rotation == nil
+}
+
+// mayChangeUnattended is mayLoginUnattended for the change of a password, which
+// mends one that has expired.
+func (k *Keeper) mayChangeUnattended(c *vault.Contents, u vault.User) bool {
+	active, ok := u.Passwords.Active()
+	expired := ok && c.Attempts[fingerprint(c, try{user: u.User, password: active.Value})].Expired
+	return ok && active.Accepted && !active.HandsOff && (u.Refused == nil || expired) &&
+		u.KeystoneID != "" && u.IdentityAPI != "2.0"
+}
