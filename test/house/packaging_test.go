@@ -46,13 +46,17 @@ func TestSampleConfiguration(t *testing.T) {
 	if _, err := daemon.LoadConfig("../../packaging/config.toml", true); err != nil {
 		t.Error(err)
 	}
-	source, err := os.ReadFile("../../daemon/config.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, file := range []string{"config.go", "config_rotate.go"} {
+		more, err := os.ReadFile("../../daemon/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, more...)
 	}
 	for _, key := range regexp.MustCompile("`toml:\"([a-z_]+)\"`").FindAllStringSubmatch(string(source), -1) {
-		if !regexp.MustCompile(`(?m)^#? ?\[*(?:[a-z."A-Z]+\.)?` + key[1] + `(?:\]| =)`).Match(data) {
-			t.Errorf("packaging/config.toml does not have the key %s of daemon/config.go", key[1])
+		if !regexp.MustCompile(`(?m)^#? ?\[*(?:[a-z."A-Z]+\.)?` + key[1] + `(?:\]|\.| =)`).Match(data) {
+			t.Errorf("packaging/config.toml does not have the key %s of daemon/config*.go", key[1])
 		}
 	}
 }
