@@ -48,11 +48,9 @@ type Config struct {
 	} `toml:"metrics"`
 }
 
-// Below a quarter of an hour before Expiration botocore runs the process again
-// for every request, hence the floor.
+// How long AWS SDKs keep what they are given; minLease is in floor.go.
 const (
 	defaultLease = 20 * time.Minute
-	minLease     = 16 * time.Minute
 	maxLease     = 12 * time.Hour
 )
 

@@ -169,14 +169,6 @@ func (k *Keeper) move(what kind, name string, was *vault.Rotation, to Step, chan
 	})
 }
 
-// crash is where tests let a process die, or a disk be full; nil in earnest.
-func (k *Keeper) crash(point string) error {
-	if k.fault == nil {
-		return nil
-	}
-	return k.fault(point)
-}
-
 func (k *Keeper) trace(from Step, how outcome, to Step) {
 	if k.traced != nil {
 		k.traced(from, how, to)
