@@ -35,9 +35,13 @@ import (
 // Direct and through are interleaved in one run, medians are given, and what
 // counts is their ratio.
 
-// TestMain is also that process.
+// TestMain is also that process, and the Go client of a rotation under load.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // net/http says there what Swift sends behind its answers to HEAD
+	if os.Getenv("CCAD_TEST_GO_LOAD") != "" {
+		goLoad()
+		return
+	}
 	if os.Getenv("CCAD_TEST_GATEWAY") == "" {
 		os.Exit(m.Run())
 	}

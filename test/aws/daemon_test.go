@@ -76,9 +76,22 @@ console.log(got === "v" ? "works" : "differs");`
 	})
 }
 
-// daemon builds ccad and ccactl, starts a daemon that holds the user's
-// environment dev, and returns what a client's process gets.
+// daemon starts a daemon that holds the user's environment dev, and returns what
+// a client's process gets.
 func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
+	t.Helper()
+	ccactl := startDaemon(t, "", "")
+	var project string
+	for project = range u.Projects {
+	}
+	adopt(ccactl, l, u, "dev", project, l.S3URL)
+	return append(ccactl.env, "CCAD_TEST_URL="+profile(ccactl, "dev"))
+}
+
+// startDaemon builds ccad and ccactl, with tags for ccad, and starts a daemon
+// with a home of its own. What comes back runs ccactl; its environment is what a
+// client's process gets.
+func startDaemon(t *testing.T, tags, configuration string) client {
 	t.Helper()
 	home, bin := t.TempDir(), t.TempDir()
 	run, err := os.MkdirTemp("", "cc") // short: a socket's path has 107 bytes
@@ -86,7 +99,7 @@ func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/ccad", "./cmd/ccactl")
+	build := exec.Command("go", "build", "-tags", tags, "-o", bin+"/", "./cmd/ccad", "./cmd/ccactl")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -94,12 +107,16 @@ func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "PYENV_ROOT=" + pyenvRoot(),
 		"XDG_RUNTIME_DIR=" + run, "XDG_CONFIG_HOME=" + home + "/c", "XDG_DATA_HOME=" + home + "/d", "XDG_STATE_HOME=" + home + "/s",
 		"AWS_CONFIG_FILE=" + home + "/config", "AWS_SHARED_CREDENTIALS_FILE=" + home + "/none", "AWS_EC2_METADATA_DISABLED=true"}
-	passphrase := filepath.Join(home, "passphrase")
-	if err := os.WriteFile(passphrase, []byte("correct horse\n"), 0o600); err != nil {
-		t.Fatal(err)
+	write := func(name, text string) string {
+		path := filepath.Join(home, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ccad := exec.CommandContext(ctx, filepath.Join(bin, "ccad"), "run", "--passphrase-file", passphrase)
+	ccad := exec.CommandContext(ctx, filepath.Join(bin, "ccad"), "run",
+		"--passphrase-file", write("passphrase", "correct horse\n"), "--config", write("config.toml", configuration))
 	ccad.Env = env
 	ccad.Cancel = func() error { return ccad.Process.Signal(os.Interrupt) }
 	out, err := ccad.StdoutPipe()
@@ -113,21 +130,30 @@ func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
 	if n, err := out.Read(make([]byte, 256)); err != nil || n == 0 {
 		t.Fatalf("no ready line: %v", err)
 	}
-	var project string
-	for project = range u.Projects {
-	}
-	ccactl := client{t: t, dir: home, env: env, argv: []string{filepath.Join(bin, "ccactl")}}
+	return client{t: t, dir: home, env: env, argv: []string{filepath.Join(bin, "ccactl")}}
+}
+
+// adopt imports one project of a user.
+func adopt(ccactl client, l *lab.Lab, u lab.User, name, project, s3 string) {
+	ccactl.t.Helper()
 	rc := "OS_AUTH_URL=" + l.AuthURL + "\nOS_USERNAME=" + u.Name + "\nOS_PASSWORD=" + u.Password + "\nOS_PROJECT_NAME=" + project + "\nOS_IDENTITY_API_VERSION=3\n"
-	if err := os.WriteFile(filepath.Join(home, "rc.env"), []byte(rc), 0o600); err != nil {
-		t.Fatal(err)
+	if err := os.WriteFile(filepath.Join(ccactl.dir, name+".env"), []byte(rc), 0o600); err != nil {
+		ccactl.t.Fatal(err)
 	}
-	ccactl.run("import", "rc.env", "--name", "dev", "--s3-endpoint", l.S3URL)
-	ccactl.run("configure", "aws", "dev")
-	data, err := os.ReadFile(filepath.Join(home, "config"))
+	ccactl.run("import", name+".env", "--name", name, "--s3-endpoint", s3)
+}
+
+// profile has ccactl write an AWS profile, and returns its endpoint: the AWS CLI
+// 2 before 2.13 reads none.
+func profile(ccactl client, name string) (url string) {
+	ccactl.t.Helper()
+	ccactl.run("configure", "aws", name)
+	data, err := os.ReadFile(filepath.Join(ccactl.dir, "config"))
 	if err != nil {
-		t.Fatal(err)
+		ccactl.t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(data), "endpoint_url = ")
-	url, _, _ := strings.Cut(rest, "\n")
-	return append(env, "CCAD_TEST_URL="+url)
+	_, rest, _ := strings.Cut(string(data), "[profile "+name+"]")
+	_, rest, _ = strings.Cut(rest, "endpoint_url = ")
+	url, _, _ = strings.Cut(rest, "\n")
+	return url
 }

@@ -44,3 +44,9 @@ func TestSoakLargeObject(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSoakRotateUnderLoad is TestRotateUnderLoad in its real time: the shortest
+// lease that the configuration takes, and clients as they are.
+func TestSoakRotateUnderLoad(t *testing.T) {
+	rotateUnderLoad(t, "", "16m", 1)
+}
