@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
@@ -19,9 +20,9 @@ var (
 
 // The kinds of secrets, as labels.
 const (
-	kindPassword = "password"
-	kindKey      = "s3-key"
-	kindAppCred  = "application-credential"
+	kindPassword = string(rotate.KindPassword)
+	kindKey      = string(rotate.KindKey)
+	kindAppCred  = string(rotate.KindAppCred)
 )
 
 // collectRotations tells how rotations stand and how old the secrets are, for
@@ -60,7 +61,7 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 		if v, ok := e.AppCreds.Active(); ok {
 			oldest[kindAppCred] = max(oldest[kindAppCred], now.Sub(v.Created))
 		}
-		if r, ok := o.keeper.RetiringKey(e); ok {
+		if r, ok := o.keeper.Retiring(rotate.KindKey, e); ok {
 			retiring += len(r.Holders)
 			if r.Trouble != "" {
 				stalled++

@@ -41,7 +41,7 @@ func (d *Daemon) rotate(r *request) (any, error) {
 	tell := func(p rotate.Progress) { _ = s.line(progressLine(p)) }
 	var begun []string
 	for _, name := range names {
-		if err := r.open.keeper.RotateKey(ctx, name, wish, tell); err != nil {
+		if err := r.open.keeper.Rotate(ctx, rotate.KindKey, name, wish, tell); err != nil {
 			_ = s.line(failedLine("the S3 key of "+name, err))
 			continue
 		}
@@ -51,7 +51,7 @@ func (d *Daemon) rotate(r *request) (any, error) {
 		if !in.Wait {
 			break
 		}
-		if err := r.open.keeper.AwaitKey(ctx, name, tell); err != nil {
+		if err := r.open.keeper.Await(ctx, rotate.KindKey, name, tell); err != nil {
 			_ = s.line(failedLine("the S3 key of "+name, err))
 		}
 	}
@@ -131,7 +131,7 @@ func (d *Daemon) rotationOf(r *request, in ipc.RotateRequest) (w rotate.Wish, na
 }
 
 func planLine(k *rotate.Keeper, name string, grace *time.Duration) ipc.RotateLine {
-	p, err := k.PlanKey(name, grace)
+	p, err := k.Plan(rotate.KindKey, name, grace)
 	if err == nil {
 		err = p.Err
 	}
@@ -144,12 +144,12 @@ func planLine(k *rotate.Keeper, name string, grace *time.Duration) ipc.RotateLin
 	switch {
 	case p.Under:
 		line.Note = "a rotation is under way already, and would go on"
-	case p.AccessKeyID == "":
+	case p.Name == "":
 		line.Note = "there is none, one would be made"
 	default:
-		line.Note = p.AccessKeyID + " would be replaced"
+		line.Note = p.Name + " would be replaced"
 	}
-	if p.AccessKeyID != "" {
+	if p.Name != "" {
 		line.Until = &p.End
 	}
 	return line

@@ -96,7 +96,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 
 // rotation tells who still holds a key that is being replaced, and until when.
 func rotation(k *rotate.Keeper, e vault.Environment) *ipc.Rotation {
-	r, ok := k.RetiringKey(e)
+	r, ok := k.Retiring(rotate.KindKey, e)
 	if !ok {
 		return nil
 	}

@@ -39,7 +39,7 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 		d.handOut(r, e, "gateway-key", held{version: keys.N}, until)
 		return reply{contentType: "application/json", body: view.CredentialProcess(minted, until)}, nil
 	}
-	d.handOut(r, e, "credential-process", held{keys.N, keys.N}, until)
+	d.handOut(r, e, "credential-process", held{keys.N, rotate.Held{Keys: keys.N}}, until)
 	return reply{contentType: "application/json", body: view.CredentialProcess(keys.Value, until)}, nil
 }
 
@@ -145,7 +145,8 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 			if err := rotate.MayServePassword(u); err != nil {
 				return m, held{}, err
 			}
-			m.Password, given.version = active.Value, active.N
+			m.Password = active.Value
+			given.holds(active.N, &given.Password)
 		case e.UserID != "":
 			return m, held{}, fmt.Errorf("no password of user %s is stored", u.User)
 		}
@@ -159,10 +160,19 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 			return m, held{}, err
 		}
 		m.Token, m.Environment.StorageURL = token, cmp.Or(e.StorageURL, storage)
+		if active, ok := u.Passwords.Active(); ok { // it dies with what it was made with
+			given.holds(active.N, &given.Password)
+		} else if active, ok := e.AppCreds.Active(); ok {
+			given.holds(active.N, &given.AppCred)
+		}
 	}
 	if need.AppCred && e.UserID != "" {
 		if m.AppCred, err = r.open.keeper.ApplicationCredential(r.Context(), e.Name); err != nil {
 			return m, held{}, err
+		}
+		if now, _, err := r.open.keeper.Environment(e.Name); err == nil {
+			v, _ := now.AppCreds.Holding(m.AppCred)
+			given.holds(v.N, &given.AppCred)
 		}
 	}
 	if need.Keys {
@@ -184,16 +194,22 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 			}
 			given.version = cmp.Or(given.version, keys.N)
 		case ok && refused == nil:
-			m.Keys, given.keys = keys.Value, keys.N
-			given.version = cmp.Or(given.version, keys.N)
+			m.Keys = keys.Value
+			given.holds(keys.N, &given.Keys)
 		}
 	}
 	return m, given, nil
 }
 
-// held is what of an environment a client was given: the version that is told,
-// and that of the S3 key itself, 0 where it is not in it.
-type held struct{ version, keys int }
+// held is what of an environment a client was given, and the version that is
+// told: that of a gateway key's S3 key too, which it does not hold.
+type held struct {
+	version int
+	rotate.Held
+}
+
+// holds adds to it; the first version is the one that is told.
+func (h *held) holds(n int, part *int) { h.version, *part = cmp.Or(h.version, n), n }
 
 // handOut records that a client was given secrets: a lease, a line in the audit
 // trail, an event. A view without an end lasts as long as who holds it: the
@@ -210,7 +226,7 @@ func (d *Daemon) handOut(r *request, e vault.Environment, what string, given hel
 		r.open.ledger.End(e.ID, what, holder)
 	}
 	r.open.ledger.Add(rotate.Lease{
-		Environment: e.ID, View: what, Version: given.version, Keys: given.keys,
+		Environment: e.ID, View: what, Version: given.version, Held: given.Held,
 		Holder: holder, Parent: parent.Program, Until: until,
 	})
 	d.metrics.served.WithLabelValues(what).Inc()
@@ -244,7 +260,7 @@ func (d *Daemon) show(r *request) (any, error) {
 	password, _ := u.Passwords.Active()
 	keys, _ := e.Keys.Active()
 	shown.Password, shown.SecretAccessKey = password.Value.Reveal(), keys.Value.Secret.Reveal()
-	d.handOut(r, e, "show", held{cmp.Or(password.N, keys.N), keys.N}, time.Time{})
+	d.handOut(r, e, "show", held{cmp.Or(password.N, keys.N), rotate.Held{Password: password.N, Keys: keys.N}}, time.Time{})
 	return shown, nil
 }
 

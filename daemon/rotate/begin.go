@@ -9,51 +9,41 @@ import (
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
-// begin journals the rotation of an environment's S3 key before anything is
+// begin journals the rotation of an environment's value before anything is
 // asked of the cloud. One that is under way is taken up instead.
-func (k *Keeper) begin(name string, grace *time.Duration) (joined bool, err error) {
-	_, u, err := k.Environment(name)
+func (k *Keeper) begin(t ofEnvironment, grace *time.Duration) (joined bool, err error) {
+	_, u, err := k.Environment(t.name)
 	if err != nil {
 		return false, err
 	}
 	defer k.gate(u.Key())()
-	e, u, err := k.Environment(name)
+	e, u, err := k.Environment(t.name)
 	if err != nil {
 		return false, err
 	}
-	if err := mayRotateKey(e, u); err != nil {
+	if err := t.may(e, u); err != nil {
 		return false, err
 	}
-	joined = e.KeyRotation != nil
+	joined = *t.journal(&e) != nil
 	if joined && grace == nil {
 		return true, nil
 	}
 	return joined, k.commit("rotated", func(c *vault.Contents) error {
-		e := c.Environments[name]
-		if e.KeyRotation != nil {
-			next := *e.KeyRotation
+		e := c.Environments[t.name]
+		journal := t.journal(&e)
+		if *journal != nil {
+			next := **journal
 			next.Grace = grace
-			e.KeyRotation = &next
-			c.Environments[name] = e
-			return nil
+			*journal = &next
+		} else {
+			intended, former := t.intend(&e, k.now())
+			*journal = &vault.Rotation{
+				Step: string(StepCreate), New: intended, Old: former, Begun: k.now(), Since: k.now(), Grace: grace,
+			}
 		}
-		active, _ := e.Keys.Active()
-		keys, v := e.Keys.Stage(cloud.NewKeyPair(), "rotation", k.now())
-		e.Keys = keys
-		e.KeyRotation = &vault.Rotation{
-			Step: string(StepCreate), New: v.ID, Old: active.ID, Begun: k.now(), Since: k.now(), Grace: grace,
-		}
-		c.Environments[name] = e
+		c.Environments[t.name] = e
 		return nil
 	})
-}
-
-// mayRotateKey says why an environment's S3 key can't be rotated.
-func mayRotateKey(e vault.Environment, u vault.User) error {
-	if _, ok := u.Passwords.Active(); !ok {
-		return fmt.Errorf("rotating the S3 key of %s needs its user's password, which ccad does not have: hand it in, or regenerate the key in the portal (ccactl update): %w", e.Name, ErrAbsent)
-	}
-	return MayServePassword(u)
 }
 
 // RotatePassword gives a user a new password and puts it in force in all his

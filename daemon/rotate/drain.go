@@ -4,33 +4,32 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
-// Patience is how long a replaced key is left alive for those who hold it.
+// Patience is how long a replaced value is left alive for those who hold it.
 type Patience struct {
 	Ledger *Ledger
 	Grace  time.Duration // for holders whose end is unknown, from the flip
 	Lease  time.Duration // the longest that this daemon gives
 }
 
-// answering is how long a request may take that read the old key just before
+// answering is how long a request may take that read the old value just before
 // the flip and is not in the ledger yet: it reads from memory and waits for
 // nobody.
 const answering = 2 * time.Second
 
-// A Wait says when a key's last holder is done with it, and who they are.
+// A Wait says when a value's last holder is done with it, and who they are.
 type Wait struct {
-	End     time.Time // the key is deleted then
+	End     time.Time // the value is deleted then
 	Holders []Lease   // those who hold it now
 	Broken  []Lease   // of them, those who may hold it longer than End
 	Unknown bool      // a daemon before this one may have handed it out: End allows for it
 }
 
-// waitFor returns how long a version of an environment's S3 key must live on
+// waitFor returns how long a version of an environment's value must live on
 // after it was replaced at the moment flip.
-func (k *Keeper) waitFor(e vault.Environment, old vault.Version[account.KeyPair], flip time.Time, grace *time.Duration) Wait {
+func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip time.Time, grace *time.Duration) Wait {
 	p := k.patience
 	w := Wait{End: flip}
 	later := func(t time.Time) {
@@ -40,11 +39,11 @@ func (k *Keeper) waitFor(e vault.Environment, old vault.Version[account.KeyPair]
 	}
 	if p.Ledger != nil {
 		for _, lease := range p.Ledger.Of(e.ID) {
-			if lease.Keys == old.N {
+			if what.held(lease.Held) == old.n {
 				w.Holders = append(w.Holders, lease)
 			}
 		}
-		w.Unknown = old.Created.Before(p.Ledger.Since())
+		w.Unknown = old.created.Before(p.Ledger.Since())
 	}
 	if grace != nil {
 		w.End = flip.Add(*grace)
@@ -78,7 +77,20 @@ func (k *Keeper) waitOut(w *Wait, flip time.Time, later func(time.Time)) {
 	}
 }
 
-// SetPatience says how long replaced keys live on. It is called once, before
+// drain waits for those who hold the old value. There is nothing to wait for
+// where it is in force again, or gone.
+func (r *run) drain(what engine) (outcome, edit, error) {
+	old, ok := what.version(r.env, r.rotation.Old)
+	if _, serves := what.version(r.env, inForce); !ok || !serves || !old.retiring {
+		return superseded, nil, nil
+	}
+	if end := r.waitFor(what, r.env, old, r.rotation.Since, r.rotation.Grace).End; r.now().Before(end) {
+		return "", nil, waitError{end}
+	}
+	return drained, nil, nil
+}
+
+// SetPatience says how long replaced values live on. It is called once, before
 // anything rotates. It records the lease that this daemon gives, and when the
 // last one of the daemons before it ends.
 func (k *Keeper) SetPatience(p Patience) error {

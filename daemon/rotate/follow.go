@@ -15,17 +15,17 @@ type Wish struct {
 	Wait  bool           // until the old one is proved dead
 }
 
-// RotateKey replaces an environment's S3 key and tells of each step. It returns
-// once the new one serves, or with Wait once the old one is proved dead; ctx ends
-// only the following. What is begun goes on by itself (GoOn).
-func (k *Keeper) RotateKey(ctx context.Context, name string, w Wish, tell func(Progress)) error {
-	return k.follow(ctx, ofEnvironment{s3Keys{}, name}, w, tell, func() (bool, error) { return k.begin(name, w.Grace) })
+// Rotate replaces an environment's value of a kind and tells of each step. It
+// returns once the new one serves, or with Wait once the old one is proved dead;
+// ctx ends only the following. What is begun goes on by itself (GoOn).
+func (k *Keeper) Rotate(ctx context.Context, what Kind, name string, w Wish, tell func(Progress)) error {
+	t := ofEnvironment{engines[what], name}
+	return k.follow(ctx, t, w, tell, func() (bool, error) { return k.begin(t, w.Grace) })
 }
 
-// AwaitKey follows a rotation that is under way until the old key is proved
-// dead.
-func (k *Keeper) AwaitKey(ctx context.Context, name string, tell func(Progress)) error {
-	return k.follow(ctx, ofEnvironment{s3Keys{}, name}, Wish{Wait: true}, tell, nil)
+// Await follows a rotation that is under way until the old value is proved dead.
+func (k *Keeper) Await(ctx context.Context, what Kind, name string, tell func(Progress)) error {
+	return k.follow(ctx, ofEnvironment{engines[what], name}, Wish{Wait: true}, tell, nil)
 }
 
 // patienceOfPeople is how many failed steps in a row a person is kept waiting
@@ -108,12 +108,12 @@ func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell 
 // note says when the old value goes, and for how many it is kept.
 func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
 	e := k.vault.Contents().Environments[t.name]
-	old, ok := e.Keys.Find(j.Old)
+	old, ok := t.version(e, j.Old)
 	if !ok {
 		return ""
 	}
-	w := k.waitFor(e, old, j.Since, j.Grace)
-	note := fmt.Sprintf("the former key is deleted at %s", w.End.UTC().Format(time.RFC3339))
+	w := k.waitFor(t.engine, e, old, j.Since, j.Grace)
+	note := fmt.Sprintf("the former one is deleted at %s", w.End.UTC().Format(time.RFC3339))
 	if n := len(w.Holders); n > 0 {
 		note += fmt.Sprintf("; %d still hold it", n)
 	}
@@ -191,7 +191,7 @@ func tasks(c *vault.Contents) (all []task) {
 		}
 	}
 	for name := range c.Environments {
-		for _, what := range kinds {
+		for _, what := range engines {
 			if t := (ofEnvironment{what, name}); t.journalIn(c) != nil {
 				all = append(all, t)
 			}
@@ -200,66 +200,64 @@ func tasks(c *vault.Contents) (all []task) {
 	return all
 }
 
-// kinds are all that an environment's rotations can be about.
-var kinds = []kind{s3Keys{}}
-
 // A Plan is what a rotation would do.
 type Plan struct {
 	Environment string
 	User        string
-	AccessKeyID string // of the key that would go
+	Name        string // of the value that would go: its access key; "" where there is none
 	Wait               // as if it were replaced now
 	Under       bool   // one is under way already
 	Err         error  // why it can't be
 }
 
-// PlanKey says what RotateKey would do, and whom a grace would break.
-func (k *Keeper) PlanKey(name string, grace *time.Duration) (Plan, error) {
+// Plan says what Rotate would do, and whom a grace would break.
+func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error) {
 	e, u, err := k.Environment(name)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Environment: name, User: u.Name, Under: e.KeyRotation != nil, Err: mayRotateKey(e, u)}
-	flip := k.now()
-	old, ok := e.Keys.Active()
-	if j := e.KeyRotation; j != nil && Step(j.Step) == StepDrain {
-		old, ok = e.Keys.Find(j.Old)
-		flip = j.Since
+	t := ofEnvironment{engines[what], name}
+	j := *t.journal(&e)
+	p := Plan{Environment: name, User: u.Name, Under: j != nil, Err: t.may(e, u)}
+	goes, flip := inForce, k.now()
+	if j != nil && Step(j.Step) == StepDrain {
+		goes, flip = j.Old, j.Since
 		if grace == nil {
 			grace = j.Grace
 		}
 	}
-	if ok {
-		p.AccessKeyID = old.Value.AccessKeyID
-		p.Wait = k.waitFor(e, old, flip, grace)
+	if old, ok := t.version(e, goes); ok {
+		p.Name, p.Wait = old.name, k.waitFor(t.engine, e, old, flip, grace)
 	}
 	return p, nil
 }
 
 // A Retiring is a rotation as status tells of it.
 type Retiring struct {
+	Kind    Kind
 	Step    string
 	Version int // the one that goes
 	Wait
 	Trouble string // why it does not get on
 }
 
-// RetiringKey tells of the rotation that an environment's S3 key is in.
-func (k *Keeper) RetiringKey(e vault.Environment) (Retiring, bool) {
-	j := e.KeyRotation
+// Retiring tells of the rotation that an environment's value of a kind is in.
+func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
+	t := ofEnvironment{engines[what], e.Name}
+	j := *t.journal(&e)
 	if j == nil {
 		return Retiring{}, false
 	}
-	r := Retiring{Step: j.Step}
-	if old, ok := e.Keys.Find(j.Old); ok {
-		r.Version = old.N
+	r := Retiring{Kind: what, Step: j.Step}
+	if old, ok := t.version(e, j.Old); ok && j.Old != "" {
+		r.Version = old.n
 		flip := j.Since
 		if Step(j.Step) != StepDrain {
 			flip = k.now()
 		}
-		r.Wait = k.waitFor(e, old, flip, j.Grace)
+		r.Wait = k.waitFor(t.engine, e, old, flip, j.Grace)
 	}
-	if s, ok := k.stallOf(s3Keys{}.subject(e.Name)); ok {
+	if s, ok := k.stallOf(t.subject()); ok {
 		r.Trouble = s.Reason
 	}
 	return r, true

@@ -19,11 +19,27 @@ type s3Keys struct{}
 
 func (s3Keys) subject(name string) string                    { return "the S3 key of " + name }
 func (s3Keys) journal(e *vault.Environment) **vault.Rotation { return &e.KeyRotation }
+func (s3Keys) held(h Held) int                               { return h.Keys }
+
+func (s3Keys) version(e vault.Environment, id string) (version, bool) {
+	return versionOf(e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
+}
+
+func (s3Keys) may(e vault.Environment, u vault.User) error {
+	if _, ok := u.Passwords.Active(); !ok {
+		return fmt.Errorf("rotating the S3 key of %s needs its user's password, which ccad does not have: hand it in, or regenerate the key in the portal (ccactl update): %w", e.Name, ErrAbsent)
+	}
+	return MayServePassword(u)
+}
+
+func (s3Keys) intend(e *vault.Environment, now time.Time) (intended, former string) {
+	active, _ := e.Keys.Active()
+	keys, v := e.Keys.Stage(cloud.NewKeyPair(), "rotation", now)
+	e.Keys = keys
+	return v.ID, active.ID
+}
 
 func (s3Keys) act(r *run) (outcome, edit, error) {
-	if Step(r.rotation.Step) == StepDrain {
-		return r.drainKey()
-	}
 	pairs, err := r.listed()
 	if err != nil {
 		return "", nil, err
@@ -210,17 +226,6 @@ func (r *run) retiring() (vault.Version[account.KeyPair], bool) {
 	old, ok := r.env.Keys.Find(r.rotation.Old)
 	_, has := r.env.Keys.Active()
 	return old, ok && has && old.State == vault.Retiring
-}
-
-func (r *run) drainKey() (outcome, edit, error) {
-	old, ok := r.retiring()
-	if !ok {
-		return superseded, nil, nil
-	}
-	if end := r.waitFor(r.env, old, r.rotation.Since, r.rotation.Grace).End; r.now().Before(end) {
-		return "", nil, waitError{end}
-	}
-	return drained, nil, nil
 }
 
 // deleteKey deletes the old pair: the very one that is recorded, and only while

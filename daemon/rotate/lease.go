@@ -7,16 +7,22 @@ import (
 	"time"
 )
 
-// A Lease is what one client was given: a view of an environment, in which
-// version, and until when it may still be using it.
+// Held is which version of each secret a client was given, of the secret itself
+// or of what dies with it: a token with the password or the application
+// credential that it was made with. 0: none, or one that is good by itself, such
+// as a gateway key.
+type Held struct{ Password, Keys, AppCred int }
+
+// A Lease is what one client was given: a view of an environment, with what in
+// it, and until when it may still be using it.
 type Lease struct {
 	Environment string // account.Environment.ID
 	View        string
-	Version     int
-	Keys        int       // the version of the S3 key itself that is in the view; 0: none, or a gateway key
-	Holder      Process   // whose end ends the lease, where Until is zero
-	Parent      string    // the program that started the client
-	Until       time.Time // credential-process: its Expiration; zero: until the holder ends
+	Version     int // the one that is told
+	Held
+	Holder Process   // whose end ends the lease, where Until is zero
+	Parent string    // the program that started the client
+	Until  time.Time // credential-process: its Expiration; zero: until the holder ends
 }
 
 // A Process is one, told from a later one of the same number by its start.
@@ -42,7 +48,8 @@ type Ledger struct {
 type key struct {
 	environment, view string
 	holder            Process
-	version, keys     int
+	version           int
+	held              Held
 }
 
 // NewLedger makes an empty ledger. alive tells whether a process still runs.
@@ -57,7 +64,7 @@ func (l *Ledger) Since() time.Time { return l.since }
 func (l *Ledger) Add(lease Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.leases[key{lease.Environment, lease.View, lease.Holder, lease.Version, lease.Keys}] = lease
+	l.leases[key{lease.Environment, lease.View, lease.Holder, lease.Version, lease.Held}] = lease
 	if len(l.leases)%1024 == 0 {
 		l.purgeLocked()
 	}

@@ -97,17 +97,62 @@ var (
 	ErrStalled = errors.New("the rotation goes on by itself")
 )
 
-// A kind is one sort of value of an environment that can be rotated with
-// overlap. The implementations are S3 keys and application credentials.
-type kind interface {
+// A Kind is one sort of value that can be rotated. Metrics and the record of
+// retired values have the same words.
+type Kind string
+
+// The kinds.
+const (
+	KindPassword Kind = "password" // a user's, without overlap
+	KindKey      Kind = "s3-key"   // an environment's, like all below
+	KindAppCred  Kind = "application-credential"
+)
+
+// engines are what rotates the values of environments.
+var engines = map[Kind]engine{KindKey: s3Keys{}}
+
+// An engine rotates one kind of value of an environment, with overlap. The
+// steps' order, the journal and the drain are not its own.
+type engine interface {
 	subject(environment string) string
 	journal(e *vault.Environment) **vault.Rotation
+	// may says why the environment's value can't be rotated.
+	may(e vault.Environment, u vault.User) error
+	// intend stages the value that is to serve and returns the ids for the
+	// journal; former is "" where there is none.
+	intend(e *vault.Environment, now time.Time) (intended, former string)
+	// version describes the version of that id, or the one inForce.
+	version(e vault.Environment, id string) (version, bool)
+	// held is the version of its kind that a lease holds.
+	held(h Held) int
+	// act makes any step but the drain.
 	act(r *run) (outcome, edit, error)
+}
+
+// A version is one of any kind, without its value.
+type version struct {
+	id       string
+	n        int
+	name     string // an access key, an application credential's name
+	created  time.Time
+	retiring bool // replaced, and by another
+}
+
+// inForce stands for the id of the version in force.
+const inForce = ""
+
+// versionOf is what most engines answer for version; named names a value.
+func versionOf[T vault.Value](vs vault.Versions[T], id string, named func(T) string) (version, bool) {
+	v, ok := vs.Find(id)
+	if id == inForce {
+		v, ok = vs.Active()
+	}
+	return version{id: v.ID, n: v.N, name: named(v.Value), created: v.Created, retiring: v.State == vault.Retiring}, ok
 }
 
 // advanceLocked does one step. The caller holds the user's gate. A waitError
 // says that there is nothing to do yet.
-func (k *Keeper) advanceLocked(ctx context.Context, what kind, name string) (before, after Step, err error) {
+func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (before, after Step, err error) {
 	e, u, err := k.Environment(name)
 	if err != nil {
 		return stepOver, stepOver, err
@@ -121,7 +166,11 @@ func (k *Keeper) advanceLocked(ctx context.Context, what kind, name string) (bef
 		return before, before, err
 	}
 	r := &run{Keeper: k, ctx: ctx, user: u, env: e, rotation: *journal}
-	how, change, err := what.act(r)
+	act := what.act
+	if before == StepDrain {
+		act = func(r *run) (outcome, edit, error) { return r.drain(what) }
+	}
+	how, change, err := act(r)
 	if err != nil {
 		return before, before, err
 	}
@@ -141,7 +190,7 @@ func (k *Keeper) advanceLocked(ctx context.Context, what kind, name string) (bef
 
 // move commits a step's outcome and the next step, if the journal still says
 // what the step went by.
-func (k *Keeper) move(what kind, name string, was *vault.Rotation, to Step, change edit) error {
+func (k *Keeper) move(what engine, name string, was *vault.Rotation, to Step, change edit) error {
 	return k.commit("rotated", func(c *vault.Contents) error {
 		e, ok := c.Environments[name]
 		if !ok {
@@ -187,11 +236,11 @@ type task interface {
 
 // ofEnvironment is the task of one kind of value of one environment.
 type ofEnvironment struct {
-	kind
+	engine
 	name string
 }
 
-func (t ofEnvironment) subject() string { return t.kind.subject(t.name) }
+func (t ofEnvironment) subject() string { return t.engine.subject(t.name) }
 
 func (t ofEnvironment) journalIn(c *vault.Contents) *vault.Rotation {
 	e := c.Environments[t.name]
@@ -212,7 +261,7 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 	}
 	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason}
 	return k.telling(p, func() (Step, error) {
-		_, after, err := k.advanceLocked(ctx, t.kind, t.name)
+		_, after, err := k.advanceLocked(ctx, t.engine, t.name)
 		return after, err
 	})
 }

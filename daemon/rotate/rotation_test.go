@@ -21,7 +21,7 @@ func TestRotateKey(t *testing.T) {
 	old := w.dev()
 	generation := w.Contents().Environments["dev"].Generation
 	var story []string
-	if err := w.RotateKey(t.Context(), "dev", Wish{}, func(p Progress) { story = append(story, string(p.Step)+" "+p.State) }); err != nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, func(p Progress) { story = append(story, string(p.Step)+" "+p.State) }); err != nil {
 		t.Fatal(err)
 	}
 	want := "journal done, create start, create done, prove start, prove done, flip start, flip done, drain start"
@@ -78,7 +78,7 @@ func TestDrainWaitsForHolders(t *testing.T) {
 			if c.grace != 0 {
 				wish.Grace = &c.grace
 			}
-			if err := w.RotateKey(t.Context(), "dev", wish, silent); err != nil {
+			if err := w.Rotate(t.Context(), KindKey, "dev", wish, silent); err != nil {
 				t.Fatal(err)
 			}
 			flip := w.clock.Now()
@@ -107,7 +107,7 @@ func TestDrainAfterRestart(t *testing.T) {
 	if err := w.SetPatience(Patience{Ledger: w.ledger, Grace: testGrace, Lease: 12 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.RotateKey(t.Context(), "dev", Wish{}, silent); err != nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.step(time.Second)
@@ -130,7 +130,7 @@ func TestForeignKeysAreLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
 	foreign := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
-	if err := w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent); err != nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent); err != nil {
 		t.Fatal(err)
 	}
 	w.finish()
@@ -160,7 +160,7 @@ func TestKilledAnywhere(t *testing.T) {
 		w := newWorld(t)
 		w.dev()
 		points := w.die(n)
-		err := w.RotateKey(t.Context(), "dev", Wish{}, silent)
+		err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent)
 		if err == nil { // it got as far as the drain
 			w.clock.step(2 * time.Hour)
 			_, failures := w.GoOn(t.Context())
@@ -206,7 +206,7 @@ func TestFaultyCloud(t *testing.T) {
 					fault.Times = 1 // a second lost answer is for a person to mend
 				}
 				w.cloud.Fail(fault)
-				if _, err := w.begin("dev", nil); err != nil {
+				if _, err := w.beginKey("dev", nil); err != nil {
 					t.Fatal(err)
 				}
 				for range 8 {
@@ -233,7 +233,7 @@ func TestCloudChoosesTheKey(t *testing.T) {
 		if lost {
 			w.cloud.Fail(practice.Fault{Route: "POST /v3/users/{user}/credentials/OS-EC2", Break: practice.Cut, AfterWork: true, Times: 1})
 		}
-		if _, err := w.begin("dev", nil); err != nil {
+		if _, err := w.beginKey("dev", nil); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
@@ -250,7 +250,7 @@ func TestWithdrawn(t *testing.T) {
 	w := newWorld(t)
 	old := w.dev()
 	w.cloud.Fail(practice.Fault{Route: "s3:ListBuckets", Status: 403, Body: "<Error><Code>SignatureDoesNotMatch</Code></Error>"})
-	if _, err := w.begin("dev", nil); err != nil {
+	if _, err := w.beginKey("dev", nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
@@ -265,7 +265,7 @@ func TestWithdrawn(t *testing.T) {
 
 	refusal := practice.Fault{Status: 409, Body: `{"error":{"code":409,"title":"Conflict","message":"Quota"}}`, Route: "POST /v3/credentials"}
 	w.cloud.Fail(refusal)
-	err := w.RotateKey(t.Context(), "dev", Wish{}, silent)
+	err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent)
 	if !errors.Is(err, ErrWithdrawn) {
 		t.Errorf("a refused creation: %v", err)
 	}
@@ -285,7 +285,7 @@ func TestSupersededByAPerson(t *testing.T) {
 				}
 				return nil
 			}
-			_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+			_ = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent)
 			w.open()
 			for _, key := range w.cloud.Reset(w.cloud.User.Name, "regenerated") {
 				if key.ProjectID != w.cloud.User.Projects["dev-ccontini"] {
@@ -319,7 +319,7 @@ func TestOldKeyBackInForce(t *testing.T) {
 			}
 			return nil
 		}
-		_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+		_ = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent)
 		w.open()
 		w.cloud.DeleteKey(w.active("dev").AccessKeyID) // somebody, in the portal
 		if err := w.Verify(t.Context(), "dev", true); err != nil {
@@ -337,7 +337,7 @@ func TestOldKeyBackInForce(t *testing.T) {
 func TestOldKeyIsKeptWithoutSuccessor(t *testing.T) {
 	w := newWorld(t)
 	old := w.dev()
-	if err := w.RotateKey(t.Context(), "dev", Wish{}, silent); err != nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
 		t.Fatal(err)
 	}
 	w.cloud.DeleteKey(w.active("dev").AccessKeyID)
@@ -355,7 +355,7 @@ func TestTwoRotatesAtOnce(t *testing.T) {
 	w.dev()
 	ended := make(chan error, 4)
 	for range 4 {
-		go func() { ended <- w.RotateKey(context.Background(), "dev", Wish{}, silent) }()
+		go func() { ended <- w.Rotate(context.Background(), KindKey, "dev", Wish{}, silent) }()
 	}
 	for range 4 {
 		if err := <-ended; err != nil {
@@ -377,7 +377,7 @@ func TestStoreUnwritable(t *testing.T) {
 	if err := os.Rename(w.dir, w.dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.RotateKey(t.Context(), "dev", Wish{}, silent); err == nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err == nil {
 		t.Fatal("rotated without a journal")
 	}
 	if n := w.cloud.Count("POST *"); n != 0 {
@@ -396,7 +396,7 @@ func TestStoreUnwritable(t *testing.T) {
 			}
 			return nil
 		}
-		if _, err := w.begin("dev", new(time.Duration)); err != nil {
+		if _, err := w.beginKey("dev", new(time.Duration)); err != nil {
 			t.Fatal(err)
 		}
 		if _, failures := w.GoOn(t.Context()); len(failures) == 0 {
@@ -430,7 +430,7 @@ func TestRandomKills(t *testing.T) {
 	w.dev()
 	for i := range kills {
 		points := w.die(1 + random.IntN(18))
-		_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+		_ = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent)
 		if len(*points) > 0 && random.IntN(3) == 0 {
 			w.cloud.Fail(practice.Fault{Route: "*", Break: practice.Cut, AfterWork: random.IntN(2) == 0, Skip: random.IntN(4), Times: 1})
 		}
@@ -473,7 +473,7 @@ func TestNewKeyDeletedBeforeItServes(t *testing.T) {
 		}
 		return nil
 	}
-	_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+	_ = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent)
 	w.open()
 	for _, id := range w.keys() {
 		if id != old.Access {
@@ -489,7 +489,7 @@ func TestDeadIsProved(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
 	w.cloud.Fail(practice.Fault{Route: "DELETE /v3/users/{user}/credentials/OS-EC2/{key}", Status: 204, Times: 1})
-	if err := w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration), Wait: true}, silent); err != nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration), Wait: true}, silent); err != nil {
 		t.Fatal(err)
 	}
 	w.clean()
@@ -499,7 +499,7 @@ func TestDeadIsProved(t *testing.T) {
 func TestWithdrawSparesWhatServes(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
-	if err := w.RotateKey(t.Context(), "dev", Wish{}, silent); err != nil {
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
 		t.Fatal(err)
 	}
 	serving := w.active("dev").AccessKeyID
@@ -531,7 +531,7 @@ func TestUserDisabledInMidRotation(t *testing.T) {
 			}
 			return nil
 		}
-		_ = w.RotateKey(t.Context(), "dev", Wish{Grace: new(time.Duration)}, silent)
+		_ = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent)
 		w.open()
 		w.cloud.Enable(w.cloud.User.Name, false)
 		w.cloud.ResetCounts()

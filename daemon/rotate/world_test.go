@@ -223,3 +223,8 @@ func silent(Progress) {}
 func secretOf(s string) account.Secret { return account.NewSecret(s) }
 
 func (w *world) journal() *vault.Rotation { return w.Contents().Environments["dev"].KeyRotation }
+
+// beginKey journals the rotation of an S3 key and does nothing more.
+func (w *world) beginKey(name string, grace *time.Duration) (joined bool, err error) {
+	return w.begin(ofEnvironment{s3Keys{}, name}, grace)
+}
