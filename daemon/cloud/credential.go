@@ -3,17 +3,98 @@ package cloud
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 )
 
 const createApplication = "for an application credential"
 
+// Limits are what an application credential may do, and until when. The zero
+// value: all that its maker's token may, but for making more of its kind, and
+// without an end.
+type Limits struct {
+	Roles        []string // ids
+	AccessRules  []string // ids
+	Unrestricted bool     // it may make and delete its kind
+	Expires      time.Time
+}
+
+// A ListedCredential is an application credential as Keystone lists it: without
+// its secret, which nobody can read back.
+type ListedCredential struct {
+	account.ApplicationCredential
+	ProjectID string
+	Limits
+}
+
+// ApplicationCredentials lists all of the grant's user, in every project. A cloud
+// older than identity API 3.10 is ErrNotOffered.
+func (c *Cloud) ApplicationCredentials(ctx context.Context, u account.User, g Grant) ([]ListedCredential, error) {
+	q, err := application(u, g, "to list the application credentials", http.MethodGet, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	type byID struct{ ID string }
+	var doc struct {
+		Credentials *[]struct {
+			ID, Name     string
+			ProjectID    string `json:"project_id"`
+			Roles        []byID
+			AccessRules  []byID `json:"access_rules"`
+			Unrestricted bool
+			Expires      stamp `json:"expires_at"`
+		} `json:"application_credentials"`
+	}
+	if _, err := c.ask(ctx, u.Auth, q, &doc); err != nil {
+		return nil, err
+	}
+	if doc.Credentials == nil {
+		return nil, c.garbage(u.Auth, q.op, answer{status: q.want})
+	}
+	ids := func(list []byID) (ids []string) {
+		for _, of := range list {
+			ids = append(ids, of.ID)
+		}
+		return ids
+	}
+	var listed []ListedCredential
+	for _, d := range *doc.Credentials {
+		listed = append(listed, ListedCredential{
+			ApplicationCredential: account.ApplicationCredential{ID: d.ID, Name: d.Name}, ProjectID: d.ProjectID,
+			Limits: Limits{Roles: ids(d.Roles), AccessRules: ids(d.AccessRules), Unrestricted: d.Unrestricted, Expires: d.Expires.Time},
+		})
+	}
+	return listed, nil
+}
+
+// wish writes the limits into a request for a credential.
+func (l Limits) wish(into object) {
+	list := func(ids []string) (list []object) {
+		for _, id := range ids {
+			list = append(list, object{"id": id})
+		}
+		return list
+	}
+	if len(l.Roles) > 0 {
+		into["roles"] = list(l.Roles)
+	}
+	if len(l.AccessRules) > 0 {
+		into["access_rules"] = list(l.AccessRules)
+	}
+	if l.Unrestricted {
+		into["unrestricted"] = true
+	}
+	if !l.Expires.IsZero() {
+		into["expires_at"] = l.Expires.UTC().Format("2006-01-02T15:04:05.000000Z")
+	}
+}
+
 // CreateApplicationCredential makes one for the grant's user and project, with
 // the intended name and secret (an empty one has Keystone choose). A name that
 // exists is ErrConflict: its secret can't be read back. A cloud older than
 // identity API 3.10 is ErrNotOffered.
-func (c *Cloud) CreateApplicationCredential(ctx context.Context, u account.User, g Grant, intended account.ApplicationCredential) (account.ApplicationCredential, error) {
+func (c *Cloud) CreateApplicationCredential(ctx context.Context, u account.User, g Grant, intended account.ApplicationCredential, l Limits) (account.ApplicationCredential, error) {
 	none := account.ApplicationCredential{}
 	q, err := application(u, g, createApplication, http.MethodPost, http.StatusCreated)
 	if err != nil {
@@ -23,6 +104,7 @@ func (c *Cloud) CreateApplicationCredential(ctx context.Context, u account.User,
 	if !intended.Secret.Empty() {
 		wish["secret"] = openly{intended.Secret}
 	}
+	l.wish(wish)
 	q.body = object{"application_credential": wish}
 	var doc struct {
 		Credential struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,17 +98,17 @@ func TestApplicationCredentials(t *testing.T) {
 	}
 	f := newFar(t, answer(password), answer("made-there"), answer("another"), said(409, "Conflict occurred attempting to store application_credential - Duplicate entry found with name ccad-dev."), reply{204, nil, ""})
 	c, ctx, u := cloud.New(cloud.Options{}), t.Context(), f.user()
-	got, err := c.CreateApplicationCredential(ctx, u, grant, intended)
+	got, err := c.CreateApplicationCredential(ctx, u, grant, intended, cloud.Limits{})
 	if err != nil || got.ID != "ac1" || !got.Secret.Equal(secret) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	got, err = c.CreateApplicationCredential(ctx, u, grant, account.ApplicationCredential{Name: "ccad-dev"})
+	got, err = c.CreateApplicationCredential(ctx, u, grant, account.ApplicationCredential{Name: "ccad-dev"}, cloud.Limits{})
 	if err != nil || got.Secret.Reveal() != "made-there" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	_, err = c.CreateApplicationCredential(ctx, u, grant, intended)
+	_, err = c.CreateApplicationCredential(ctx, u, grant, intended, cloud.Limits{})
 	checkError(t, err, cloud.ErrUnreachable, "something else")
-	_, err = c.CreateApplicationCredential(ctx, u, grant, intended)
+	_, err = c.CreateApplicationCredential(ctx, u, grant, intended, cloud.Limits{})
 	checkError(t, err, cloud.ErrConflict, "there is one already (409)")
 	if err := c.DeleteApplicationCredential(ctx, u, grant, "ac1"); err != nil {
 		t.Error(err)
@@ -121,6 +122,29 @@ func TestApplicationCredentials(t *testing.T) {
 	if r := seen[4]; r.method != "DELETE" || r.path != "/v3/users/u1/application_credentials/ac1" {
 		t.Error(r.path)
 	}
+}
+
+func TestLimits(t *testing.T) {
+	f := newFar(t, reply{200, nil, `{"application_credentials": [{"id": "ac1", "name": "n", "project_id": "p1", "unrestricted": null, "expires_at": null,
+		"roles": [{"id": "r1", "name": "member"}, {"id": "r2", "name": "reader"}]},
+		{"id": "ac2", "name": "m", "project_id": null, "unrestricted": true, "expires_at": "2035-01-01T00:00:00.000000", "roles": [], "access_rules": [{"id": "a1", "path": "/v1/x"}]}]}`},
+		reply{201, nil, fmt.Sprintf(`{"application_credential": {"id": "ac1", "name": "n", "secret": %q}}`, password)}, reply{200, nil, `{}`})
+	c, ctx := cloud.New(cloud.Options{}), t.Context()
+	listed, err := c.ApplicationCredentials(ctx, f.user(), grant)
+	want := []cloud.ListedCredential{
+		{ApplicationCredential: account.ApplicationCredential{ID: "ac1", Name: "n"}, ProjectID: "p1", Limits: cloud.Limits{Roles: []string{"r1", "r2"}}},
+		{ApplicationCredential: account.ApplicationCredential{ID: "ac2", Name: "m"}, Limits: cloud.Limits{AccessRules: []string{"a1"}, Unrestricted: true, Expires: time.Date(2035, 1, 1, 0, 0, 0, 0, time.UTC)}},
+	}
+	if d := cmp.Diff(want, listed, cmp.Comparer(account.Secret.Equal)); err != nil || d != "" {
+		t.Fatalf("%v (-want +got):\n%s", err, d)
+	}
+	all := cloud.Limits{Roles: []string{"r1"}, AccessRules: []string{"a1"}, Unrestricted: true, Expires: want[1].Expires}
+	if _, err := c.CreateApplicationCredential(ctx, f.user(), grant, account.ApplicationCredential{Name: "n", Secret: secret}, all); err != nil {
+		t.Fatal(err)
+	}
+	same(t, f.requests()[1].body, `{"application_credential": {"name": "n", "secret": "`+password+`", "roles": [{"id": "r1"}], "access_rules": [{"id": "a1"}], "unrestricted": true, "expires_at": "2035-01-01T00:00:00.000000Z"}}`)
+	_, err = c.ApplicationCredentials(ctx, f.user(), grant)
+	checkError(t, err, cloud.ErrUnreachable, "something else")
 }
 
 func TestChangePassword(t *testing.T) {

@@ -236,7 +236,7 @@ func TestIdentityV2(t *testing.T) {
 		t.Errorf("paths (-want +got):\n%s", d)
 	}
 	checkError(t, c.ChangePassword(ctx, u, secret, secret, secret), cloud.ErrNotOffered, "identity API 2.0 does not offer that")
-	_, err = c.CreateApplicationCredential(ctx, u, grant, account.ApplicationCredential{Name: "n"})
+	_, err = c.CreateApplicationCredential(ctx, u, grant, account.ApplicationCredential{Name: "n"}, cloud.Limits{})
 	checkError(t, err, cloud.ErrNotOffered, "identity API 2.0 does not offer that")
 	checkError(t, c.DeleteApplicationCredential(ctx, u, grant, "x"), cloud.ErrNotOffered, "identity API 2.0 does not offer that")
 	if len(f.requests()) != len(seen) {

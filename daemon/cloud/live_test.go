@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/test/lab"
@@ -239,12 +241,12 @@ func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 	ctx := t.Context()
 	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, at.dev))
 	intended := account.ApplicationCredential{Name: "ccad-" + account.NewID(), Secret: cloud.NewPassword()}
-	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, at.user, g, intended))
+	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, at.user, g, intended, cloud.Limits{}))
 	t.Cleanup(func() { _ = c.DeleteApplicationCredential(ctx, at.user, g, ac.ID) })
 	if ac.ID == "" || ac.Name != intended.Name || !ac.Secret.Equal(intended.Secret) {
 		t.Errorf("got %v", ac)
 	}
-	_, err := c.CreateApplicationCredential(ctx, at.user, g, intended)
+	_, err := c.CreateApplicationCredential(ctx, at.user, g, intended, cloud.Limits{})
 	checkError(t, err, cloud.ErrConflict, "for an application credential: there is one already (409)")
 
 	own := must[cloud.Grant](t)(c.Application(ctx, at.user.Auth, ac))
@@ -263,6 +265,16 @@ func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 	_, err = c.Application(ctx, at.user.Auth, wrong)
 	checkError(t, err, cloud.ErrRefused, "for a token: refused (401)")
 
+	all := liveListed(t, c, at.user, g, ac.Name)
+	if all.ID != ac.ID || all.ProjectID != g.ProjectID || len(all.Roles) == 0 || len(all.AccessRules) != 0 || all.Unrestricted || !all.Expires.IsZero() {
+		t.Errorf("listed %+v", all)
+	}
+	narrow := cloud.Limits{Roles: all.Roles, Unrestricted: true, Expires: time.Now().Add(time.Hour).UTC().Truncate(time.Second)}
+	again := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, at.user, g, account.ApplicationCredential{Name: "ccad-" + account.NewID(), Secret: secret}, narrow))
+	t.Cleanup(func() { _ = c.DeleteApplicationCredential(ctx, at.user, g, again.ID) })
+	if d := cmp.Diff(narrow, liveListed(t, c, at.user, g, again.Name).Limits); d != "" {
+		t.Errorf("limits (-want +got):\n%s", d)
+	}
 	if err := c.DeleteApplicationCredential(ctx, at.user, g, ac.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -272,13 +284,24 @@ func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 	lives(t, c, at, own, false)
 }
 
+// liveListed finds an application credential in Keystone's list.
+func liveListed(t *testing.T, c *cloud.Cloud, u account.User, g cloud.Grant, name string) (found cloud.ListedCredential) {
+	t.Helper()
+	for _, l := range must[[]cloud.ListedCredential](t)(c.ApplicationCredentials(t.Context(), u, g)) {
+		if l.Name == name {
+			found = l
+		}
+	}
+	return found
+}
+
 func livePassword(t *testing.T, c *cloud.Cloud, at target) {
 	ctx := t.Context()
 	g := must[cloud.Grant](t)(c.Password(ctx, at.user, at.pass, at.dev))
 	u := at.user
 	u.KeystoneID = g.UserID
 	pair := must[account.KeyPair](t)(c.CreateKey(ctx, u, g, cloud.NewKeyPair()))
-	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, u, g, account.ApplicationCredential{Name: "ccad-" + account.NewID()}))
+	ac := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, u, g, account.ApplicationCredential{Name: "ccad-" + account.NewID()}, cloud.Limits{}))
 	next := cloud.NewPassword()
 	checkError(t, c.ChangePassword(ctx, u, secret, next, g.Token.ID), cloud.ErrRefused, "to change the password: refused (401)")
 

@@ -36,7 +36,8 @@ func every(t *testing.T, c *cloud.Cloud, f *far, check func(t *testing.T, err er
 		"Keys":                        func() error { _, err := c.Keys(ctx, u, grant); return err },
 		"CreateKey":                   func() error { _, err := c.CreateKey(ctx, u, grant, keys); return err },
 		"DeleteKey":                   func() error { return c.DeleteKey(ctx, u, grant, keys.AccessKeyID) },
-		"CreateApplicationCredential": func() error { _, err := c.CreateApplicationCredential(ctx, u, grant, ac); return err },
+		"CreateApplicationCredential": func() error { _, err := c.CreateApplicationCredential(ctx, u, grant, ac, cloud.Limits{}); return err },
+		"ApplicationCredentials":      func() error { _, err := c.ApplicationCredentials(ctx, u, grant); return err },
 		"DeleteApplicationCredential": func() error { return c.DeleteApplicationCredential(ctx, u, grant, ac.ID) },
 		"ChangePassword":              func() error { return c.ChangePassword(ctx, u, secret, secret, secret) },
 		"ListBuckets":                 func() error { _, err := c.ListBuckets(ctx, f.s3(), keys); return err },
@@ -143,7 +144,7 @@ func TestGarbageWithTheRightStatus(t *testing.T) {
 		f := newFar(t, reply{201, nil, body})
 		_, err := cloud.New(cloud.Options{}).CreateKey(t.Context(), f.user(), grant, keys)
 		checkError(t, err, cloud.ErrUnreachable, "something else")
-		_, err = cloud.New(cloud.Options{}).CreateApplicationCredential(t.Context(), f.user(), grant, account.ApplicationCredential{Name: "n"})
+		_, err = cloud.New(cloud.Options{}).CreateApplicationCredential(t.Context(), f.user(), grant, account.ApplicationCredential{Name: "n"}, cloud.Limits{})
 		checkError(t, err, cloud.ErrUnreachable, "something else")
 	}
 }

@@ -119,7 +119,7 @@ func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vau
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value)
+	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value, cloud.Limits{})
 	if err != nil {
 		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
 			_ = k.dropCredential(e, intended.ID)
@@ -141,15 +141,14 @@ func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vau
 // that an earlier process intended is taken up again: same name and secret.
 func (k *Keeper) intendCredential(e vault.Environment) (vault.Version[account.ApplicationCredential], error) {
 	for _, v := range e.AppCreds.List {
-		if v.State == vault.Pending {
+		if v.State == vault.Pending && (e.CredRotation == nil || e.CredRotation.New != v.ID) {
 			return v, nil
 		}
 	}
 	var intended vault.Version[account.ApplicationCredential]
 	err := k.vault.Change(func(c *vault.Contents) error {
 		return inEnvironment(c, e, func(e *vault.Environment) {
-			value := account.ApplicationCredential{Name: "ccad-" + e.Name + "-" + account.NewID()[:8], Secret: cloud.NewPassword()}
-			e.AppCreds, intended = e.AppCreds.Stage(value, "rotation", k.now())
+			e.AppCreds, intended = e.AppCreds.Stage(newCredential(e.Name), "rotation", k.now())
 		})
 	})
 	if err != nil {

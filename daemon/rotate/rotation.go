@@ -109,7 +109,7 @@ const (
 )
 
 // engines are what rotates the values of environments.
-var engines = map[Kind]engine{KindKey: s3Keys{}}
+var engines = map[Kind]engine{KindKey: s3Keys{}, KindAppCred: appCreds{}}
 
 // An engine rotates one kind of value of an environment, with overlap. The
 // steps' order, the journal and the drain are not its own.

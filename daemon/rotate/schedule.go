@@ -159,7 +159,7 @@ func (k *Keeper) BeginDue(ctx context.Context, s Schedule) (next time.Time, fail
 			later(due)
 		case mayLoginUnattended(u):
 			if err := k.beginScheduled(func(c *vault.Contents) error { return inEnvironment(c, e, tryKey(k.now())) },
-				func() (bool, error) { return k.begin(name, nil) }); err != nil {
+				func() (bool, error) { return k.begin(ofEnvironment{s3Keys{}, name}, nil) }); err != nil {
 				failures[s3Keys{}.subject(name)] = err
 			}
 		}

@@ -288,4 +288,3 @@ func latestOf(a, b time.Time) time.Time {
 	}
 	return b.Round(0)
 }
-

@@ -89,6 +89,8 @@ func applicationCredentials(s *session) {
 	create("the same name", token, object{"name": "plain"})
 	create("with everything", token, object{"name": "full", "secret": "chosen", "description": "d",
 		"expires_at": "2035-01-01T00:00:00.000000Z", "unrestricted": true})
+	create("with one role", token, object{"name": "narrow", "roles": []object{{"name": "reader"}}})
+	create("with a role that the user has not", token, object{"name": "wide", "roles": []object{{"name": "admin"}}})
 	create("unscoped", unscoped, object{"name": "unscoped"})
 	create("expired", token, object{"name": "expired", "expires_at": "2015-01-01T00:00:00.000000Z"})
 	create("no name", token, object{})

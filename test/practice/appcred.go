@@ -10,6 +10,34 @@ import (
 
 func (a *appCred) isUnrestricted() bool { return a.unrestricted != nil && *a.unrestricted }
 
+// granted are the roles of an application credential: those it was made with, or
+// all of its maker.
+func (a *appCred) granted() []any {
+	if a.roles == nil {
+		return roles(true)
+	}
+	return slices.DeleteFunc(roles(true), func(role any) bool { return !slices.Contains(a.roles, text(role.(map[string]any), "id")) })
+}
+
+// wanted reads the roles that a new application credential is to have; nil: all.
+func wanted(list []any) (ids []string, ok bool) {
+	for _, of := range list {
+		role, _ := of.(map[string]any)
+		found := ""
+		for _, has := range roles(true) {
+			h := has.(map[string]any)
+			if text(role, "id") == text(h, "id") || text(role, "id") == "" && text(role, "name") == text(h, "name") {
+				found = text(h, "id")
+			}
+		}
+		if found == "" {
+			return nil, false
+		}
+		ids = append(ids, found)
+	}
+	return ids, true
+}
+
 // appCred describes an application credential; its secret is shown once.
 func (k *call) appCred(a *appCred, secret bool) map[string]any {
 	var expires, project any
@@ -18,7 +46,7 @@ func (k *call) appCred(a *appCred, secret bool) map[string]any {
 	}
 	granted := []any{}
 	if a.projectID != "" {
-		project, granted = a.projectID, roles(true)
+		project, granted = a.projectID, a.granted()
 	}
 	d := map[string]any{
 		"id": a.id, "name": a.name, "description": a.description, "user_id": a.userID, "project_id": project,
@@ -72,6 +100,12 @@ func createAppCred(k *call) (answer, *keystoneError) {
 		userID: k.user.id, projectID: k.token.projectID, order: k.cloud.state.next()}
 	if a.secret == "" {
 		a.secret = randomText(86)
+	}
+	if list, given := body["roles"].([]any); given {
+		var ok bool
+		if a.roles, ok = wanted(list); !ok {
+			return answer{}, badRequest("Invalid application credential: Cannot create an application credential with unassigned role")
+		}
 	}
 	if d, ok := body["description"].(string); ok {
 		a.description = &d

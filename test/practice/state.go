@@ -74,6 +74,7 @@ type appCred struct {
 	description                         *string
 	expires                             time.Time // zero: never
 	unrestricted                        *bool
+	roles                               []string // ids; nil: all of its user
 	order                               int
 }
 

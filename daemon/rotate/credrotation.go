@@ -1,0 +1,257 @@
+package rotate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
+
+// appCreds is the kind whose values are application credentials. The new one may
+// do what the former one may, and no more: same roles, same rules, same end. It is
+// known by its name, which is in the journal, until Keystone has given its id.
+//
+// What asks is the user's password where there is a usable one. Else the
+// credential asks for itself, which Keystone lets only an unrestricted one do.
+type appCreds struct{}
+
+func (appCreds) subject(name string) string                    { return "the application credential of " + name }
+func (appCreds) journal(e *vault.Environment) **vault.Rotation { return &e.CredRotation }
+func (appCreds) held(h Held) int                               { return h.AppCred }
+
+func (appCreds) version(e vault.Environment, id string) (version, bool) {
+	return versionOf(e.AppCreds, id, func(ac account.ApplicationCredential) string { return ac.Name })
+}
+
+func (appCreds) may(e vault.Environment, u vault.User) error {
+	active, ok := e.AppCreds.Active()
+	switch {
+	case !ok && len(e.AppCreds.List) == 0:
+		return fmt.Errorf("environment %s has no application credential (ccactl env %s --auth application-credential makes one): %w", e.Name, e.Name, ErrAbsent)
+	case !ok:
+		return withoutCredential(e)
+	case active.HandsOff && !usable(u):
+		return fmt.Errorf("the application credential of %s was given with --no-verify: only ccactl verify sends it", e.Name)
+	}
+	return nil
+}
+
+func (appCreds) intend(e *vault.Environment, now time.Time) (intended, former string) {
+	active, _ := e.AppCreds.Active()
+	creds, v := e.AppCreds.Stage(newCredential(e.Name), "rotation", now)
+	e.AppCreds = creds
+	return v.ID, active.ID
+}
+
+// newCredential is one that Keystone has not given an id yet.
+func newCredential(environment string) account.ApplicationCredential {
+	return account.ApplicationCredential{Name: "ccad-" + environment + "-" + account.NewID()[:8], Secret: cloud.NewPassword()}
+}
+
+// usable reports whether a user's password may be sent for the sake of something
+// else.
+func usable(u vault.User) bool {
+	active, ok := u.Passwords.Active()
+	return ok && !active.HandsOff && u.Refused == nil
+}
+
+func (appCreds) act(r *run) (outcome, edit, error) {
+	all, err := r.listedCredentials()
+	if err != nil {
+		return "", nil, err
+	}
+	switch Step(r.rotation.Step) {
+	case StepCreate:
+		return r.createCredential(all)
+	case StepProve:
+		return r.proveCredential(all)
+	case StepFlip:
+		return r.flipCredential()
+	case StepDelete:
+		return r.deleteCredential(all)
+	case StepDead:
+		if old, ok := r.env.AppCreds.Find(r.rotation.Old); ok && r.among(all, old.Value) != nil {
+			return listed, nil, nil
+		}
+		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.AppCreds = e.AppCreds.Drop(j.Old) }, nil
+	case StepWithdraw:
+		return r.withdrawCredential(all)
+	}
+	return "", nil, fmt.Errorf("the journal of %s has a step %q that this ccad does not know", r.env.Name, r.rotation.Step)
+}
+
+// listedCredentials returns the user's, in every project. A cached token may have
+// died since, with a password or a credential, or be one that may do less: then
+// once more with a new one.
+func (r *run) listedCredentials() ([]cloud.ListedCredential, error) {
+	var cached bool
+	if r.grant, cached = r.cachedToken(r.env.ID); cached && (!delegated(r.grant) || !usable(r.user)) {
+		all, err := r.askCredentials()
+		if !errors.Is(err, cloud.ErrRefused) {
+			return all, err
+		}
+		r.forget("", []string{r.env.ID})
+	}
+	var err error
+	if usable(r.user) {
+		r.grant, err = r.scopedLocked(r.ctx, r.user, r.env)
+	} else {
+		r.grant, err = r.applicationLocked(r.ctx, r.user, r.env)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.askCredentials()
+}
+
+func (r *run) askCredentials() ([]cloud.ListedCredential, error) {
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	return r.cloud.ApplicationCredentials(ctx, r.user.User, r.grant)
+}
+
+// delegated reports whether an application credential stands behind a token.
+func delegated(g cloud.Grant) bool { return slices.Contains(g.Methods, "application_credential") }
+
+// among finds one of the environment's in Keystone's list: by its id, or by its
+// name while it has none.
+func (r *run) among(all []cloud.ListedCredential, ac account.ApplicationCredential) *cloud.ListedCredential {
+	i := slices.IndexFunc(all, func(l cloud.ListedCredential) bool {
+		return l.ID == ac.ID || ac.ID == "" && l.Name == ac.Name && l.ProjectID == r.grant.ProjectID
+	})
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
+// createCredential asks for the intended one. One that is listed already was made
+// before the answer, or this process, was lost: its secret is the intended one.
+func (r *run) createCredential(all []cloud.ListedCredential) (outcome, edit, error) {
+	intended, ok := r.env.AppCreds.Find(r.rotation.New)
+	if !ok {
+		return refused, because("the intended one is no longer stored"), nil
+	}
+	if l := r.among(all, intended.Value); l != nil {
+		return made, identifiedAs(l.ID), nil
+	}
+	var limits cloud.Limits
+	if old, ok := r.env.AppCreds.Find(r.rotation.Old); ok {
+		l := r.among(all, old.Value)
+		if l == nil {
+			return refused, because("Keystone does not list the former one, so what the new one may do can't be told"), nil
+		}
+		limits = l.Limits
+	}
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	created, err := r.cloud.CreateApplicationCredential(ctx, r.user.User, r.grant, intended.Value, limits)
+	switch {
+	case err == nil:
+		return made, identifiedAs(created.ID), nil
+	case errors.Is(err, cloud.ErrConflict):
+		return "", nil, err // it is listed by the next look
+	case errors.Is(err, cloud.ErrRefused) && delegated(r.grant):
+		return refused, because("a restricted one may not make another, and no usable password of its user is stored"), nil
+	}
+	return r.notMade(err)
+}
+
+// identifiedAs keeps the id that Keystone gave the new one.
+func identifiedAs(id string) edit {
+	return func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		if v, ok := e.AppCreds.Find(j.New); ok {
+			v.Value.ID = id
+			e.AppCreds = e.AppCreds.With(v)
+		}
+	}
+}
+
+// proveCredential sees that the new one yields a token of the very user and
+// project.
+func (r *run) proveCredential(all []cloud.ListedCredential) (outcome, edit, error) {
+	v, ok := r.env.AppCreds.Find(r.rotation.New)
+	if !ok || v.Value.ID == "" || r.among(all, v.Value) == nil {
+		return missing, nil, nil
+	}
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	g, err := r.cloud.Application(ctx, r.user.Auth, v.Value)
+	switch {
+	case err == nil && (g.UserID != r.grant.UserID || g.ProjectID != r.grant.ProjectID):
+		return late, because("its token is another user's or project's"), nil
+	case err == nil:
+	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited), r.now().Before(r.rotation.Since.Add(proveWithin)):
+		return "", nil, fmt.Errorf("the new application credential of %s is at Keystone, but %w", r.env.Name, err)
+	default:
+		return late, because(err.Error()), nil
+	}
+	now := r.now()
+	return proved, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		if v, ok := e.AppCreds.Find(j.New); ok {
+			v.Accepted, v.Checked = true, now
+			e.AppCreds = e.AppCreds.With(v)
+		}
+	}, nil
+}
+
+// flipCredential puts the new one in force, in one commit. The tokens that the
+// former one gave die with it.
+func (r *run) flipCredential() (outcome, edit, error) {
+	active, has := r.env.AppCreds.Active()
+	_, there := r.env.AppCreds.Find(r.rotation.New)
+	switch {
+	case !there, has && active.ID != r.rotation.Old:
+		return superseded, because("another one was put in force meanwhile"), nil
+	case r.now().After(r.rotation.Since.Add(proofLasts)):
+		return stale, nil, nil
+	}
+	r.forget("", []string{r.env.ID})
+	return flipped, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		e.AppCreds = e.AppCreds.Activate(j.New)
+	}, nil
+}
+
+// deleteCredential deletes the old one: the very one that is recorded, and only
+// while Keystone lists the one that serves.
+func (r *run) deleteCredential(all []cloud.ListedCredential) (outcome, edit, error) {
+	old, ok := r.env.AppCreds.Find(r.rotation.Old)
+	active, serves := r.env.AppCreds.Active()
+	switch {
+	case !ok || !serves || old.State != vault.Retiring:
+		return superseded, nil, nil
+	case r.among(all, old.Value) == nil:
+		return deleted, nil, nil
+	case r.among(all, active.Value) == nil:
+		return "", nil, fmt.Errorf("the former application credential of %s is kept: Keystone does not list the one that serves", r.env.Name)
+	}
+	return r.removeCredential(old.Value.ID)
+}
+
+// withdrawCredential takes back the new one, unless it serves.
+func (r *run) withdrawCredential(all []cloud.ListedCredential) (outcome, edit, error) {
+	v, ok := r.env.AppCreds.Find(r.rotation.New)
+	switch {
+	case ok && v.State != vault.Pending:
+		return superseded, nil, nil
+	case ok:
+		if l := r.among(all, v.Value); l != nil {
+			return r.removeCredential(l.ID)
+		}
+	}
+	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.AppCreds = e.AppCreds.Drop(j.New) }, nil
+}
+
+func (r *run) removeCredential(id string) (outcome, edit, error) {
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	err := r.cloud.DeleteApplicationCredential(ctx, r.user.User, r.grant, id)
+	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+		return "", nil, fmt.Errorf("delete an application credential of %s: %w", r.env.Name, err)
+	}
+	return deleted, nil, nil
+}
