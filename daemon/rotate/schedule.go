@@ -56,12 +56,21 @@ func (s Schedule) everyOf(u vault.User) time.Duration {
 // KeyDue returns when an environment's S3 key is to be replaced; zero: never.
 // Its user is the zero one where it has none.
 func (s Schedule) KeyDue(e vault.Environment, u vault.User) time.Time {
+	return dueOf(s, e, u, e.Keys, e.KeyRotation)
+}
+
+// CredentialDue is KeyDue for the environment's application credential.
+func (s Schedule) CredentialDue(e vault.Environment, u vault.User) time.Time {
+	return dueOf(s, e, u, e.AppCreds, e.CredRotation)
+}
+
+func dueOf[T vault.Value](s Schedule, e vault.Environment, u vault.User, vs vault.Versions[T], under *vault.Rotation) time.Time {
 	every, ok := s.Environments[e.Name]
 	if !ok {
 		every = s.everyOf(u)
 	}
-	active, has := e.Keys.Active()
-	if !has || e.KeyRotation != nil || every == 0 {
+	active, has := vs.Active()
+	if !has || under != nil || every == 0 {
 		return time.Time{}
 	}
 	return rested(active, active.Created.Add(every-early(e.ID, every)))
@@ -132,67 +141,77 @@ func (s Schedule) Unknown(c *vault.Contents) (names []string) {
 // begun is tried once a day.
 func (k *Keeper) BeginDue(ctx context.Context, s Schedule) (next time.Time, failures map[string]error) {
 	failures = map[string]error{}
-	later := func(at time.Time) {
-		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
-	}
-	c := k.vault.Contents()
-	for id, u := range c.Users {
-		due := s.PasswordDue(u)
+	for _, one := range k.scheduled(ctx, s) {
 		switch {
-		case due.IsZero() || due.After(k.now()):
-			later(due)
-		case k.mayChangeUnattended(c, u):
-			t := ofUser{id, u.User.String()}
-			if err := k.beginScheduled(func(c *vault.Contents) error { return inUser(c, id, tryPassword(k.now())) },
-				func() (bool, error) { return k.beginPassword(ctx, t) }); err != nil {
-				failures[t.subject()] = err
+		case one.due.IsZero():
+		case one.due.After(k.now()):
+			if next.IsZero() || one.due.Before(next) {
+				next = one.due
 			}
-		}
-	}
-	for name, e := range c.Environments {
-		u := c.Users[e.UserID]
-		due := s.KeyDue(e, u)
-		switch {
-		case due.IsZero() || due.After(k.now()):
-			later(due)
-		case mayLoginUnattended(u):
-			if err := k.beginScheduled(func(c *vault.Contents) error { return inEnvironment(c, e, tryKey(k.now())) },
-				func() (bool, error) { return k.begin(ofEnvironment{s3Keys{}, name}, nil) }); err != nil {
-				failures[s3Keys{}.subject(name)] = err
+		case one.may:
+			if err := k.beginScheduled(one); err != nil {
+				failures[one.subject()] = err
 			}
 		}
 	}
 	return next, failures
 }
 
+// A scheduled value is one that the schedule has a word on.
+type scheduled struct {
+	task
+	due   time.Time
+	may   bool                        // it can be replaced without a person
+	tried func(*vault.Contents) error // notes that it was begun
+	begin func() (joined bool, err error)
+}
+
+func (k *Keeper) scheduled(ctx context.Context, s Schedule) (all []scheduled) {
+	c, now := k.vault.Contents(), k.now()
+	for id, u := range c.Users {
+		t := ofUser{id, u.User.String()}
+		all = append(all, scheduled{t, s.PasswordDue(u), k.mayChangeUnattended(c, u),
+			func(c *vault.Contents) error {
+				return inUser(c, id, func(u *vault.User) { u.Passwords = tried(u.Passwords, now) })
+			},
+			func() (bool, error) { return k.beginPassword(ctx, t) }})
+	}
+	for name, e := range c.Environments {
+		u := c.Users[e.UserID]
+		key, credential := ofEnvironment{engines[KindKey], name}, ofEnvironment{engines[KindAppCred], name}
+		all = append(all,
+			scheduled{key, s.KeyDue(e, u), mayLoginUnattended(u),
+				func(c *vault.Contents) error {
+					return inEnvironment(c, e, func(e *vault.Environment) { e.Keys = tried(e.Keys, now) })
+				},
+				func() (bool, error) { return k.begin(key, nil) }},
+			scheduled{credential, s.CredentialDue(e, u), mayLoginUnattended(u) || replacesItself(e, u),
+				func(c *vault.Contents) error {
+					return inEnvironment(c, e, func(e *vault.Environment) { e.AppCreds = tried(e.AppCreds, now) })
+				},
+				func() (bool, error) { return k.begin(credential, nil) }})
+	}
+	return all
+}
+
 // beginScheduled notes that it was tried, and then begins: whatever comes of it,
 // it is not tried again on the same day.
-func (k *Keeper) beginScheduled(tried func(*vault.Contents) error, begin func() (joined bool, err error)) error {
-	if err := k.vault.Change(tried); err != nil {
+func (k *Keeper) beginScheduled(one scheduled) error {
+	if err := k.vault.Change(one.tried); err != nil {
 		return fmt.Errorf("record what the schedule begins: %w", err)
 	}
-	_, err := begin()
+	_, err := one.begin()
 	return err
 }
 
-func tryPassword(now time.Time) func(*vault.User) {
-	return func(u *vault.User) {
-		if v, ok := u.Passwords.Active(); ok {
-			v.Tried = now
-			u.Passwords = u.Passwords.With(v)
-		}
+// tried notes when the value in force was last begun to be replaced.
+func tried[T vault.Value](vs vault.Versions[T], now time.Time) vault.Versions[T] {
+	v, ok := vs.Active()
+	if !ok {
+		return vs
 	}
-}
-
-func tryKey(now time.Time) func(*vault.Environment) {
-	return func(e *vault.Environment) {
-		if v, ok := e.Keys.Active(); ok {
-			v.Tried = now
-			e.Keys = e.Keys.With(v)
-		}
-	}
+	v.Tried = now
+	return vs.With(v)
 }
 
 // mayLoginUnattended: nobody is asked with a password that the cloud has not
@@ -200,6 +219,14 @@ func tryKey(now time.Time) func(*vault.Environment) {
 func mayLoginUnattended(u vault.User) bool {
 	active, ok := u.Passwords.Active()
 	return ok && active.Accepted && !active.HandsOff && u.Refused == nil && u.Rotation == nil
+}
+
+// replacesItself: an application credential of a user without a password asks for
+// its own successor.
+func replacesItself(e vault.Environment, u vault.User) bool {
+	_, hasPassword := u.Passwords.Active()
+	ac, ok := e.AppCreds.Active()
+	return ok && !hasPassword && ac.Accepted && !ac.HandsOff
 }
 
 // mayChangeUnattended is mayLoginUnattended for the change of a password, which

@@ -10,14 +10,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
 const day = 24 * time.Hour
 
-// scheduled lets a schedule begin what is due, and all that is under way go on.
-func (w *world) scheduled(s Schedule) (failures map[string]error) {
+// follows lets a schedule begin what is due, and all that is under way go on.
+func (w *world) follows(s Schedule) (failures map[string]error) {
 	w.Helper()
 	_, failures = w.BeginDue(w.Context(), s)
 	if _, stalled := w.GoOn(w.Context()); len(stalled) > 0 {
@@ -41,7 +42,7 @@ func TestSchedule(t *testing.T) {
 		t.Fatalf("before it is due: journal %v, next %v, %v", w.journal(), next, failures)
 	}
 	w.clock.step(2 * time.Minute)
-	w.scheduled(s)
+	w.follows(s)
 	if w.active("dev").AccessKeyID == first.Access {
 		t.Fatal("it was due, and is the same")
 	}
@@ -51,16 +52,16 @@ func TestSchedule(t *testing.T) {
 	second := w.active("dev")
 	w.clock.step(1000 * day) // asleep, or locked, or off
 	w.open()
-	w.scheduled(s)
+	w.follows(s)
 	w.finish()
 	third := w.active("dev")
 	if third.AccessKeyID == second.AccessKeyID {
 		t.Error("what was missed is not made up for")
 	}
 	w.open()
-	w.scheduled(s)
+	w.follows(s)
 	w.clock.step(60 * day)
-	w.scheduled(s)
+	w.follows(s)
 	if w.active("dev") != third || w.journal() != nil {
 		t.Error("it was made up for more than once")
 	}
@@ -77,13 +78,13 @@ func TestScheduledPassword(t *testing.T) {
 	w.dev()
 	name := w.cloud.User.Name
 	w.clock.step(365 * day)
-	w.scheduled(Schedule{Every: 90 * day})
+	w.follows(Schedule{Every: 90 * day})
 	w.finish()
 	if v, _ := w.user().Passwords.Active(); v.N != 1 {
 		t.Fatal("a password was replaced that nobody gave leave for")
 	}
 	leave := Schedule{Every: 90 * day, Users: map[string]UserSchedule{name: {Password: true}}}
-	w.scheduled(leave)
+	w.follows(leave)
 	if v, _ := w.user().Passwords.Active(); v.N != 2 || !v.Accepted {
 		t.Fatalf("the password is %+v", v)
 	}
@@ -109,7 +110,7 @@ func TestScheduledPassword(t *testing.T) {
 		t.Fatalf("expires %v, due %v before", expires, left)
 	}
 	w.clock.step(due.Sub(w.clock.Now()) + time.Second)
-	w.scheduled(byExpiry)
+	w.follows(byExpiry)
 	if v, _ := w.user().Passwords.Active(); v.N != 4 {
 		t.Errorf("it is version %d", v.N)
 	}
@@ -119,7 +120,7 @@ func TestScheduledPassword(t *testing.T) {
 	if err := w.Verify(t.Context(), "dev", false); err == nil || w.user().Refused == nil {
 		t.Fatalf("an expired password is accepted: %v", err)
 	}
-	w.scheduled(byExpiry)
+	w.follows(byExpiry)
 	if v, _ := w.user().Passwords.Active(); v.N != 5 || w.user().Refused != nil {
 		t.Errorf("version %d, refused %v", v.N, w.user().Refused)
 	}
@@ -143,7 +144,7 @@ func TestScheduleRests(t *testing.T) {
 	serves := active(w.user().Passwords)
 	w.clock.step(91 * day)
 	for range 48 { // two days
-		w.scheduled(Schedule{Users: s.Users, Every: s.Every, Environments: map[string]time.Duration{"dev": 0}})
+		w.follows(Schedule{Users: s.Users, Every: s.Every, Environments: map[string]time.Duration{"dev": 0}})
 		w.open()
 		w.clock.step(time.Hour)
 	}
@@ -154,7 +155,7 @@ func TestScheduleRests(t *testing.T) {
 		t.Errorf("what works was given up: %+v", u.Refused)
 	}
 	w.clock.step(day)
-	w.scheduled(s)
+	w.follows(s)
 	if active(w.user().Passwords) == serves {
 		t.Error("once it may be changed it is not")
 	}
@@ -190,7 +191,7 @@ func TestScheduleAsksNobody(t *testing.T) {
 			w.cloud.Heal()
 			w.clock.step(365 * day)
 			was := w.cloud.Count("*")
-			failures := w.scheduled(Schedule{Every: 90 * day, Users: map[string]UserSchedule{w.cloud.User.Name: {Password: true}}})
+			failures := w.follows(Schedule{Every: 90 * day, Users: map[string]UserSchedule{w.cloud.User.Name: {Password: true}}})
 			if n := w.cloud.Count("*") - was; n != 0 || len(failures) != 0 || w.journal() != nil || w.user().Rotation != nil {
 				t.Errorf("%d requests, failures %v, journal %v", n, failures, w.journal())
 			}
@@ -205,7 +206,7 @@ func TestScheduleOfAKeyRests(t *testing.T) {
 	w.cloud.Fail(practice.Fault{Route: "POST /v3/credentials", Status: 409, Body: `{"error":{"code":409,"title":"Conflict","message":"Quota"}}`})
 	w.clock.step(91 * day)
 	for range 47 {
-		w.scheduled(Schedule{Every: 90 * day})
+		w.follows(Schedule{Every: 90 * day})
 		w.clock.step(time.Hour)
 	}
 	if n := w.cloud.Count("POST /v3/credentials"); n != 2 || w.active("dev").AccessKeyID != key.Access || w.journal() != nil {
@@ -214,16 +215,45 @@ func TestScheduleOfAKeyRests(t *testing.T) {
 	w.clean()
 }
 
+// An application credential is in the schedule of its environment; one that may
+// not make its successor is tried once a day.
+func TestScheduleOfACredential(t *testing.T) {
+	w := newWorld(t)
+	first := w.credential()
+	s := Schedule{Environments: map[string]time.Duration{"dev": 30 * day}}
+	w.clock.step(31 * day)
+	w.follows(s)
+	w.finishCredential()
+	if w.activeCredential() == first {
+		t.Error("it was due, and is the same")
+	}
+	w.finish()
+	w.cleanCredential()
+
+	w = newWorld(t)
+	restricted := w.imported(cloud.Limits{})
+	w.clock.step(31 * day)
+	const route = "POST /v3/users/{user}/application_credentials"
+	before := w.cloud.Count(route)
+	for range 47 {
+		w.follows(s)
+		w.clock.step(time.Hour)
+	}
+	if n := w.cloud.Count(route) - before; n != 2 || w.activeCredential() != restricted {
+		t.Errorf("asked %d times in two days", n)
+	}
+}
+
 // The store that can't be written begins nothing.
 func TestScheduleIsRecordedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
 	w.clock.step(91 * day)
 	full := errors.New("the disk is full")
-	err := w.beginScheduled(func(*vault.Contents) error { return full }, func() (bool, error) {
+	err := w.beginScheduled(scheduled{tried: func(*vault.Contents) error { return full }, begin: func() (bool, error) {
 		t.Error("it is begun")
 		return false, nil
-	})
+	}})
 	if !errors.Is(err, full) {
 		t.Errorf("error %v", err)
 	}
