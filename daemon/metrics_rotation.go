@@ -32,7 +32,7 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 	var longest time.Duration
 	stalled, retiring := 0, 0
 	rotation := func(kind string, r *vault.Rotation) {
-		if r != nil {
+		if rotate.UnderWay(r) {
 			under[kind]++
 			longest = max(longest, now.Sub(r.Begun))
 		}

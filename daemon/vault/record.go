@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 3
+const schema = 4
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -92,6 +92,7 @@ type rotationRecord struct {
 	Old    string         `json:"old,omitempty"`
 	Begun  time.Time      `json:"begun"`
 	Since  time.Time      `json:"since"`
+	Asked  time.Time      `json:"asked,omitzero"`
 	Reason string         `json:"reason,omitempty"`
 	Grace  *time.Duration `json:"grace,omitempty"`
 	Chosen bool           `json:"chosen,omitempty"`
@@ -114,6 +115,7 @@ type refusalRecord struct {
 	At        time.Time `json:"at"`
 	Reason    string    `json:"reason,omitempty"`
 	LockedOut bool      `json:"locked_out,omitempty"`
+	Expired   bool      `json:"expired,omitempty"`
 }
 
 type sourceRecord struct {
