@@ -55,17 +55,21 @@ func (k *Keeper) RotatePassword(ctx context.Context, userID string, tell func(Pr
 		return fmt.Errorf("user: %w", ErrUnknown)
 	}
 	t := ofUser{userID, u.User.String()}
-	return k.follow(ctx, t, Wish{}, tell, func() (joined bool, err error) { return k.beginPassword(ctx, t) })
+	return k.follow(ctx, t, Wish{}, tell, func() (joined bool, err error) { return k.beginPassword(ctx, t, true) })
 }
 
 // beginPassword journals old and new before anything is asked. A rotation under
 // way goes on, now with a person behind it; one that lingers is asked for once
-// more, for the same new password, so that there are never more than two.
-func (k *Keeper) beginPassword(ctx context.Context, t ofUser) (joined bool, err error) {
+// more, for the same new password, so that there are never more than two. person
+// says that one is waiting for it.
+func (k *Keeper) beginPassword(ctx context.Context, t ofUser, person bool) (joined bool, err error) {
 	served, _ := k.vault.Contents().Users[t.id].Passwords.Active()
 	defer k.gate(k.vault.Contents().Users[t.id].Key())()
 	u := k.vault.Contents().Users[t.id]
 	if UnderWay(u.Rotation) {
+		if !person {
+			return true, nil
+		}
 		return true, k.decideLocked(ctx, u)
 	}
 	active, ok := u.Passwords.Active()
@@ -77,7 +81,7 @@ func (k *Keeper) beginPassword(ctx context.Context, t ofUser) (joined bool, err 
 	case u.IdentityAPI == "2.0":
 		return false, fmt.Errorf("identity API 2.0 changes no password: use the portal: %w", cloud.ErrNotOffered)
 	}
-	if err := k.rightLocked(ctx, u, active); err != nil {
+	if err := k.rightLocked(ctx, u, active, person); err != nil {
 		return false, err
 	}
 	return false, k.journalPassword(t, active.ID)
@@ -86,8 +90,8 @@ func (k *Keeper) beginPassword(ctx context.Context, t ofUser) (joined bool, err 
 // rightLocked makes sure that a password is in force, which its change needs, by
 // a token of it that lives, else by a login. An expired one is right, and may
 // only be changed.
-func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret]) error {
-	t := try{user: u.User, password: active.Value, person: true, rotation: true}
+func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret], person bool) error {
+	t := try{user: u.User, password: active.Value, person: person, rotation: true}
 	if k.attempt(t).Expired && u.KeystoneID != "" {
 		return nil
 	}
