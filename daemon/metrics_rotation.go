@@ -39,7 +39,7 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 		}
 	}
 	rotation := func(kind string, r *vault.Rotation) {
-		if r != nil {
+		if rotate.UnderWay(r) {
 			under[kind]++
 			longest = max(longest, now.Sub(r.Begun))
 		}

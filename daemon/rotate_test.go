@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -168,4 +169,49 @@ func TestRotatePassword(t *testing.T) {
 	}
 	w.want(w.try("POST", "/v1/rotate", ipc.RotateRequest{User: "nobody", Password: true}, nil), ipc.CodeUnknown, "nobody")
 	w.want(w.try("POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name}, nil), ipc.CodeUsage, "--password")
+}
+
+// Between a change and its proof nobody is handed a password, or a token of it,
+// that may have died: each of its uses would be a failed login.
+func TestPasswordInDoubtIsNotServed(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	if _, err := w.view("dev", "&auth=token"); err != nil {
+		t.Fatal(err)
+	}
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	ctx, cancel := context.WithCancel(t.Context())
+	rotated := make(chan error, 1)
+	go func() {
+		rotated <- ipc.StreamOf(ctx, "POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name, Password: true}, func([]byte) error { return nil })
+	}()
+	step := func() string {
+		if r := w.status().Users[0].Rotation; r != nil {
+			return r.Step
+		}
+		return ""
+	}
+	w.until("the change is made", func() bool { return step() == "prove" })
+	refused := make(chan error, 2)
+	for _, query := range []string{"", "&auth=token"} {
+		go func() { _, err := w.view("dev", query); refused <- err }()
+	}
+	for range 2 {
+		w.want(<-refused, ipc.CodeRefused, "being changed")
+	}
+	if _, _, err := ipc.Get("/v1/environments/dev/views/env?client=aws&direct=true"); err != nil {
+		t.Errorf("S3 keys outlive a password: %v", err)
+	}
+	cancel()
+	<-rotated
+	w.cloud.Heal()
+	w.until("it is over", func() bool { return step() == "" })
+	vars, err := w.view("dev", "")
+	if err != nil || vars["OS_PASSWORD"] != w.cloud.Password(w.cloud.User.Name) {
+		t.Errorf("the new one is not served: %v", err)
+	}
+	if n := w.refusals(); n != 0 {
+		t.Errorf("%d failed logins", n)
+	}
 }

@@ -176,7 +176,7 @@ func wireError(err error) *ipc.Error {
 	switch {
 	case errors.As(err, &wire):
 		return wire
-	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused), errors.Is(err, rotate.ErrWithdrawn):
+	case errors.As(err, &refused), errors.Is(err, cloud.ErrRefused), errors.Is(err, rotate.ErrWithdrawn), errors.Is(err, rotate.ErrInDoubt):
 		code = ipc.CodeRefused
 	case errors.Is(err, rotate.ErrUnknown):
 		code = ipc.CodeUnknown

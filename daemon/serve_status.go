@@ -57,7 +57,7 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 	if u.Refused != nil {
 		out.Reason = u.Refused.Reason
 	}
-	if u.Rotation != nil {
+	if rotate.UnderWay(u.Rotation) {
 		out.Rotation = &ipc.Rotation{Step: u.Rotation.Step, Version: active.N}
 	}
 	if !active.Checked.IsZero() {

@@ -69,6 +69,11 @@ func (d *Daemon) env(r *request) (any, error) {
 		shell, _ := processOf(parent)
 		news = d.told.hear(shell, e)
 	}
+	if need.Password || need.Token {
+		if e, u, err = d.certain(r, e); err != nil {
+			return nil, err
+		}
+	}
 	m, given, err := d.material(r, e, u, need)
 	if err != nil {
 		return nil, err
@@ -79,6 +84,16 @@ func (d *Daemon) env(r *request) (any, error) {
 	}
 	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), given, time.Time{})
 	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: append(warnings, news...)}, nil
+}
+
+// certain waits for a change of an environment's password, and returns the
+// environment and its user as they are then: one more client with a password that
+// has just died would be one more failed login.
+func (d *Daemon) certain(r *request, e vault.Environment) (vault.Environment, vault.User, error) {
+	if err := r.open.keeper.Certain(r.Context(), e.UserID); err != nil {
+		return e, vault.User{}, err
+	}
+	return r.open.keeper.Environment(e.Name)
 }
 
 // holdsCredentialAlone: an application credential, and no password to prefer.
@@ -256,6 +271,9 @@ func (d *Daemon) show(r *request) (any, error) {
 	shown.Holders = leases(e.Name, r.open.ledger.Of(e.ID))
 	if r.URL.Query().Get("reveal") != "true" {
 		return shown, nil
+	}
+	if e, u, err = d.certain(r, e); err != nil {
+		return nil, err
 	}
 	password, _ := u.Passwords.Active()
 	keys, _ := e.Keys.Active()

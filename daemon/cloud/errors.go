@@ -61,6 +61,7 @@ type Error struct {
 	UserID     string        // with ErrPasswordExpired
 	Policy     Policy        // with ErrPolicy
 
+	spoken bool // the answer is a document of Keystone's own
 	reason string
 	cause  error // of the network or TLS, for errors.As; not printed, for it may quote the other end
 }
@@ -113,6 +114,25 @@ func MayHaveJudged(err error) bool {
 		return false
 	}
 	return e.Sent && (e.Status < 300 || e.Status > 399)
+}
+
+// Declined reports whether it is sure that Keystone did not do what it was asked,
+// and that asking again is no use: it says so in its own words, or the request
+// was wrong before it was sent. A 401 is no such word, for a request that a proxy
+// sends twice may be done first and refused then.
+func Declined(err error) bool {
+	e := (*Error)(nil)
+	if !errors.As(err, &e) || !e.Sent {
+		return e != nil && e.Kind == ErrInvalid
+	}
+	return e.spoken && e.Kind != ErrLimited && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusUnauthorized
+}
+
+// Unheard reports whether nobody has looked at the request behind err, and
+// asking again may be: it was not sent, or came too often.
+func Unheard(err error) bool {
+	e := (*Error)(nil)
+	return errors.As(err, &e) && (e.Kind == ErrLimited || !e.Sent && e.Kind != ErrInvalid)
 }
 
 var (

@@ -87,6 +87,7 @@ var policies = []struct {
 func (c *Cloud) unwanted(auth account.Endpoint, q question, a answer) *Error {
 	words, spoken := keystoneWords(a)
 	e := c.common(auth, q.op, a, "Keystone's JSON")
+	e.spoken = spoken
 	switch {
 	case a.status == http.StatusUnauthorized && words == "Attempted to authenticate with an unsupported method.":
 		e.Kind, e.reason = ErrNotOffered, "it does not offer that"

@@ -51,6 +51,10 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 	} else {
 		err = a.ask(ctx)
 	}
+	if no, right := expired(err); right {
+		a.expired, err = no, nil
+		a.note("%s", changeIt(p.user))
+	}
 	if err != nil {
 		return a.out, err
 	}
@@ -59,6 +63,11 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 	}
 	a.finish(ctx)
 	return a.out, nil
+}
+
+// changeIt says what to do about a password that is right and has expired.
+func changeIt(u vault.User) string {
+	return fmt.Sprintf("the password is right, and must be changed before it works: ccactl rotate --user %s --password", u.User)
 }
 
 // askWhose asks the cloud whose an application credential is and for which
@@ -111,7 +120,8 @@ type adoption struct {
 	listed   []account.KeyPair
 	offers   bool // Keystone lists keys at all
 	s3Proved bool
-	replaced bool // the user's password is another one now
+	replaced bool          // the user's password is another one now
+	expired  *RefusedError // the password is right, and good for nothing but its change
 }
 
 func (a *adoption) note(format string, args ...any) {
@@ -179,7 +189,7 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	}
 	passwords, v := u.Passwords.Stage(a.place.secret, a.offer.By, now)
 	changed = v.State != vault.Active || a.login != nil && u.Refused != nil
-	v.HandsOff = a.offer.NoVerify && !v.Accepted
+	v.HandsOff = a.offer.NoVerify && !v.Accepted && a.expired == nil
 	if a.login != nil {
 		v.Accepted, v.Checked, v.HandsOff = true, now, false
 		u.PasswordExpires = expiryOf(*a.login, now)
@@ -191,6 +201,12 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	}
 	if changed {
 		u.Refused = nil
+	}
+	if a.expired != nil {
+		u.Refused = &vault.Refusal{At: a.expired.At, Reason: a.expired.Reason, Expired: true}
+		if u.KeystoneID == "" {
+			u.KeystoneID = a.expired.keystoneID
+		}
 	}
 	if a.offer.By == "person" || a.offer.By == "import" {
 		u.Mistrusted = nil // a person has acted

@@ -16,11 +16,10 @@ import (
 
 const (
 	// maxUnanswered is how often in a row a value may be sent without an answer on
-	// record: the first time, and once more after a kill.
+	// record: the first time, and once more, for the answer or the record of it may
+	// have been lost. Then it waits for a person, or for a token to show that the
+	// value is right: Keystone forgets no failed login, however long ago.
 	maxUnanswered = 2
-	// unansweredPause is how long it then rests, longer than Keystone's lockout
-	// counts failures by default, until it is tried without a person again.
-	unansweredPause = 35 * time.Minute
 	// refusedPause is how long a refused value rests before a person, and nobody
 	// else, may have it sent once more: an account that was disabled or locked
 	// looks like a wrong password, and comes back.
@@ -34,6 +33,9 @@ type try struct {
 	person   bool // a person asked for this very value to be sent
 	rotation bool // the password's rotation asks
 }
+
+// errUnanswered: a value was sent, and sent once more, and never judged.
+var errUnanswered = fmt.Errorf("the cloud answered none of %d attempts, and it is sent again by verify: %w", maxUnanswered, cloud.ErrUnreachable)
 
 // A login is Keystone's unscoped grant for a password.
 type login struct {
@@ -62,31 +64,55 @@ func fingerprint(c *vault.Contents, t try) string {
 // who knows of a lockout, or after an hour.
 func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	mark := fingerprint(k.vault.Contents(), t)
-	if err := k.mayTry(mark, t); err != nil {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := k.mayTry(mark, t); err != nil && (!errors.Is(err, errUnanswered) || !k.olderTokenLives(ctx, t)) {
 		return login{}, err
 	}
 	if err := k.recordAttempt(mark, t); err != nil {
 		return login{}, err
 	}
-	ctx, cancel := detached(ctx)
-	defer cancel()
 	grant, answer := k.cloud.Password(ctx, t.user, t.password, account.Environment{})
+	if err := k.crash("login: sent"); err != nil {
+		return login{}, err
+	}
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && !errors.Is(answer, cloud.ErrPasswordExpired) && k.olderTokenLives(ctx, t)
 	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
 		return login{}, err
 	}
 	if errors.Is(answer, cloud.ErrRefused) {
-		reason := "user name, password or domain is wrong"
-		switch {
-		case errors.Is(answer, cloud.ErrPasswordExpired):
-			reason = "it has expired and must be changed"
-			k.learnID(t.user.ID, answer)
-		case lockedOut:
-			reason = "the account is locked out: an older token still answers"
+		k.learnID(t.user.ID, answer)
+		no := refusal(t, k.attempt(t))
+		if told := (*cloud.Error)(nil); errors.As(answer, &told) {
+			no.keystoneID = told.UserID
 		}
-		return login{}, &RefusedError{Subject: t.subject(), At: k.now(), Reason: reason}
+		return login{}, no
 	}
 	return login{Grant: grant, password: t.password, at: k.now()}, answer
+}
+
+// refusal is the error for what is on record as refused.
+func refusal(t try, a vault.Attempt) *RefusedError {
+	return &RefusedError{Subject: t.subject(), At: a.At, Reason: reasonOf(a), expired: a.Expired}
+}
+
+// refusedBefore is refusal for a value that is not sent this time.
+func refusedBefore(t try, a vault.Attempt) *RefusedError {
+	no := refusal(t, a)
+	no.Again = true
+	return no
+}
+
+// reasonOf says what a refusal on record may be about: Keystone gives the same
+// answer for most.
+func reasonOf(a vault.Attempt) string {
+	switch {
+	case a.Expired:
+		return "it has expired, or must be changed before its first use"
+	case a.LockedOut:
+		return "the account is locked out: an older token still answers"
+	}
+	return "user name, password or domain is wrong"
 }
 
 // recordAttempt notes that a value is about to be sent.
@@ -104,15 +130,16 @@ func (k *Keeper) recordAttempt(mark string, t try) error {
 }
 
 // change asks Keystone to replace a password: the old one is an attempt like any
-// other. An expired one may be sent here and nowhere else. The caller holds the
-// user's gate.
-func (k *Keeper) change(ctx context.Context, t try, to account.Secret) error {
+// other. An expired one may be sent here and by its rotation, and nowhere else.
+// answer is the cloud's; err says why there is none, or none on record. The
+// caller holds the user's gate.
+func (k *Keeper) change(ctx context.Context, t try, to account.Secret) (answer, err error) {
 	mark := fingerprint(k.vault.Contents(), t)
-	if err := k.mayTry(mark, t); err != nil && !k.vault.Contents().Attempts[mark].Expired {
-		return err
+	if err := k.mayTry(mark, t); err != nil {
+		return nil, err
 	}
 	if err := k.recordAttempt(mark, t); err != nil {
-		return err
+		return nil, err
 	}
 	k.mu.Lock()
 	base := k.logins[t.user.ID]
@@ -123,11 +150,15 @@ func (k *Keeper) change(ctx context.Context, t try, to account.Secret) error {
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	answer := k.cloud.ChangePassword(ctx, t.user, t.password, to, token)
-	if err := k.recordAnswer(mark, answer, false); err != nil {
-		return err
+	answer = k.cloud.ChangePassword(ctx, t.user, t.password, to, token)
+	if err := k.crash("change: sent"); err != nil {
+		return nil, err
 	}
-	return answer
+	lockedOut := errors.Is(answer, cloud.ErrRefused) && k.olderTokenLives(ctx, t)
+	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
+		return nil, err
+	}
+	return answer, k.crash("change: answered")
 }
 
 // learnID keeps the id that Keystone names with an expired password: a change
@@ -145,35 +176,19 @@ func (k *Keeper) learnID(userID string, answer error) {
 	})
 }
 
-// suspectLockout lets a person have values sent once more that were refused
-// though one of them must be right.
-func (k *Keeper) suspectLockout(tries ...try) error {
-	return k.vault.Change(func(c *vault.Contents) error {
-		for _, t := range tries {
-			mark := fingerprint(c, t)
-			if a, ok := c.Attempts[mark]; ok && a.Refused {
-				a.LockedOut = true
-				c.Attempts[mark] = a
-			}
-		}
-		return nil
-	})
-}
-
 func (k *Keeper) mayTry(mark string, t try) error {
-	a, known := k.vault.Contents().Attempts[mark]
-	if u := k.vault.Contents().Users[t.user.ID]; !t.person && !t.rotation && u.Rotation != nil && Step(u.Rotation.Step) != StepHeal {
-		return fmt.Errorf("the password of %s is being changed: %w", t.user, cloud.ErrUnreachable)
+	c := k.vault.Contents()
+	if !t.person && !t.rotation && inDoubt(c, c.Users[t.user.ID]) {
+		return fmt.Errorf("the password of %s: %w (%w)", t.user, ErrInDoubt, cloud.ErrUnreachable)
 	}
-	rested := k.now().Sub(a.At)
+	a, known := c.Attempts[mark]
 	switch {
-	case !known, t.person && (a.LockedOut || rested >= refusedPause):
+	case !known, t.rotation && a.Expired, t.person && (a.LockedOut || k.now().Sub(a.At) >= refusedPause):
 		return nil
 	case a.Refused:
-		return &RefusedError{Subject: t.subject(), At: a.At, Again: true}
-	case a.Unanswered >= maxUnanswered && !t.person && rested < unansweredPause:
-		return fmt.Errorf("%s: %d attempts had no answer; it is sent again by verify, or by itself in %v: %w",
-			t.subject(), a.Unanswered, (unansweredPause - rested).Round(time.Minute), cloud.ErrUnreachable)
+		return refusedBefore(t, a)
+	case a.Unanswered >= maxUnanswered && !t.person:
+		return fmt.Errorf("%s: %w", t.subject(), errUnanswered)
 	}
 	return nil
 }
@@ -183,7 +198,7 @@ func (k *Keeper) mayTry(mark string, t try) error {
 func (k *Keeper) known(t try) error {
 	c := k.vault.Contents()
 	if a := c.Attempts[fingerprint(c, t)]; a.Refused {
-		return &RefusedError{Subject: t.subject(), At: a.At, Again: true}
+		return refusedBefore(t, a)
 	}
 	return nil
 }

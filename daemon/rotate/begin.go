@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
@@ -54,42 +55,80 @@ func (k *Keeper) RotatePassword(ctx context.Context, userID string, tell func(Pr
 		return fmt.Errorf("user: %w", ErrUnknown)
 	}
 	t := ofUser{userID, u.User.String()}
-	return k.follow(ctx, t, Wish{}, tell, func() (joined bool, err error) { return k.beginPassword(ctx, t) })
+	return k.follow(ctx, t, Wish{}, tell, func() (joined bool, err error) { return k.beginPassword(ctx, t, true) })
 }
 
 // beginPassword journals old and new before anything is asked. A rotation under
-// way goes on, now with a person behind it.
-func (k *Keeper) beginPassword(ctx context.Context, t ofUser) (joined bool, err error) {
+// way goes on, now with a person behind it; one that lingers is asked for once
+// more, for the same new password, so that there are never more than two. person
+// says that one is waiting for it.
+func (k *Keeper) beginPassword(ctx context.Context, t ofUser, person bool) (joined bool, err error) {
+	served, _ := k.vault.Contents().Users[t.id].Passwords.Active()
+	defer k.gate(k.vault.Contents().Users[t.id].Key())()
 	u := k.vault.Contents().Users[t.id]
-	defer k.gate(u.Key())()
-	if u = k.vault.Contents().Users[t.id]; u.Rotation != nil {
-		_, err := t.stepLocked(context.WithoutCancel(ctx), k, true)
-		return true, err
+	if UnderWay(u.Rotation) {
+		if !person {
+			return true, nil
+		}
+		return true, k.decideLocked(ctx, u)
 	}
 	active, ok := u.Passwords.Active()
-	expired := k.vault.Contents().Attempts[fingerprint(k.vault.Contents(), try{user: u.User, password: active.Value})].Expired
 	switch {
+	case ok && active.ID != served.ID && active.Source == "rotation":
+		return true, nil // it was replaced while this command waited for its turn
 	case !ok:
 		return false, fmt.Errorf("no password of %s is stored: %w", t.name, ErrAbsent)
 	case u.IdentityAPI == "2.0":
 		return false, fmt.Errorf("identity API 2.0 changes no password: use the portal: %w", cloud.ErrNotOffered)
-	case u.Refused != nil && !expired:
-		return false, standing(u)
-	case u.KeystoneID == "" || !active.Accepted && !expired:
-		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: true})
-		if recordErr := k.settle(t.id, active.ID, base, err); recordErr != nil {
-			return false, recordErr
-		}
-		if again := k.vault.Contents().Users[t.id]; err != nil && again.KeystoneID == "" {
-			return false, err
-		}
 	}
-	return false, k.commit("rotated", func(c *vault.Contents) error {
+	if err := k.rightLocked(ctx, u, active, person); err != nil {
+		return false, err
+	}
+	return false, k.journalPassword(t, active.ID)
+}
+
+// rightLocked makes sure that a password is in force, which its change needs, by
+// a token of it that lives, else by a login. An expired one is right, and may
+// only be changed.
+func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret], person bool) error {
+	t := try{user: u.User, password: active.Value, person: person, rotation: true}
+	if k.attempt(t).Expired && u.KeystoneID != "" {
+		return nil
+	}
+	if u.Refused != nil && !k.attempt(t).Expired {
+		return standing(u)
+	}
+	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted {
+		return nil
+	}
+	base, err := k.login(ctx, t)
+	if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
+		return recordErr
+	}
+	if k.attempt(t).Expired && k.vault.Contents().Users[u.ID].KeystoneID != "" {
+		return nil
+	}
+	return err
+}
+
+// journalPassword begins the rotation of the password in force.
+func (k *Keeper) journalPassword(t ofUser, old string) error {
+	var lingered bool
+	err := k.commit("rotated", func(c *vault.Contents) error {
 		u := c.Users[t.id]
-		passwords, v := u.Passwords.Stage(cloud.NewPassword(), "rotation", k.now())
-		u.Passwords = passwords
-		u.Rotation = &vault.Rotation{Step: string(StepChange), New: v.ID, Old: active.ID, Begun: k.now(), Since: k.now()}
+		j := &vault.Rotation{Step: string(StepChange), Old: old, Begun: k.now(), Since: k.now()}
+		if lingered = u.Rotation != nil; lingered {
+			j.New, j.Asked = u.Rotation.New, u.Rotation.Asked
+		} else {
+			passwords, v := u.Passwords.Stage(cloud.NewPassword(), "rotation", k.now())
+			u.Passwords, j.New = passwords, v.ID
+		}
+		u.Rotation = j
 		c.Users[t.id] = u
 		return nil
 	})
+	if err == nil && lingered {
+		k.trace(StepLinger, again, StepChange)
+	}
+	return err
 }

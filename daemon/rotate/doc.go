@@ -29,10 +29,14 @@
 // answered, the disk was full, the process died) is owed again, and every step
 // may be done twice: it looks first at what Keystone lists.
 //
+//	           ┌──┐                        ┌───────┬───────────────────────┐
+//	           │  ▼                        │       │                       ▼
 //	journal ─▶ create ─▶ prove ─▶ flip ─▶ drain ─▶ delete ─▶ prove-dead ─▶ over
-//	             │  ▲      │ │ ▲    │ │                ▲            │
-//	             │  └──────┘ │ └────┘ │                └────────────┘
-//	             └───────────┴────────┴─▶ withdraw ─▶ over
+//	             │  ▲     │ │ ▲    │ │                ▲         │
+//	             │  └─────┘ │ └────┘ │                └─────────┘
+//	             └──────────┴────────┴─▶ withdraw ─▶ over
+//	                                      │  ▲
+//	                                      └──┘
 //
 //	step       | outcome    | next       | it means
 //	create     | made       | prove      | the new key is at Keystone
@@ -54,29 +58,52 @@
 //	withdraw   | gone       | over       | it is not listed
 //	withdraw   | superseded | over       | it serves after all
 //
-// A password knows no overlap: the change kills the old one and every token.
-// So old and new are in the journal before the one call; a lost answer is found
-// out by trying the new one once, then the old one once. All steps to the flip
-// are one hold of the user's gate, and while the journal stands nothing but the
-// rotation, or a person, sends a password of that user.
+// A password knows no overlap: the change kills the old one and every token. So
+// old and new are in the journal before the one call. Its answer says which is in
+// force, if it is a yes, or a no in Keystone's own words; all others, and none,
+// leave a doubt. The old password can only go from right to wrong, the new one
+// from wrong to right, and that long after everybody stopped waiting, for a
+// request may lie in a queue. So (which.go) a token of the old one is asked
+// first, which costs no login and dies with it. It lives: the old one stays. It is
+// dead: the new one is tried, then the old one. There is none, after a kill: the
+// old one is tried first, for its refusal is final. Each is tried once. Where the
+// old one stays, the new one is kept for a day, and then until the cloud has
+// accepted the old one again.
 //
-//	journal ─▶ change ─▶ find ─▶ prove ─▶ flip ─▶ heal ─▶ over
-//	             ▲        │ │
-//	             └────────┘ └─▶ over (the old one stays)
+// All steps to the flip are one hold of the user's gate. While there is a doubt
+// nothing but the rotation, or a person, sends a password of that user, and
+// clients wait (Certain).
+//
+//	            ┌──────────┬───────┬────────┬────────────────┐
+//	            │          │       │        │                ▼
+//	journal ─▶ change ──▶ find ─▶ prove ─▶ flip ─▶ heal ─▶ over
+//	            ▲ ▲       │▲│       │                        ▲
+//	            │ └───────┘│└───────┴──▶ linger ─────────────┘
+//	            └──────────┴───────────────┘
 //
 //	step       | outcome    | next       | it means
 //	change     | sending    | find       | recorded, and only then asked for
+//	change     | declined   | over       | the old one is refused: it can change nothing
 //	change     | superseded | over       | a person put another password in force meanwhile
-//	find       | changed    | prove      | the answer says so, or the new one is accepted
-//	find       | unchanged  | over       | the cloud refused (a policy), or the old one is accepted
-//	find       | unsent     | change     | nobody looked at it
-//	find       | superseded | over       | as in change
+//	find       | changed    | prove      | the answer says so, a dead token, or the new one is accepted
+//	find       | unchanged  | linger     | the old one is in force, so far
+//	find       | declined   | over       | Keystone says no (a policy)
+//	find       | unsent     | change     | nobody looked at it: no connection, or asked too often
+//	find       | superseded | over       | the cloud has accepted another, of a person
 //	prove      | proved     | flip       | a token of a later second lives
-//	prove      | elsewhere  | over       | somebody changed it once more: a person must act
-//	prove      | superseded | over       | as in change
+//	prove      | unchanged  | linger     | the old one is back, or the yes was none
+//	prove      | superseded | over       | as in find
 //	flip       | flipped    | heal       | all environments of the user serve it, in one commit
-//	flip       | superseded | over       | as in change
+//	flip       | superseded | over       | as in find
 //	heal       | healed     | over       | their S3 keys are looked at, and the old one is forgotten
+//	linger     | refused    | find       | the old one is refused: the request has arrived after all
+//	linger     | again      | change     | a person asks once more, for the same new password
+//	linger     | settled    | over       | a day later the old one is in force
+//	linger     | superseded | over       | as in find
+//
+// A password that a person puts in force while there is a doubt, and that the
+// cloud has not accepted since, ends nothing: then one of three is right. Where
+// none of the rotation's two is, both stay stored until the cloud accepts another.
 //
 // Nothing is deleted but the pair that the journal names, id and secret: keys
 // of others stay. What is alive Keystone says (OS-EC2), not S3, whose 403 is

@@ -60,7 +60,7 @@ func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress)
 			return err
 		}
 		now := t.journalIn(k.vault.Contents())
-		if now == nil || begun == nil || !now.Begun.Equal(begun.Begun) {
+		if !UnderWay(now) || begun == nil || !now.Begun.Equal(begun.Begun) {
 			break
 		}
 		if Step(now.Step) == StepDrain && !w.Wait {
@@ -79,21 +79,24 @@ func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress)
 
 // drive goes on in the background and passes on what is told meanwhile.
 func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell func(Progress)) (until time.Time, err error) {
-	done := make(chan struct{})
+	type end struct {
+		until time.Time
+		err   error
+	}
+	ended := make(chan end, 1)
 	go func() {
-		defer close(done)
-		until, err = k.goOn(context.WithoutCancel(ctx), t)
+		until, err := k.goOn(context.WithoutCancel(ctx), t)
+		ended <- end{until, err}
 	}()
-	for {
+	for driving := true; driving; {
 		select {
 		case p := <-lines:
 			tell(p)
-			continue
 		case <-ctx.Done():
 			return time.Time{}, fmt.Errorf("%w: %w", ErrStalled, ctx.Err())
-		case <-done:
+		case e := <-ended:
+			until, err, driving = e.until, e.err, false
 		}
-		break
 	}
 	for len(lines) > 0 {
 		tell(<-lines)

@@ -28,6 +28,15 @@ type RefusedError struct {
 	At      time.Time // when it was refused
 	Reason  string    // the cloud's, in our words
 	Again   bool      // it was not sent this time
+
+	expired    bool   // it is right, and has to be changed before it is good for anything else
+	keystoneID string // the user's, as Keystone tells with that
+}
+
+// expired returns the refusal of a value that is right and has expired.
+func expired(err error) (*RefusedError, bool) {
+	no := (*RefusedError)(nil)
+	return no, errors.As(err, &no) && no.expired
 }
 
 func (e *RefusedError) Error() string {
@@ -171,6 +180,9 @@ func (k *Keeper) Remove(name string) error {
 	err = k.commit("removed", func(c *vault.Contents) error {
 		if c.Environments[name].ID != e.ID {
 			return gone(name)
+		}
+		if err := k.mayForget(c, e.UserID); err != nil {
+			return fmt.Errorf("remove %s: %w", name, err)
 		}
 		delete(c.Environments, name)
 		if e.UserID != "" && len(c.EnvironmentsOf(e.UserID)) == 0 {

@@ -101,7 +101,7 @@ func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, n Notic
 	if u.KeystoneID != "" && base.UserID != u.KeystoneID {
 		return false, fmt.Errorf("%s: the cloud takes it for another user of that name: %w", t.subject(), ErrConflict)
 	}
-	if err := k.putPassword(u, n.Password, &base, n.By, false); err != nil {
+	if err := k.putPassword(u, n.Password, &base, nil, n.By, false); err != nil {
 		return false, err
 	}
 	k.healLocked(ctx, u.ID, "", base) // what could not be healed, a later check goes on with

@@ -2,8 +2,8 @@ package rotate
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -22,20 +22,23 @@ func (t ofUser) note(*Keeper, vault.Rotation) string         { return "" }
 const (
 	sending   outcome = "sending"
 	unsent    outcome = "unsent"
+	declined  outcome = "declined"
 	changed   outcome = "changed"
 	unchanged outcome = "unchanged"
-	elsewhere outcome = "elsewhere"
+	again     outcome = "again"
+	settled   outcome = "settled"
 	healed    outcome = "healed"
 )
 
 // passwordTransitions is the state machine of a password's rotation, which knows
 // no overlap; the package documentation has the same table.
 var passwordTransitions = map[Step]map[outcome]Step{
-	StepChange: {sending: StepFind, superseded: stepOver},
-	StepFind:   {changed: StepProve, unchanged: stepOver, unsent: StepChange, superseded: stepOver},
-	StepProve:  {proved: StepFlip, elsewhere: stepOver, superseded: stepOver},
+	StepChange: {sending: StepFind, declined: stepOver, superseded: stepOver},
+	StepFind:   {changed: StepProve, unchanged: StepLinger, declined: stepOver, unsent: StepChange, superseded: stepOver},
+	StepProve:  {proved: StepFlip, unchanged: StepLinger, superseded: stepOver},
 	StepFlip:   {flipped: StepHeal, superseded: stepOver},
 	StepHeal:   {healed: stepOver},
+	StepLinger: {refused: StepFind, again: StepChange, settled: stepOver, superseded: stepOver},
 }
 
 // A userEdit is an edit of a user's rotation.
@@ -50,8 +53,10 @@ type passwordRun struct {
 	rotation *vault.Rotation
 	old, new vault.Version[account.Secret]
 	person   bool
-	asked    bool // the change was asked for just now, and this is its answer
-	answer   error
+
+	answered    bool      // the change was asked for just now, and answer is the cloud's
+	answer      error     // nil: it says that it is done
+	askedBefore time.Time // the journal's Asked before that
 }
 
 // step goes from the change to the end under one hold of the gate: nobody may
@@ -95,27 +100,51 @@ func (r *passwordRun) advance() (Step, error) {
 	if err := r.crash(string(at) + ": asked"); err != nil {
 		return at, err
 	}
+	to, err := r.move(at, how, edit)
+	if err != nil {
+		return at, err
+	}
+	if err := r.crash(string(at) + ": recorded"); err != nil {
+		return at, err
+	}
+	switch how {
+	case sending:
+		r.askedBefore = r.rotation.Asked
+		r.answer, err = r.change(r.ctx, r.try(r.old), r.new.Value)
+		r.answered = err == nil
+	case changed: // all tokens are dead
+		r.forget(r.task.id, environmentIDs(r.vault.Contents(), r.task.id))
+	case unsent:
+		err = r.answer // it is not asked again at once
+	}
+	return to, err
+}
+
+// move commits a step's outcome and the next step, if the journal still says
+// what the step went by.
+func (r *passwordRun) move(at Step, how outcome, edit userEdit) (Step, error) {
 	to, known := passwordTransitions[at][how]
 	if !known {
 		return at, fmt.Errorf("%s of %s ended in %q, which is no way out of it", at, r.task.subject(), how)
 	}
-	err = r.commit("rotated", func(c *vault.Contents) error {
-		u := c.Users[r.task.id]
-		if u.Rotation != r.rotation {
+	next := *r.rotation
+	next.Step, next.Since = string(to), r.now()
+	err := r.commit("rotated", func(c *vault.Contents) error {
+		was := c.Users[r.task.id]
+		if was.Rotation != r.rotation {
 			return fmt.Errorf("%s was taken up by somebody else: %w", r.task.subject(), ErrConflict)
 		}
-		next := *r.rotation
-		next.Step, next.Since = string(to), r.now()
-		u.Rotation = &next
+		is := was
+		is.Rotation = &next
 		if edit != nil {
-			edit(c, &u, &next)
+			edit(c, &is, &next)
 		}
 		if to == stepOver {
-			u.Rotation = nil
+			is.Rotation = nil
 		}
-		c.Users[u.ID] = u
-		if to == StepHeal || how == elsewhere {
-			touchAll(c, u.ID)
+		c.Users[is.ID] = is
+		if active(was.Passwords) != active(is.Passwords) || (was.Refused == nil) != (is.Refused == nil) {
+			touchAll(c, is.ID)
 		}
 		return nil
 	})
@@ -123,12 +152,8 @@ func (r *passwordRun) advance() (Step, error) {
 		return at, err
 	}
 	r.trace(at, how, to)
-	if err := r.crash(string(at) + ": recorded"); err != nil {
-		return at, err
-	}
-	if how == sending {
-		r.asked, r.answer = true, r.change(r.ctx, r.try(r.old), r.new.Value)
-		return to, r.crash("change: answered")
+	if next.Reason != "" && (to == stepOver && how != settled || to == StepLinger) {
+		r.tell(Progress{Step: StepWithdraw, Subject: r.task.subject(), State: "done", Note: next.Reason})
 	}
 	return to, nil
 }
@@ -137,18 +162,33 @@ func (r *passwordRun) try(v vault.Version[account.Secret]) try {
 	return try{user: r.user.User, password: v.Value, person: r.person, rotation: true}
 }
 
-func dropNew(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
-	u.Passwords = u.Passwords.Drop(j.New)
+// sent reports whether the cloud may have heard of the change.
+func (r *passwordRun) sent() bool { return !r.rotation.Asked.IsZero() }
+
+// other returns the password that a person has put in force in place of the
+// rotation's two; proved says that the cloud has accepted it since the change was
+// asked for. Until then each of the three may be the right one.
+func (r *passwordRun) other() (v vault.Version[account.Secret], there, proved bool) {
+	v, there = r.user.Passwords.Active()
+	if v.ID == r.rotation.Old || v.ID == r.rotation.New {
+		return v, false, false
+	}
+	return v, there, v.Accepted && !v.Checked.Before(r.rotation.Asked)
 }
 
 func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
-	active, _ := r.user.Passwords.Active()
-	if at != StepHeal && active.ID != r.rotation.Old { // a person has put another in force
-		return superseded, dropNew, nil
+	other, there, proved := r.other()
+	switch {
+	case at == StepHeal:
+		return r.heal()
+	case there && (proved || !r.sent()):
+		return superseded, keepActive("another password was put in force meanwhile"), nil
+	case there && (at == StepChange || at == StepLinger):
+		return "", nil, fmt.Errorf("%s waits until the cloud has judged v%d: %w", r.task.subject(), other.N, cloud.ErrUnreachable)
 	}
 	switch at {
 	case StepChange:
-		return sending, nil, nil
+		return r.ask()
 	case StepFind:
 		return r.find()
 	case StepProve:
@@ -157,80 +197,35 @@ func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
 		return flipped, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
 			u.Passwords, u.Refused = u.Passwords.Activate(j.New), nil
 		}, nil
-	case StepHeal:
-		return r.heal()
+	case StepLinger:
+		return r.linger()
 	}
 	return "", nil, fmt.Errorf("the journal of %s has a step %q that this ccad does not know", r.task.subject(), at)
 }
 
-// find tells which password is in force. With the answer at hand that says it;
-// without, the new one is tried once, then the old one once, and never again.
-func (r *passwordRun) find() (outcome, userEdit, error) {
-	if r.asked {
-		err := r.answer
-		r.asked, r.answer = false, nil
-		switch {
-		case err == nil:
-			return changed, nil, nil
-		case errors.Is(err, cloud.ErrUnreachable) && cloud.MayHaveJudged(err):
-			return r.tryBoth()
-		case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
-			return unsent, nil, nil
-		}
-		return r.withdrawn(err.Error())
-	}
-	return r.tryBoth()
-}
-
-func (r *passwordRun) withdrawn(reason string) (outcome, userEdit, error) {
-	r.tell(Progress{Step: StepWithdraw, Subject: r.task.subject(), State: "done", Note: reason})
-	return unchanged, dropNew, nil
-}
-
-func (r *passwordRun) tryBoth() (outcome, userEdit, error) {
-	_, err := r.login(r.ctx, r.try(r.new))
-	var no *RefusedError
-	if err == nil || !errors.As(err, &no) {
-		return changed, nil, err
-	}
-	_, err = r.login(r.ctx, r.try(r.old))
-	expired := r.vault.Contents().Attempts[fingerprint(r.vault.Contents(), r.try(r.old))].Expired
-	switch {
-	case err == nil || expired:
-		how, drop, err := r.withdrawn("the cloud did not change it")
-		return how, func(c *vault.Contents, u *vault.User, j *vault.Rotation) {
-			drop(c, u, j)
-			if !expired {
-				u.Refused = nil
+// keepActive forgets the rotation's two passwords, but for one in force.
+func keepActive(reason string) userEdit {
+	return func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
+		serves, _ := u.Passwords.Active()
+		for _, id := range []string{j.Old, j.New} {
+			if id != serves.ID {
+				u.Passwords = u.Passwords.Drop(id)
 			}
-		}, err
-	case errors.As(err, &no):
-		return "", nil, r.neither()
+		}
+		j.Reason = reason
 	}
-	return "", nil, err
 }
 
-// neither keeps both passwords, of which one must be right unless somebody else
-// has changed it, and has nobody send any until a person says so.
-func (r *passwordRun) neither() error {
-	if err := r.suspectLockout(r.try(r.new), r.try(r.old)); err != nil {
-		return err
+// ask records that the change is about to be asked for. The tokens of the user's
+// projects are not handed out from here on: they die with it.
+func (r *passwordRun) ask() (outcome, userEdit, error) {
+	t := r.try(r.old)
+	if no := r.known(t); no != nil && !r.attempt(t).Expired && !r.sent() { // else find says why
+		return declined, keepActive(no.Error()), nil
 	}
-	no := &RefusedError{Subject: r.task.subject(), At: r.now(), Reason: "neither the old nor the new one is accepted: the account is locked out, disabled, or was changed elsewhere; both are kept"}
-	if r.user.Refused != nil {
-		return no
-	}
-	err := r.commit("refused", func(c *vault.Contents) error {
-		u := c.Users[r.task.id]
-		u.Refused = &vault.Refusal{At: no.At, Reason: no.Reason, LockedOut: true}
-		c.Users[u.ID] = u
-		touchAll(c, u.ID)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return no
+	r.forget("", environmentIDs(r.vault.Contents(), r.task.id))
+	now := r.now()
+	return sending, func(_ *vault.Contents, _ *vault.User, j *vault.Rotation) { j.Asked = now }, nil
 }
 
 // prove gets a token that lives. One of the very second of the change is born
@@ -241,16 +236,12 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 			return "", nil, err
 		}
 	}
-	base, err := r.login(r.ctx, r.try(r.new))
-	var no *RefusedError
+	base, right, err := r.which(r.new, r.old)
 	switch {
-	case errors.As(err, &no):
-		return elsewhere, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
-			u.Passwords = u.Passwords.Activate(j.New)
-			u.Refused = &vault.Refusal{At: r.now(), Reason: "it was changed, and then once more by somebody else"}
-		}, nil
 	case err != nil:
 		return "", nil, err
+	case right.ID == r.old.ID: // somebody put it back, or the cloud's yes was none
+		return r.stays()
 	}
 	lives, err := r.cloud.TokenLives(r.ctx, r.user.Auth, base.Token.ID)
 	if err != nil {
@@ -259,11 +250,6 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 	if !lives {
 		return "", nil, fmt.Errorf("%s: its token is born revoked: %w", r.task.subject(), cloud.ErrUnreachable)
 	}
-	var ids []string
-	for _, e := range r.vault.Contents().EnvironmentsOf(r.task.id) {
-		ids = append(ids, e.ID)
-	}
-	r.forget(r.task.id, ids)
 	r.accepted(r.task.id, base)
 	return proved, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
 		if v, ok := u.Passwords.Find(j.New); ok {
@@ -285,16 +271,16 @@ func expiryOf(g login, now time.Time) time.Time {
 }
 
 // heal brings the S3 keys of the user's environments in line. What can't be now
-// is for the checks that are owed anyway.
+// is for the checks that are owed anyway. All passwords but the one in force are
+// dead.
 func (r *passwordRun) heal() (outcome, userEdit, error) {
 	active, _ := r.user.Passwords.Active()
 	base, err := r.baseLocked(r.ctx, r.user, active)
 	if err == nil {
 		r.healLocked(r.ctx, r.task.id, "", base)
 	}
-	return healed, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
-		if old, ok := u.Passwords.Find(j.Old); ok && old.State == vault.Retiring {
-			u.Passwords = u.Passwords.Drop(j.Old)
-		}
+	return healed, func(_ *vault.Contents, u *vault.User, _ *vault.Rotation) {
+		dead := func(v vault.Version[account.Secret]) bool { return v.State != vault.Active }
+		u.Passwords.List = slices.DeleteFunc(slices.Clone(u.Passwords.List), dead)
 	}, nil
 }

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -58,12 +59,34 @@ func (w *world) settleDown() {
 		if _, failures := w.GoOn(w.Context()); len(failures) > 0 {
 			w.Logf("resume: %v", failures)
 		}
-		if w.user().Rotation == nil {
+		switch j := w.user().Rotation; {
+		case j == nil:
 			return
+		case UnderWay(j):
+			w.clock.step(15 * time.Minute)
+		default:
+			w.clock.step(lingers)
 		}
-		w.clock.step(15 * time.Minute)
 	}
 	w.Fatalf("the password's rotation does not end: %+v", w.user().Rotation)
+}
+
+// sentWrong checks that no wrong password was sent more often than that.
+func (w *world) sentWrong(most int) {
+	w.Helper()
+	for _, n := range w.cloud.Wrong(w.cloud.User.Name) {
+		if n > most {
+			w.Errorf("a wrong password was sent %d times", n)
+		}
+	}
+}
+
+// known checks that the password that the cloud holds is stored.
+func (w *world) known() {
+	w.Helper()
+	if _, ok := w.user().Passwords.Holding(secretOf(w.cloud.Password(w.cloud.User.Name))); !ok {
+		w.Error("the cloud holds a password that is not stored")
+	}
 }
 
 func TestRotatePassword(t *testing.T) {
@@ -115,28 +138,52 @@ func TestPasswordKilledAnywhere(t *testing.T) {
 	}
 }
 
+const unauthorized = `{"error":{"code":401,"title":"Unauthorized","message":"The request you have made requires authentication."}}`
+
 func TestPasswordLostAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault  practice.Fault
-		failed int
+		fault practice.Fault
+		done  bool // in the end
 	}{
-		"done, and the answer lost":     {practice.Fault{Break: practice.Cut, AfterWork: true}, 0},
-		"not done, and the answer lost": {practice.Fault{Break: practice.Cut}, 1},
-		"500 after it was done":         {practice.Fault{Status: 500, AfterWork: true}, 0},
-		"500":                           {practice.Fault{Status: 500}, 1},
-		"reset":                         {practice.Fault{Break: practice.Reset, AfterWork: true}, 0},
-		"429":                           {practice.Limited("", "3"), 0},
+		"done, and the answer lost":     {practice.Fault{Break: practice.Cut, AfterWork: true}, true},
+		"not done, and the answer lost": {practice.Fault{Break: practice.Cut}, false},
+		"500 after it was done":         {practice.Fault{Status: 500, AfterWork: true}, true},
+		"500":                           {practice.Fault{Status: 500}, false},
+		"reset":                         {practice.Fault{Break: practice.Reset, AfterWork: true}, true},
+		"429":                           {practice.Limited("", "3"), true},
+		"429 after it was done":         {practice.Fault{Status: 429, AfterWork: true}, true},
+		"a redirect":                    {practice.Fault{Status: 307, Header: http.Header{"Location": {"/"}}}, false},
+		"a redirect after it was done":  {practice.Fault{Status: 307, AfterWork: true}, true},
+		"200 and no Keystone":           {practice.Garbage(""), false},
+		"200 after it was done":         {practice.Fault{Status: 200, AfterWork: true, Body: "x"}, true},
+		"400 of a proxy, done":          {practice.Fault{Status: 400, AfterWork: true, Body: "<html>"}, true},
+		"401 of a proxy, done":          {practice.Fault{Status: 401, AfterWork: true, Body: "<html>"}, true},
+		"401, sent twice by a proxy":    {practice.Fault{Status: 401, AfterWork: true, Body: unauthorized}, true},
+		"403 of a proxy, done":          {practice.Fault{Status: 403, AfterWork: true, Body: "<html>"}, true},
+		"404 of a proxy, done":          {practice.Fault{Status: 404, AfterWork: true, Body: "<html>"}, true},
+		"409 of a proxy, not done":      {practice.Fault{Status: 409, Body: "<html>"}, false},
+		"204 and not done":              {practice.Fault{Status: 204}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.both()
 			c.fault.Route, c.fault.Times = changeRoute, 1
 			w.cloud.Fail(c.fault)
+			before := w.cloud.Password(w.cloud.User.Name)
 			err := w.RotatePassword(t.Context(), w.user().ID, silent)
-			if (err != nil) != (c.failed == 1) {
+			if c.done != (err == nil) || !c.done && !errors.Is(err, ErrWithdrawn) {
 				t.Errorf("it says %v", err)
 			}
-			w.works(c.failed)
+			if done := w.cloud.Password(w.cloud.User.Name) != before; done != c.done {
+				t.Errorf("changed at the cloud: %v", done)
+			}
+			w.known()
+			w.settleDown()
+			failed := 0
+			if name == "204 and not done" || name == "429 after it was done" { // it cost a login to find out that the cloud was wrong
+				failed = 1
+			}
+			w.works(failed)
 		})
 	}
 }
@@ -186,19 +233,19 @@ func TestExpiredPasswordIsChanged(t *testing.T) {
 
 // Neither is accepted: both are kept, nothing more is sent, and a person gets
 // them tried once more when the lockout is over.
-func TestPasswordLockedOut(t *testing.T) {
+func TestPasswordNeither(t *testing.T) {
 	w := newWorld(t)
 	w.both()
 	w.cloud.SetPolicy(practice.Policy{LockoutAttempts: 3})
 	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: true, Times: 1})
-	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 401, Body: `{"error":{"code":401,"title":"Unauthorized","message":"The request you have made requires authentication."}}`})
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 401, Body: unauthorized})
 	err := w.RotatePassword(t.Context(), w.user().ID, silent)
 	var no *RefusedError
 	if !errors.As(err, &no) || !strings.Contains(err.Error(), "locked out") {
 		t.Fatalf("it says %v", err)
 	}
-	if state := UserState(w.Contents(), w.user(), w.clock.Now()); state != StateLockedOut {
-		t.Errorf("the user is %s", state)
+	if state := UserState(w.Contents(), w.user(), w.clock.Now()); state != StateRefused {
+		t.Errorf("the user is %s, and no token of his answers", state)
 	}
 	sent := w.cloud.Count("POST /v3/auth/tokens")
 	for range 5 {
@@ -247,25 +294,39 @@ func TestPasswordSupersededByAPerson(t *testing.T) {
 	}
 }
 
-// Another machine changes it at the same time: one failed login, and a person is
-// told.
+// Another machine changes it at the same time: each of our two costs one failed
+// login, both are kept, and a person's word ends it.
 func TestPasswordChangedElsewhere(t *testing.T) {
 	w := newWorld(t)
 	w.both()
 	w.fault = func(point string) error {
-		if point == "prove: begun" {
+		if point == "prove: begun" && w.cloud.Password(w.cloud.User.Name) != "elsewhere" {
 			w.cloud.SetPassword(w.cloud.User.Name, "elsewhere")
 		}
 		return nil
 	}
-	_ = w.RotatePassword(t.Context(), w.user().ID, silent)
-	w.settleDown()
+	err := w.RotatePassword(t.Context(), w.user().ID, silent)
+	var no *RefusedError
+	if !errors.As(err, &no) {
+		t.Errorf("it says %v", err)
+	}
+	for range 5 {
+		w.GoOn(t.Context())
+		w.clock.step(time.Hour)
+		w.open()
+	}
 	if u := w.user(); u.Refused == nil || UserState(w.Contents(), u, w.clock.Now()) != StateRefused {
 		t.Errorf("the user is %s", UserState(w.Contents(), w.user(), w.clock.Now()))
 	}
-	if _, refused := w.cloud.Passwords(w.cloud.User.Name); refused != 1 {
+	if _, refused := w.cloud.Passwords(w.cloud.User.Name); refused != 2 {
 		t.Errorf("%d failed logins", refused)
 	}
+	w.sentWrong(1)
+	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("elsewhere"), false); err != nil {
+		t.Fatal(err)
+	}
+	w.settleDown()
+	w.works(2)
 }
 
 // Random kills, each followed by an unattended restart: whatever the cloud holds
@@ -288,5 +349,6 @@ func TestRandomPasswordKills(t *testing.T) {
 		w.clock.step(2 * time.Second)
 		w.settleDown()
 		w.works(2)
+		w.sentWrong(2)
 	}
 }

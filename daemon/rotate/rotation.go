@@ -26,6 +26,7 @@ const (
 	StepChange Step = "change" // a password: ask the cloud to change it
 	StepFind   Step = "find"   // the change was asked for and its answer is not known: which one is in force?
 	StepHeal   Step = "heal"   // bring the user's environments in line
+	StepLinger Step = "linger" // it was not made, so far: its request may still be under way
 
 	stepOver Step = ""
 )
@@ -270,7 +271,7 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 // waits for.
 func (k *Keeper) telling(p Progress, do func() (Step, error)) (after Step, err error) {
 	say := func(state string, err error) { p.State, p.Err = state, err; k.tell(p) }
-	if p.Step != StepDrain {
+	if p.Step != StepDrain && p.Step != StepLinger {
 		say("start", nil)
 	}
 	after, err = do()

@@ -80,7 +80,7 @@ func dueOf[T vault.Value](s Schedule, e vault.Environment, u vault.User, vs vaul
 // is only where a person has said that it may be.
 func (s Schedule) PasswordDue(u vault.User) time.Time {
 	active, has := u.Passwords.Active()
-	if !has || u.Rotation != nil || !s.of(u).Password {
+	if !has || UnderWay(u.Rotation) || !s.of(u).Password {
 		return time.Time{}
 	}
 	var due time.Time
@@ -174,7 +174,7 @@ func (k *Keeper) scheduled(ctx context.Context, s Schedule) (all []scheduled) {
 			func(c *vault.Contents) error {
 				return inUser(c, id, func(u *vault.User) { u.Passwords = tried(u.Passwords, now) })
 			},
-			func() (bool, error) { return k.beginPassword(ctx, t) }})
+			func() (bool, error) { return k.beginPassword(ctx, t, false) }})
 	}
 	for name, e := range c.Environments {
 		u := c.Users[e.UserID]
@@ -218,7 +218,7 @@ func tried[T vault.Value](vs vault.Versions[T], now time.Time) vault.Versions[T]
 // accepted, and none is sent that only a person may send.
 func mayLoginUnattended(u vault.User) bool {
 	active, ok := u.Passwords.Active()
-	return ok && active.Accepted && !active.HandsOff && u.Refused == nil && u.Rotation == nil
+	return ok && active.Accepted && !active.HandsOff && u.Refused == nil && !UnderWay(u.Rotation)
 }
 
 // replacesItself: an application credential of a user without a password asks for

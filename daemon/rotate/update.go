@@ -19,8 +19,12 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 		return nil, ErrUnknown
 	}
 	var base *login
+	var old *RefusedError
 	if noVerify {
-		if err := k.known(try{user: u.User, password: password}); err != nil {
+		err = k.known(try{user: u.User, password: password})
+		if no, right := expired(err); right {
+			old, notes = no, append(notes, changeIt(u))
+		} else if err != nil {
 			return nil, err
 		}
 	} else {
@@ -30,16 +34,19 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 				return nil, recordErr
 			}
 		}
+		no, right := expired(err)
 		switch {
 		case err == nil:
 			base = &g
+		case right:
+			old, notes = no, append(notes, changeIt(u))
 		case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
 			notes = append(notes, "stored unverified: "+err.Error())
 		default:
 			return nil, err
 		}
 	}
-	if err := k.putPassword(u, password, base, "person", noVerify); err != nil {
+	if err := k.putPassword(u, password, base, old, "person", noVerify); err != nil {
 		return nil, err
 	}
 	if base == nil {
@@ -48,9 +55,9 @@ func (k *Keeper) UpdatePassword(ctx context.Context, userID string, password acc
 	return append(notes, k.healLocked(ctx, userID, "", *base)...), nil
 }
 
-func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login, by string, noVerify bool) error {
+func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login, old *RefusedError, by string, noVerify bool) error {
 	a := adoption{
-		Keeper: k, login: base,
+		Keeper: k, login: base, expired: old,
 		offer: Offer{By: by, NoVerify: noVerify},
 		place: place{user: u, secret: password},
 	}

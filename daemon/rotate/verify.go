@@ -37,6 +37,13 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if err := k.personActed(u, person); err != nil {
 			return err
 		}
+		if asked(u.Rotation) && person {
+			if err := k.decideLocked(ctx, u); err != nil {
+				return err
+			}
+			u = k.vault.Contents().Users[u.ID]
+			active, _ = u.Passwords.Active()
+		}
 		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person})
 		if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
 			return recordErr
@@ -99,7 +106,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				touchAll(c, userID)
 				return nil
 			}
-			u.Refused = &vault.Refusal{At: refused.At, Reason: cmp.Or(refused.Reason, "the cloud refused this very value before"), LockedOut: lockedOut}
+			u.Refused = &vault.Refusal{At: refused.At, Reason: cmp.Or(refused.Reason, "the cloud refused this very value before"), LockedOut: lockedOut, Expired: refused.expired}
 			c.Users[userID] = u
 			touchAll(c, userID)
 			return nil

@@ -95,6 +95,7 @@ type Refusal struct {
 	At        time.Time
 	Reason    string // one line, never a secret
 	LockedOut bool   // the value once worked and an older token still answers
+	Expired   bool   // the value is right, and only a change of the password may send it
 }
 
 // A Source is a file that said something about an environment.

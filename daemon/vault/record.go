@@ -92,6 +92,7 @@ type rotationRecord struct {
 	Old    string         `json:"old,omitempty"`
 	Begun  time.Time      `json:"begun"`
 	Since  time.Time      `json:"since"`
+	Asked  time.Time      `json:"asked,omitzero"`
 	Reason string         `json:"reason,omitempty"`
 	Grace  *time.Duration `json:"grace,omitempty"`
 	Chosen bool           `json:"chosen,omitempty"`
@@ -114,6 +115,7 @@ type refusalRecord struct {
 	At        time.Time `json:"at"`
 	Reason    string    `json:"reason,omitempty"`
 	LockedOut bool      `json:"locked_out,omitempty"`
+	Expired   bool      `json:"expired,omitempty"`
 }
 
 type sourceRecord struct {

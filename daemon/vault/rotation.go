@@ -11,6 +11,7 @@ type Rotation struct {
 	Old    string    // the ID of the version that goes; "" where there was none
 	Begun  time.Time // when a person, or the schedule, asked for it
 	Since  time.Time // when Step was entered
+	Asked  time.Time // when the cloud was last asked for the change; zero: never, or it surely heard nothing
 	Reason string    // why it is being withdrawn
 
 	Grace  *time.Duration // from the flip to the deletion, as a person wants it; nil: as long as somebody holds Old

@@ -2,6 +2,7 @@ package practice
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -52,7 +53,7 @@ func (c *Cloud) AddUser(name, pass string, projects ...string) User {
 	if c.state.userNamed(name) != nil {
 		panic(fmt.Sprintf("practice cloud: a user %s is there", name))
 	}
-	u := &user{id: newID(), name: name, enabled: true}
+	u := &user{id: newID(), name: name, enabled: true, wrong: map[string]int{}}
 	c.state.users[u.id] = u
 	c.setPassword(u, pass, false)
 	view := User{ID: u.id, Name: name, Password: pass, Projects: map[string]string{}}
@@ -97,7 +98,7 @@ func (c *Cloud) ExpirePassword(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	u := c.find(name)
-	u.passwords[len(u.passwords)-1].expires, u.lookedUp = c.now(), time.Time{}
+	u.current().expires, u.lookedUp = c.now(), time.Time{}
 }
 
 // Enable switches an account on or off; switching it off voids its tokens.
@@ -177,6 +178,21 @@ func (c *Cloud) Passwords(name string) (accepted, refused int) {
 	defer c.mu.Unlock()
 	u := c.find(name)
 	return u.accepted, u.refused
+}
+
+// Password is the one that the cloud holds for the user.
+func (c *Cloud) Password(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(name).current().value
+}
+
+// Wrong tells how often each wrong password was sent for the user, for a token
+// or a change.
+func (c *Cloud) Wrong(name string) map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.find(name).wrong)
 }
 
 func (c *Cloud) find(name string) *user {

@@ -2,6 +2,7 @@ package practice
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"maps"
 	"net"
@@ -27,9 +28,12 @@ type Fault struct {
 	// AfterWork does the request's work before breaking it: the cloud acted,
 	// the client can't know.
 	AfterWork bool
-	Status    int // answer this, with Header and Body, in place of working
-	Header    http.Header
-	Body      string
+	// Late keeps the request aside and does its work at Deliver, long after the
+	// client has stopped waiting.
+	Late   bool
+	Status int // answer this, with Header and Body, in place of working
+	Header http.Header
+	Body   string
 }
 
 // Break is how a connection ends without an answer.
@@ -58,6 +62,7 @@ func Garbage(route string) Fault {
 type faults struct {
 	mu     sync.Mutex // guards all below
 	list   []*Fault
+	late   []func()
 	counts map[string]map[int]int // per route and status
 }
 
@@ -79,6 +84,29 @@ func (c *Cloud) Heal() {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
 	c.faults.list = nil
+}
+
+// Deliver does the work of the requests that are kept aside, in the order in which
+// they came, and returns how many there were.
+func (c *Cloud) Deliver() int {
+	c.faults.mu.Lock()
+	late := c.faults.late
+	c.faults.late = nil
+	c.faults.mu.Unlock()
+	for _, work := range late {
+		work()
+	}
+	return len(late)
+}
+
+// keep puts a request aside.
+func (f *faults) keep(h http.Handler, r *http.Request) {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 64<<20))
+	r = r.Clone(context.Background())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.late = append(f.late, func() { h.ServeHTTP(&nowhere{header: http.Header{}}, r) })
 }
 
 // Count tells how many requests of a route came, or of all whose names begin
@@ -172,6 +200,9 @@ func (c *Cloud) faulty(name func(*http.Request) string, h http.Handler) http.Han
 		if fault.Break == Answer && fault.Status == 0 {
 			h.ServeHTTP(seen, r)
 			return
+		}
+		if fault.Late {
+			c.faults.keep(h, r)
 		}
 		if fault.AfterWork {
 			h.ServeHTTP(&nowhere{header: http.Header{}}, r)

@@ -17,7 +17,10 @@ func cut(pass string) string {
 // checkPassword is one attempt to prove a password, in Keystone's order: a
 // locked account does not even look.
 func (c *Cloud) checkPassword(u *user, pass string) *keystoneError {
-	now, current := c.now(), u.passwords[len(u.passwords)-1]
+	now, current := c.now(), u.current()
+	if cut(pass) != current.value {
+		u.wrong[pass]++
+	}
 	if c.lockedOut(u) {
 		u.refused++
 		return unauthorized
@@ -81,7 +84,7 @@ func (c *Cloud) lookUp(u *user) {
 		return
 	}
 	u.lookedUp, u.shownExpiry = now, nil
-	if expires := u.passwords[len(u.passwords)-1].expires; !expires.IsZero() {
+	if expires := u.current().expires; !expires.IsZero() {
 		u.shownExpiry = expires.UTC().Format("2006-01-02T15:04:05.000000")
 	}
 }
@@ -119,7 +122,7 @@ func changePassword(k *call) (answer, *keystoneError) {
 
 // allowPassword holds a new password against the policy.
 func (c *Cloud) allowPassword(u *user, pass string) *keystoneError {
-	policy, current := c.state.policy, u.passwords[len(u.passwords)-1]
+	policy, current := c.state.policy, u.current()
 	if policy.Accept != nil && !policy.Accept(pass) {
 		return badRequest("The password does not match the requirements: %s.", policy.Requirements)
 	}

@@ -78,7 +78,7 @@ func (c *Cloud) PortalView(name string) []PortalEnvironment {
 	for _, id := range u.roles {
 		fields := [][2]string{
 			{"Authentication endpoint", c.AuthURL[:len(c.AuthURL)-len("/v3")] + "/v2.0"}, {"Project name", c.state.projects[id].name},
-			{"User name", name}, {"Password", u.passwords[len(u.passwords)-1].value},
+			{"User name", name}, {"Password", u.current().value},
 			{"Authentication URL", c.AuthURL[:len(c.AuthURL)-len("/v3")]}, {"Identity API version", "3"}, {"Domain ID", "default"},
 		}
 		for _, k := range c.state.keys(u.id) {

@@ -39,7 +39,11 @@ type user struct {
 	lastFailure time.Time
 	accepted    int // passwords, ever
 	refused     int
+	wrong       map[string]int // how often each wrong one was sent
 }
+
+// current is the password in force.
+func (u *user) current() *password { return &u.passwords[len(u.passwords)-1] }
 
 type password struct {
 	value       string // cut as bcrypt does
