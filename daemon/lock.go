@@ -257,11 +257,11 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 	for name, e := range after.Environments {
 		was := before.Environments[name]
 		d.recordMade(o, after.Users[e.UserID].Name, was, e)
-		d.recordRotation(o, name, was, e)
 		if e.Generation != was.Generation {
 			d.feed.publish(ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Name, Environment: name, Generation: e.Generation})
 		}
 	}
+	d.recordRotations(o, before, after)
 	for name, e := range before.Environments {
 		if _, ok := after.Environments[name]; !ok {
 			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Name, Environment: name})

@@ -5,26 +5,28 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
-// rotate replaces S3 keys and streams the steps. A client that hangs up stops
-// hearing of them; what is begun goes on. A failed environment does not keep
-// the others from their turn.
+// rotate replaces values of environments, or a password, and streams the steps.
+// A client that hangs up stops hearing of them; what is begun goes on. One that
+// fails does not keep the others from their turn.
 func (d *Daemon) rotate(r *request) (any, error) {
 	in, err := decode[ipc.RotateRequest](r)
 	if err != nil {
 		return nil, err
 	}
+	var do func(context.Context, *stream)
 	if in.Password || in.User != "" {
-		return d.rotatePassword(r, in)
+		do, err = d.rotationOfPassword(r, in)
+	} else {
+		do, err = d.rotationOfValues(r, in)
 	}
-	wish, names, err := d.rotationOf(r, in)
 	if err != nil {
 		return nil, err
 	}
@@ -32,29 +34,7 @@ func (d *Daemon) rotate(r *request) (any, error) {
 	defer cancel()
 	s := newStream(r.w)
 	defer d.endStream(s, "")
-	if in.DryRun {
-		for _, name := range names {
-			_ = s.line(planLine(r.open.keeper, name, wish.Grace))
-		}
-		return hijacked{}, nil
-	}
-	tell := func(p rotate.Progress) { _ = s.line(progressLine(p)) }
-	var begun []string
-	for _, name := range names {
-		if err := r.open.keeper.Rotate(ctx, rotate.KindKey, name, wish, tell); err != nil {
-			_ = s.line(failedLine("the S3 key of "+name, err))
-			continue
-		}
-		begun = append(begun, name)
-	}
-	for _, name := range begun {
-		if !in.Wait {
-			break
-		}
-		if err := r.open.keeper.Await(ctx, rotate.KindKey, name, tell); err != nil {
-			_ = s.line(failedLine("the S3 key of "+name, err))
-		}
-	}
+	do(ctx, s)
 	return hijacked{}, nil
 }
 
@@ -71,76 +51,137 @@ func (d *Daemon) untilClosing(ctx context.Context) (context.Context, context.Can
 	return ctx, cancel
 }
 
-// rotatePassword gives a user a new password and streams the steps.
-func (d *Daemon) rotatePassword(r *request, in ipc.RotateRequest) (any, error) {
-	if in.User == "" || !in.Password || in.All || len(in.Environments) > 0 || in.Grace != "" {
+// rotationOfPassword reads a request for a new password and returns what does it.
+func (d *Daemon) rotationOfPassword(r *request, in ipc.RotateRequest) (func(context.Context, *stream), error) {
+	if in.User == "" || !in.Password || in.All || in.ApplicationCredential || len(in.Environments) > 0 || in.Grace != "" {
 		return nil, usage("a password is rotated by its user and --password alone, and knows no grace")
 	}
 	u, err := r.open.keeper.FindUser(in.User)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := d.untilClosing(r.Context())
-	defer cancel()
-	s := newStream(r.w)
-	defer d.endStream(s, "")
 	subject := "the password of " + u.User.String()
 	if in.DryRun {
-		note := "it would be changed at the cloud, at once for"
-		for _, e := range r.open.keeper.Contents().EnvironmentsOf(u.ID) {
-			note += " " + e.Name
+		return func(_ context.Context, s *stream) { _ = s.line(d.passwordPlan(r.open.keeper, u, subject)) }, nil
+	}
+	return func(ctx context.Context, s *stream) {
+		err := r.open.keeper.RotatePassword(ctx, u.ID, func(p rotate.Progress) { _ = s.line(progressLine(p)) })
+		if errors.Is(err, rotate.ErrPortal) {
+			err = d.guide(ctx, r.open, s, guided{subject: subject, user: u, why: err})
 		}
-		_ = s.line(ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Note: note + "; all tokens die; the portal goes on showing the former one"})
-		return hijacked{}, nil
-	}
-	if err := r.open.keeper.RotatePassword(ctx, u.ID, func(p rotate.Progress) { _ = s.line(progressLine(p)) }); err != nil {
-		_ = s.line(failedLine(subject, err))
-		return hijacked{}, nil
-	}
-	d.record(r.open, audit.Entry{Event: "rotated", User: u.Name, Note: "password"})
-	return hijacked{}, nil
+		if err != nil {
+			_ = s.line(failedLine(subject, err))
+		}
+	}, nil
 }
 
-// rotationOf reads what is to be rotated, and how.
-func (d *Daemon) rotationOf(r *request, in ipc.RotateRequest) (w rotate.Wish, names []string, err error) {
+func (d *Daemon) passwordPlan(k *rotate.Keeper, u vault.User, subject string) ipc.RotateLine {
+	if err := k.PlanPassword(u.ID); err != nil {
+		line := failedLine(subject, err)
+		line.Step = "plan"
+		return line
+	}
+	line := ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Note: "it would be changed at the cloud, at once for"}
+	for _, e := range k.Contents().EnvironmentsOf(u.ID) {
+		line.Note += " " + e.Name
+		line.Environments = append(line.Environments, e.Name)
+	}
+	line.Note += "; all tokens die; the portal goes on showing the former one"
+	return line
+}
+
+// rotations are what is asked of the values of environments.
+type rotations struct {
+	*rotate.Keeper
+	kind  rotate.Kind
+	names []string
+	wish  rotate.Wish
+	all   bool // of environments, or several: nobody is guided through the portal
+}
+
+// rotationOfValues reads a request for new values and returns what makes them.
+func (d *Daemon) rotationOfValues(r *request, in ipc.RotateRequest) (func(context.Context, *stream), error) {
+	todo := rotations{Keeper: r.open.keeper, kind: rotate.KindKey, names: in.Environments, wish: rotate.Wish{Wait: in.Wait}, all: in.All || len(in.Environments) > 1}
+	if in.ApplicationCredential {
+		todo.kind = rotate.KindAppCred
+	}
 	if in.Grace != "" {
 		grace, err := time.ParseDuration(in.Grace)
 		if err != nil || grace < 0 {
-			return w, nil, usage("--grace is a duration, such as 30m")
+			return nil, usage("--grace is a duration, such as 30m")
 		}
-		w.Grace = &grace
+		todo.wish.Grace = &grace
 	}
 	c := r.open.keeper.Contents()
 	switch {
 	case in.All == (len(in.Environments) > 0):
-		return w, nil, usage("rotate takes environments, or all")
+		return nil, usage("rotate takes environments, or all")
 	case in.All:
-		for _, name := range slices.Sorted(maps.Keys(c.Environments)) {
-			if _, has := c.Environments[name].Keys.Active(); has {
-				names = append(names, name)
-			}
-		}
-		return w, names, nil
+		todo.names = slices.DeleteFunc(slices.Sorted(maps.Keys(c.Environments)), func(name string) bool {
+			return !rotate.Has(todo.kind, c.Environments[name])
+		})
 	}
-	for _, name := range in.Environments {
+	for _, name := range todo.names {
 		if _, _, err := r.open.keeper.Environment(name); err != nil {
-			return w, nil, err
+			return nil, err
 		}
 	}
-	return w, in.Environments, nil
+	if in.DryRun {
+		return func(_ context.Context, s *stream) {
+			for _, name := range todo.names {
+				_ = s.line(todo.plan(name))
+			}
+		}, nil
+	}
+	return func(ctx context.Context, s *stream) { d.rotateEach(ctx, r.open, s, todo) }, nil
 }
 
-func planLine(k *rotate.Keeper, name string, grace *time.Duration) ipc.RotateLine {
-	p, err := k.Plan(rotate.KindKey, name, grace)
+// errNotBegun ends the part of what had not had its turn when the client, or the
+// daemon, went away.
+var errNotBegun = errors.New("not begun")
+
+// rotateEach begins one after the other, each when the one before it serves, and
+// follows all of them to the end that was wished.
+func (d *Daemon) rotateEach(ctx context.Context, o *opened, s *stream, todo rotations) {
+	tell := func(p rotate.Progress) { _ = s.line(progressLine(p)) }
+	var following sync.WaitGroup
+	for _, name := range todo.names {
+		subject := rotate.Subject(todo.kind, name)
+		if ctx.Err() != nil {
+			_ = s.line(failedLine(subject, errNotBegun))
+			continue
+		}
+		served := make(chan struct{})
+		wish := todo.wish
+		wish.Served = sync.OnceFunc(func() { close(served) })
+		following.Go(func() {
+			defer wish.Served()
+			err := todo.Rotate(ctx, todo.kind, name, wish, tell)
+			if errors.Is(err, rotate.ErrPortal) && todo.kind == rotate.KindKey && !todo.all {
+				e, u, _ := todo.Environment(name)
+				err = d.guide(ctx, o, s, guided{subject: subject, user: u, environment: e, why: err})
+			}
+			if err != nil {
+				_ = s.line(failedLine(subject, err))
+			}
+		})
+		<-served
+	}
+	following.Wait()
+}
+
+func (r rotations) plan(name string) ipc.RotateLine {
+	subject := rotate.Subject(r.kind, name)
+	p, err := r.Plan(r.kind, name, r.wish.Grace)
 	if err == nil {
 		err = p.Err
 	}
 	if err != nil {
-		line := failedLine("the S3 key of "+name, err)
+		line := failedLine(subject, err)
 		line.Step = "plan"
 		return line
 	}
-	line := ipc.RotateLine{Step: "plan", Subject: "the S3 key of " + name, State: "done", Holders: leases(name, p.Holders), Broken: leases(name, p.Broken)}
+	line := ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Environments: []string{name}, Holders: leases(name, p.Holders), Broken: leases(name, p.Broken)}
 	switch {
 	case p.Under:
 		line.Note = "a rotation is under way already, and would go on"
@@ -164,27 +205,11 @@ func progressLine(p rotate.Progress) ipc.RotateLine {
 	return line
 }
 
-// failedLine is what ends an environment's part, so far as the client hears.
+// failedLine is what ends a subject's part, so far as the client hears.
 func failedLine(subject string, err error) ipc.RotateLine {
 	wire := wireError(err)
 	if errors.Is(err, rotate.ErrAbsent) {
 		wire.Code = ipc.CodeFailed
 	}
 	return ipc.RotateLine{Step: "rotate", Subject: subject, State: "failed", Error: wire.Message, Code: wire.Code}
-}
-
-// recordRotation puts into the audit trail that a key was replaced, and that the
-// former one is dead.
-func (d *Daemon) recordRotation(o *opened, name string, was, is vault.Environment) {
-	if was.KeyRotation == is.KeyRotation || was.KeyRotation == nil {
-		return
-	}
-	switch {
-	case rotate.Step(was.KeyRotation.Step) == rotate.StepFlip && is.KeyRotation != nil && rotate.Step(is.KeyRotation.Step) == rotate.StepDrain:
-		v, _ := is.Keys.Find(is.KeyRotation.New)
-		d.record(o, audit.Entry{Event: "rotated", Environment: name, Version: v.N})
-	case rotate.Step(was.KeyRotation.Step) == rotate.StepDead && is.KeyRotation == nil:
-		v, _ := was.Keys.Find(was.KeyRotation.Old)
-		d.record(o, audit.Entry{Event: "key-deleted", Environment: name, Version: v.N})
-	}
 }

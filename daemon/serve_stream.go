@@ -4,16 +4,20 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/cloud-ca/ccad/ipc"
 )
 
 // A stream writes JSON lines as they come; its last line says that it ended,
 // since an HTTP/1.0 stream that was cut looks like one that is over.
+// Several may write into one.
 type stream struct {
 	w     http.ResponseWriter
 	flush *http.ResponseController
-	enc   *json.Encoder
+
+	mu  sync.Mutex
+	enc *json.Encoder
 }
 
 func newStream(w http.ResponseWriter) *stream {
@@ -26,6 +30,8 @@ func newStream(w http.ResponseWriter) *stream {
 }
 
 func (s *stream) line(v any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.enc.Encode(v); err != nil {
 		return err
 	}

@@ -129,10 +129,7 @@ func (d *Daemon) incident(kind, state, user, environment, line string) {
 	d.feed.publish(ipc.Event{Time: d.now(), Event: state, User: user, Environment: environment, Message: line})
 	d.metrics.incidents.WithLabelValues(kind, state).Inc()
 	if state == "refused" { // the portal may have what the cloud wants now
-		select {
-		case d.askPortal <- struct{}{}:
-		default:
-		}
+		d.lookAtPortal()
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(d.image, notifyTimeout)

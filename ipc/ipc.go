@@ -266,15 +266,20 @@ type VerifyRequest struct {
 	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
 }
 
-// RotateRequest is POST /v1/rotate: S3 keys, or a password. Its answer is a stream of RotateLine.
+// RotateRequest is POST /v1/rotate: S3 keys, application credentials, or a
+// password. Its answer is a stream of RotateLine.
 type RotateRequest struct {
 	Environments []string `json:"environments,omitempty"` // their S3 keys
 	All          bool     `json:"all,omitempty"`          // those of all
-	User         string   `json:"user,omitempty"`         // with Password, in place of environments
-	Password     bool     `json:"password,omitempty"`     // the user's password
-	Grace        string   `json:"grace,omitempty"`        // a duration; "": as long as somebody holds the old key
-	Wait         bool     `json:"wait,omitempty"`         // until the old key is proved dead
-	DryRun       bool     `json:"dry_run,omitempty"`      // lines of step "plan" only
+	// ApplicationCredential: of these environments, the application credentials
+	// in place of the S3 keys.
+	ApplicationCredential bool `json:"application_credential,omitempty"`
+
+	User     string `json:"user,omitempty"`     // with Password, in place of environments
+	Password bool   `json:"password,omitempty"` // the user's password
+	Grace    string `json:"grace,omitempty"`    // a duration; "": as long as somebody holds the old key
+	Wait     bool   `json:"wait,omitempty"`     // until the old key is proved dead
+	DryRun   bool   `json:"dry_run,omitempty"`  // lines of step "plan" only
 }
 
 // RotateLine is a step of a rotation.
@@ -288,6 +293,12 @@ type RotateLine struct {
 	Until   *time.Time `json:"until,omitempty"`   // of a plan: when the old key is deleted
 	Holders []Lease    `json:"holders,omitempty"` // of a plan: who holds the old key
 	Broken  []Lease    `json:"broken,omitempty"`  // of them, those who may hold it longer
+
+	// Of a plan, and of step "portal", which waits for a person: what he is to
+	// press, whom it concerns, and where ccad looks for what comes of it.
+	Environments []string `json:"environments,omitempty"`
+	Clicks       []string `json:"clicks,omitempty"`
+	Sources      []string `json:"sources,omitempty"`
 }
 
 // Rotation is one that is under way, in Environment.

@@ -128,6 +128,13 @@ func Declined(err error) bool {
 	return e.spoken && e.Kind != ErrLimited && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusUnauthorized
 }
 
+// Denied reports whether the cloud lets a user not do this by himself, whatever
+// he proves: it does not offer it, or its rules forbid it (so says a quota, too).
+func Denied(err error) bool {
+	e := (*Error)(nil)
+	return errors.As(err, &e) && (e.Kind == ErrNotOffered || e.Policy == PolicyLocked || e.spoken && e.Status == http.StatusForbidden)
+}
+
 // Unheard reports whether nobody has looked at the request behind err, and
 // asking again may be: it was not sent, or came too often.
 func Unheard(err error) bool {

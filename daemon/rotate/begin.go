@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
-// begin journals the rotation of an environment's value before anything is
-// asked of the cloud. One that is under way is taken up instead.
-func (k *Keeper) begin(t ofEnvironment, grace *time.Duration) (joined bool, err error) {
+// begin journals the rotation of an environment's value before any change is
+// asked of the cloud. One that is under way is taken up instead. Where the cloud
+// lets nobody do it, nothing is begun: ErrPortal.
+func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duration) (joined bool, err error) {
 	_, u, err := k.Environment(t.name)
 	if err != nil {
 		return false, err
@@ -28,6 +30,11 @@ func (k *Keeper) begin(t ofEnvironment, grace *time.Duration) (joined bool, err 
 	joined = *t.journal(&e) != nil
 	if joined && grace == nil {
 		return true, nil
+	}
+	if !joined {
+		if err := k.offered(&run{Keeper: k, ctx: ctx, user: u, env: e}, t); err != nil {
+			return false, err
+		}
 	}
 	return joined, k.commit("rotated", func(c *vault.Contents) error {
 		e := c.Environments[t.name]
@@ -45,6 +52,20 @@ func (k *Keeper) begin(t ofEnvironment, grace *time.Duration) (joined bool, err 
 		c.Environments[t.name] = e
 		return nil
 	})
+}
+
+// offered finds out whether the cloud lets the value be rotated at all, before
+// anything is journalled. A cloud that does not answer is waited for later.
+func (k *Keeper) offered(r *run, t ofEnvironment) error {
+	err := t.ask(r)
+	var no *RefusedError
+	switch {
+	case cloud.Denied(err):
+		return fmt.Errorf("%s: %w: %w", t.subject(), err, ErrPortal)
+	case errors.As(err, &no):
+		return err
+	}
+	return nil
 }
 
 // RotatePassword gives a user a new password and puts it in force in all his
@@ -73,18 +94,39 @@ func (k *Keeper) beginPassword(ctx context.Context, t ofUser, person bool) (join
 		return true, k.decideLocked(ctx, u)
 	}
 	active, ok := u.Passwords.Active()
-	switch {
-	case ok && active.ID != served.ID && active.Source == "rotation":
+	if ok && active.ID != served.ID && active.Source == "rotation" {
 		return true, nil // it was replaced while this command waited for its turn
-	case !ok:
-		return false, fmt.Errorf("no password of %s is stored: %w", t.name, ErrAbsent)
-	case u.IdentityAPI == "2.0":
-		return false, fmt.Errorf("identity API 2.0 changes no password: use the portal: %w", cloud.ErrNotOffered)
+	}
+	if err := k.mayChange(u); err != nil {
+		return false, err
 	}
 	if err := k.rightLocked(ctx, u, active, person); err != nil {
 		return false, err
 	}
 	return false, k.journalPassword(t, active.ID)
+}
+
+// PlanPassword says why RotatePassword would change nothing, as far as that can
+// be told without asking the cloud.
+func (k *Keeper) PlanPassword(userID string) error {
+	u, ok := k.vault.Contents().Users[userID]
+	if !ok {
+		return fmt.Errorf("user: %w", ErrUnknown)
+	}
+	return k.mayChange(u)
+}
+
+func (k *Keeper) mayChange(u vault.User) error {
+	active, ok := u.Passwords.Active()
+	switch {
+	case !ok:
+		return fmt.Errorf("no password of %s is stored: %w", u.User, ErrPortal)
+	case u.IdentityAPI == "2.0":
+		return fmt.Errorf("identity API 2.0 changes no password: %w", ErrPortal)
+	case u.Refused != nil && !k.attempt(try{user: u.User, password: active.Value}).Expired:
+		return standing(u)
+	}
+	return nil
 }
 
 // rightLocked makes sure that a password is in force, which its change needs, by
@@ -94,9 +136,6 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 	t := try{user: u.User, password: active.Value, person: person, rotation: true}
 	if k.attempt(t).Expired && u.KeystoneID != "" {
 		return nil
-	}
-	if u.Refused != nil && !k.attempt(t).Expired {
-		return standing(u)
 	}
 	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted {
 		return nil

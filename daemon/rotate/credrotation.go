@@ -40,6 +40,11 @@ func (appCreds) may(e vault.Environment, u vault.User) error {
 	return nil
 }
 
+func (appCreds) ask(r *run) error {
+	_, err := r.listedCredentials()
+	return err
+}
+
 func (appCreds) intend(e *vault.Environment, now time.Time) (intended, former string) {
 	active, _ := e.AppCreds.Active()
 	creds, v := e.AppCreds.Stage(newCredential(e.Name), "rotation", now)

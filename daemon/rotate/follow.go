@@ -11,8 +11,9 @@ import (
 
 // A Wish is how a person wants something rotated.
 type Wish struct {
-	Grace *time.Duration // from the flip to the deletion; nil: as long as somebody holds the old one
-	Wait  bool           // until the old one is proved dead
+	Grace  *time.Duration // from the flip to the deletion; nil: as long as somebody holds the old one
+	Wait   bool           // until the old one is proved dead
+	Served func()         // called when the new one serves, if it comes to that; nil: nobody asks
 }
 
 // Rotate replaces an environment's value of a kind and tells of each step. It
@@ -20,12 +21,16 @@ type Wish struct {
 // ctx ends only the following. What is begun goes on by itself (GoOn).
 func (k *Keeper) Rotate(ctx context.Context, what Kind, name string, w Wish, tell func(Progress)) error {
 	t := ofEnvironment{engines[what], name}
-	return k.follow(ctx, t, w, tell, func() (bool, error) { return k.begin(t, w.Grace) })
+	return k.follow(ctx, t, w, tell, func() (bool, error) { return k.begin(ctx, t, w.Grace) })
 }
 
-// Await follows a rotation that is under way until the old value is proved dead.
-func (k *Keeper) Await(ctx context.Context, what Kind, name string, tell func(Progress)) error {
-	return k.follow(ctx, ofEnvironment{engines[what], name}, Wish{Wait: true}, tell, nil)
+// Subject names an environment's value of a kind in all that is told of it.
+func Subject(what Kind, name string) string { return engines[what].subject(name) }
+
+// Has reports whether an environment has a value of a kind in force.
+func Has(what Kind, e vault.Environment) bool {
+	_, has := engines[what].version(e, inForce)
+	return has
 }
 
 // patienceOfPeople is how many failed steps in a row a person is kept waiting
@@ -33,27 +38,26 @@ func (k *Keeper) Await(ctx context.Context, what Kind, name string, tell func(Pr
 const patienceOfPeople = 5
 
 func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress), begin func() (joined bool, err error)) error {
-	subject, withdrawn := t.subject(), ""
+	subject := t.subject()
+	var withdrawal *Progress
 	lines, cancel := k.listen(subject)
 	defer cancel()
 	hear := func(p Progress) {
 		if p.Step == StepWithdraw && p.State == "done" {
-			withdrawn = p.Note
+			withdrawal = &p
 		}
 		tell(p)
 	}
-	if begin != nil {
-		joined, err := begin()
-		if err != nil {
-			return err
-		}
-		note := ""
-		if joined {
-			note = "a rotation was under way already, and goes on"
-		}
-		tell(Progress{Step: "journal", Subject: subject, State: "done", Note: note})
+	joined, err := begin()
+	if err != nil {
+		return err
 	}
-	begun := t.journalIn(k.vault.Contents())
+	note := ""
+	if joined {
+		note = "a rotation was under way already, and goes on"
+	}
+	tell(Progress{Step: "journal", Subject: subject, State: "done", Note: note})
+	begun, served := t.journalIn(k.vault.Contents()), false
 	for { // once at least: somebody else may have gone through with it by now
 		until, err := k.drive(ctx, t, lines, hear)
 		if err != nil {
@@ -63,18 +67,32 @@ func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress)
 		if !UnderWay(now) || begun == nil || !now.Begun.Equal(begun.Begun) {
 			break
 		}
-		if Step(now.Step) == StepDrain && !w.Wait {
+		if Step(now.Step) == StepDrain && !served {
+			served = true
 			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: t.note(k, *now)})
+			if w.Served != nil {
+				w.Served()
+			}
+		}
+		if served && !w.Wait {
 			return nil
 		}
 		if err := k.sleep(ctx, until); err != nil {
 			return err
 		}
 	}
-	if withdrawn != "" {
-		return fmt.Errorf("%s: %s: %w", subject, withdrawn, ErrWithdrawn)
+	return withdrawal.err()
+}
+
+// err is what a person hears of a rotation that was withdrawn; nil: it was not.
+func (p *Progress) err() error {
+	switch {
+	case p == nil:
+		return nil
+	case p.denied:
+		return fmt.Errorf("%s: %s: %w: %w", p.Subject, p.Note, ErrWithdrawn, ErrPortal)
 	}
-	return nil
+	return fmt.Errorf("%s: %s: %w", p.Subject, p.Note, ErrWithdrawn)
 }
 
 // drive goes on in the background and passes on what is told meanwhile.

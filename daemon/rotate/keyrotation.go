@@ -27,9 +27,14 @@ func (s3Keys) version(e vault.Environment, id string) (version, bool) {
 
 func (s3Keys) may(e vault.Environment, u vault.User) error {
 	if _, ok := u.Passwords.Active(); !ok {
-		return fmt.Errorf("rotating the S3 key of %s needs its user's password, which ccad does not have: hand it in, or regenerate the key in the portal (ccactl update): %w", e.Name, ErrAbsent)
+		return fmt.Errorf("rotating the S3 key of %s needs its user's password, which ccad does not have: %w", e.Name, ErrPortal)
 	}
 	return MayServePassword(u)
+}
+
+func (s3Keys) ask(r *run) error {
+	_, err := r.listed()
+	return err
 }
 
 func (s3Keys) intend(e *vault.Environment, now time.Time) (intended, former string) {
@@ -164,7 +169,9 @@ func (r *run) notMade(err error) (outcome, edit, error) {
 	if dead || errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
 		return "", nil, err
 	}
-	return refused, because(err.Error()), nil
+	return refused, func(_ *vault.Contents, _ *vault.Environment, j *vault.Rotation) {
+		j.Reason, j.Denied = err.Error(), cloud.Denied(err)
+	}, nil
 }
 
 func because(reason string) edit {

@@ -153,7 +153,7 @@ func (r *passwordRun) move(at Step, how outcome, edit userEdit) (Step, error) {
 	}
 	r.trace(at, how, to)
 	if next.Reason != "" && (to == stepOver && how != settled || to == StepLinger) {
-		r.tell(Progress{Step: StepWithdraw, Subject: r.task.subject(), State: "done", Note: next.Reason})
+		r.tell(Progress{Step: StepWithdraw, Subject: r.task.subject(), State: "done", Note: next.Reason, denied: next.Denied})
 	}
 	return to, nil
 }

@@ -69,6 +69,7 @@ type Progress struct {
 	State   string // start | done | failed
 	Err     error  // with failed
 	Note    string
+	denied  bool // of a withdrawal: see ErrPortal
 }
 
 // An edit is what a step changes in the store, in the same commit that moves the
@@ -96,6 +97,10 @@ var (
 	ErrWithdrawn = errors.New("the rotation is withdrawn, and the former value stays in force")
 	// ErrStalled: it goes on by itself when the cloud lets it.
 	ErrStalled = errors.New("the rotation goes on by itself")
+	// ErrPortal: nothing is under way, since ccad can't do it: the cloud lets a
+	// user not do it by himself, or ccad has no password to ask with. A person can,
+	// in the portal.
+	ErrPortal = errors.New("only a person can, in the portal")
 )
 
 // A Kind is one sort of value that can be rotated. Metrics and the record of
@@ -119,6 +124,8 @@ type engine interface {
 	journal(e *vault.Environment) **vault.Rotation
 	// may says why the environment's value can't be rotated.
 	may(e vault.Environment, u vault.User) error
+	// ask asks the cloud for a list that every step needs, and no more.
+	ask(r *run) error
 	// intend stages the value that is to serve and returns the ids for the
 	// journal; former is "" where there is none.
 	intend(e *vault.Environment, now time.Time) (intended, former string)
@@ -260,7 +267,7 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 	if journal == nil {
 		return stepOver, nil
 	}
-	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason}
+	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason, denied: journal.Denied}
 	return k.telling(p, func() (Step, error) {
 		_, after, err := k.advanceLocked(ctx, t.engine, t.name)
 		return after, err

@@ -184,12 +184,12 @@ func (k *Keeper) scheduled(ctx context.Context, s Schedule) (all []scheduled) {
 				func(c *vault.Contents) error {
 					return inEnvironment(c, e, func(e *vault.Environment) { e.Keys = tried(e.Keys, now) })
 				},
-				func() (bool, error) { return k.begin(key, nil) }},
+				func() (bool, error) { return k.begin(ctx, key, nil) }},
 			scheduled{credential, s.CredentialDue(e, u), mayLoginUnattended(u) || replacesItself(e, u),
 				func(c *vault.Contents) error {
 					return inEnvironment(c, e, func(e *vault.Environment) { e.AppCreds = tried(e.AppCreds, now) })
 				},
-				func() (bool, error) { return k.begin(credential, nil) }})
+				func() (bool, error) { return k.begin(ctx, credential, nil) }})
 	}
 	return all
 }

@@ -40,7 +40,11 @@ func (r *passwordRun) find() (outcome, userEdit, error) {
 			}
 		}, nil
 	case answered && cloud.Declined(answer):
-		return declined, keepActive(answer.Error()), nil
+		keep := keepActive(answer.Error())
+		return declined, func(c *vault.Contents, u *vault.User, j *vault.Rotation) {
+			keep(c, u, j)
+			j.Denied = cloud.Denied(answer)
+		}, nil
 	}
 	switch lives, known, err := r.tokenTells(r.ctx, r.try(r.old)); {
 	case err != nil:

@@ -226,5 +226,5 @@ func (w *world) journal() *vault.Rotation { return w.Contents().Environments["de
 
 // beginKey journals the rotation of an S3 key and does nothing more.
 func (w *world) beginKey(name string, grace *time.Duration) (joined bool, err error) {
-	return w.begin(ofEnvironment{s3Keys{}, name}, grace)
+	return w.begin(w.Context(), ofEnvironment{s3Keys{}, name}, grace)
 }

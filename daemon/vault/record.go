@@ -94,6 +94,7 @@ type rotationRecord struct {
 	Since  time.Time      `json:"since"`
 	Asked  time.Time      `json:"asked,omitzero"`
 	Reason string         `json:"reason,omitempty"`
+	Denied bool           `json:"denied,omitempty"`
 	Grace  *time.Duration `json:"grace,omitempty"`
 	Chosen bool           `json:"chosen,omitempty"`
 	Known  []string       `json:"known,omitempty"`

@@ -13,6 +13,7 @@ type Rotation struct {
 	Since  time.Time // when Step was entered
 	Asked  time.Time // when the cloud was last asked for the change; zero: never, or it surely heard nothing
 	Reason string    // why it is being withdrawn
+	Denied bool      // because the cloud lets a user not do this by himself
 
 	Grace  *time.Duration // from the flip to the deletion, as a person wants it; nil: as long as somebody holds Old
 	Chosen bool           // the cloud makes the pair itself: it is found among what is not in Known
