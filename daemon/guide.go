@@ -124,7 +124,7 @@ func (g guided) instructions(c *vault.Contents) ipc.RotateLine {
 			project = cmp.Or(project, e.Project, e.ProjectID)
 		}
 	}
-	line := ipc.RotateLine{Step: "portal", Subject: g.subject, State: "start", Note: g.why.Error(), Clicks: []string{
+	line := ipc.RotateLine{Step: "portal", Subject: g.subject, State: "start", Note: g.why.Error(), User: g.user.User.String(), Environment: g.environment.Name, Clicks: []string{
 		"sign in to the self-service portal",
 		"Profile, in the menu on the left (newer portals: the menu of your user)",
 		"API Credentials",

@@ -162,7 +162,11 @@ func (d *Daemon) rotateEach(ctx context.Context, o *opened, s *stream, todo rota
 				err = d.guide(ctx, o, s, guided{subject: subject, user: u, environment: e, why: err})
 			}
 			if err != nil {
-				_ = s.line(failedLine(subject, err))
+				line := failedLine(subject, err)
+				if todo.all && todo.kind == rotate.KindKey && errors.Is(err, rotate.ErrPortal) {
+					line.Environment = name
+				}
+				_ = s.line(line)
 			}
 		})
 		<-served

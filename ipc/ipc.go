@@ -296,6 +296,8 @@ type RotateLine struct {
 
 	// Of a plan, and of step "portal", which waits for a person: what he is to
 	// press, whom it concerns, and where ccad looks for what comes of it.
+	User         string   `json:"user,omitempty"`        // whose password the portal changes
+	Environment  string   `json:"environment,omitempty"` // whose S3 key the portal changes; of a failure, too
 	Environments []string `json:"environments,omitempty"`
 	Clicks       []string `json:"clicks,omitempty"`
 	Sources      []string `json:"sources,omitempty"`

@@ -111,6 +111,7 @@ type answer struct {
 	status int
 	body   []byte
 	stream bool
+	held   bool // and stays open until the client hangs up
 }
 
 func startFake() (*fake, error) {
@@ -200,4 +201,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
+	if a.held {
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
 }

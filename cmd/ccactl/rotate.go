@@ -23,11 +23,13 @@ type rotation struct {
 
 func rotateVerb() *cobra.Command {
 	var r rotation
-	c := verb("rotate NAME… [--s3] | --all | --user USER --password [--grace D] [--yes] [--wait] [--dry-run] [--json]", "Replace S3 keys or a password, and lose nothing", words(0, -1), func(c *cobra.Command, args []string) error {
+	c := verb("rotate NAME… [--s3|--application-credential] | --all | --user USER --password [--grace D] [--yes] [--wait] [--dry-run] [--json]", "Replace S3 keys, application credentials or a password, and lose nothing", words(0, -1), func(c *cobra.Command, args []string) error {
 		switch {
+		case r.keys && r.ApplicationCredential:
+			return misused(c, "either --s3, or --application-credential")
 		case (r.User != "") != r.Password:
 			return misused(c, "--user and --password go together")
-		case r.User != "" && (r.All || r.keys || len(args) > 0 || r.Grace != ""):
+		case r.User != "" && (r.All || r.keys || r.ApplicationCredential || len(args) > 0 || r.Grace != ""):
 			return misused(c, "a password is changed for all environments of its user at once")
 		case r.User == "" && r.All == (len(args) > 0):
 			return misused(c, "either NAME…, or --all")
@@ -47,7 +49,8 @@ func rotateVerb() *cobra.Command {
 	})
 	f := c.Flags()
 	f.BoolVar(&r.keys, "s3", false, "the S3 key, which is what NAME means anyway")
-	f.BoolVar(&r.All, "all", false, "the S3 keys of all environments")
+	f.BoolVar(&r.ApplicationCredential, "application-credential", false, "the application credential in place of the S3 key")
+	f.BoolVar(&r.All, "all", false, "those of all environments")
 	f.StringVar(&r.User, "user", "", "the user whose password is changed")
 	_ = c.RegisterFlagCompletionFunc("user", userNames)
 	f.BoolVar(&r.Password, "password", false, "change the password; the portal goes on showing the former one")
@@ -70,43 +73,16 @@ func (r rotation) run() error {
 	}
 	ctx, stop := interrupted()
 	defer stop()
-	var failed []ipc.RotateLine
-	err := ipc.StreamOf(ctx, "POST", "/v1/rotate", r.RotateRequest, func(raw []byte) error {
-		var line ipc.RotateLine
-		if err := json.Unmarshal(raw, &line); err != nil {
-			return fmt.Errorf("decode a step: %w", err)
-		}
-		if line.Code != "" {
-			failed = append(failed, line)
-		}
-		if r.asJSON {
-			return printLine(raw)
-		}
-		return printStep(line)
-	})
-	if errors.Is(err, context.Canceled) {
-		say("ccad goes on with it: ccactl status")
+	t := newTelling(r)
+	err := ipc.StreamOf(ctx, "POST", "/v1/rotate", r.RotateRequest, t.line)
+	switch {
+	case errors.Is(err, context.Canceled):
+		t.interrupted()
 		return exitCode(130)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	return r.sum(failed)
-}
-
-// sum says what failed; the exit code is the first failure's.
-func (r rotation) sum(failed []ipc.RotateLine) error {
-	var first error
-	for _, line := range failed {
-		code := exit(&ipc.Error{Code: line.Code, Message: line.Subject + ": " + line.Error})
-		if first == nil {
-			first = exitCode(code)
-		}
-	}
-	if n := len(failed); n > 0 && (r.All || len(r.Environments) > 1) {
-		say(fmt.Sprintf("%d failed; the others are rotated", n))
-	}
-	return first
+	return t.sum()
 }
 
 // warn says whom a short grace breaks, and asks where somebody is there.
@@ -152,26 +128,4 @@ func heldBy(l ipc.Lease) string {
 		name = l.Parent
 	}
 	return fmt.Sprintf("%s (process %d, %s)", name, l.PID, until)
-}
-
-// printStep prints a line of the stream for people. What failed for good is said
-// at the end, on stderr.
-func printStep(line ipc.RotateLine) error {
-	if line.Code != "" || line.State == "start" && line.Step != "drain" {
-		return nil
-	}
-	text := line.Subject + ": " + line.Step
-	switch {
-	case line.State == "failed":
-		text += " failed, " + line.Error
-	case line.Step == "plan" && line.Until != nil:
-		text += ", " + line.Note + "; the former one would be deleted at " + line.Until.Local().Format(time.DateTime)
-	case line.Note != "":
-		text += ", " + line.Note
-	}
-	out := plain(text) + "\n"
-	for _, l := range line.Holders {
-		out += "  held by " + plain(heldBy(l)) + "\n"
-	}
-	return emit([]byte(out))
 }
