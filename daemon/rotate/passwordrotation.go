@@ -256,7 +256,11 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 			v.Accepted, v.Checked = true, r.now()
 			u.Passwords = u.Passwords.With(v)
 		}
-		u.PasswordExpires = expiryOf(base, r.now())
+		if end := expiryOf(base, r.now()); end.Equal(u.PasswordExpires) {
+			u.PasswordExpires = time.Time{} // the former one's: the next login tells
+		} else {
+			u.PasswordExpires = end
+		}
 		*u = identified(*u, base.Grant)
 	}, nil
 }

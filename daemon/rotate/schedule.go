@@ -93,6 +93,9 @@ func (s Schedule) PasswordDue(u vault.User) time.Time {
 			due = at
 		}
 	}
+	if u.Refused != nil && u.Refused.Expired { // slept through, or never told
+		due = u.Refused.At
+	}
 	if due.IsZero() {
 		return due
 	}
