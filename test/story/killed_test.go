@@ -223,11 +223,11 @@ func (v *victim) over() (s ipc.Status) {
 		if len(s.Users) != 1 || len(s.Environments) != 1 {
 			v.Fatalf("status tells of %+v", s)
 		}
-		if s.Users[0].Rotation == nil && s.Environments[0].Rotation == nil {
+		if !strings.Contains(v.ccactl("status", "--json"), `"step"`) {
 			return s
 		}
 		if time.Now().After(deadline) {
-			v.Fatalf("the rotation does not end: %+v, %+v", s.Users[0].Rotation, s.Environments[0].Rotation)
+			v.Fatalf("the rotation does not end: %+v, %+v", s.Users[0].Rotation, s.Environments[0])
 		}
 	}
 }
@@ -260,8 +260,34 @@ func (v *victim) sound() {
 		v.Errorf("at the cloud are the keys %v, and %s is served", there, pair.AccessKeyID)
 	}
 	u := account.User{Name: v.user.Name, DomainID: "default", IdentityAPI: "3", Auth: account.Endpoint{URL: v.lab.AuthURL}}
-	if _, err := far.Password(v.Context(), u, account.NewSecret(shown.Password), account.Environment{}); err != nil {
-		v.Errorf("the password that is served: %v", err)
+	grant, err := far.Password(v.Context(), u, account.NewSecret(shown.Password), account.Environment{ProjectID: v.user.Projects[v.project]})
+	if err != nil {
+		v.Fatalf("the password that is served: %v", err)
+	}
+	v.soundCredential(far, u, grant)
+}
+
+// soundCredential is sound for the application credential, of which there is none
+// before one is asked for.
+func (v *victim) soundCredential(far *cloud.Cloud, u account.User, grant cloud.Grant) {
+	v.Helper()
+	there, err := far.ApplicationCredentials(v.Context(), u, grant)
+	if err != nil {
+		v.Fatal(err)
+	}
+	if len(there) == 0 {
+		return
+	}
+	var vars map[string]string
+	if err := json.Unmarshal([]byte(v.ccactl("env", "dev", "--auth", "application-credential", "--format", "json")), &vars); err != nil {
+		v.Fatal(err)
+	}
+	serves := account.ApplicationCredential{ID: vars["OS_APPLICATION_CREDENTIAL_ID"], Secret: account.NewSecret(vars["OS_APPLICATION_CREDENTIAL_SECRET"])}
+	if len(there) != 1 || there[0].ID != serves.ID {
+		v.Errorf("at the cloud are the application credentials %+v, and %s is served", there, serves.ID)
+	}
+	if _, err := far.Application(v.Context(), u.Auth, serves); err != nil {
+		v.Errorf("the application credential that is served: %v", err)
 	}
 }
 
@@ -324,6 +350,10 @@ func TestKilled(t *testing.T) {
 			[]string{"at create: begun", "at flip: recorded", "at delete: asked", "before Keystone has POST /v3/credentials", "after Keystone has POST /v3/credentials"}},
 		"password": {func(v *victim) []string { return []string{"--user", v.user.Name, "--password"} },
 			[]string{"at change: recorded", "at prove: asked", "at flip: asked", "before Keystone has POST /v3/users/ID/password", "after Keystone has POST /v3/users/ID/password"}},
+		"application-credential": {func(v *victim) []string {
+			v.ccactl("env", "dev", "--auth", "application-credential")
+			return []string{"dev", "--application-credential", "--grace", "0s", "--wait"}
+		}, []string{"at create: begun", "at flip: recorded", "after Keystone has POST /v3/users/ID/application_credentials", "after Keystone has DELETE /v3/users/ID/application_credentials/ID"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
