@@ -215,3 +215,32 @@ func TestPasswordInDoubtIsNotServed(t *testing.T) {
 		t.Errorf("%d failed logins", n)
 	}
 }
+
+// Who holds a former password is told, until he has the new one: a hooked shell
+// from its next prompt on.
+func TestFormerHoldersOfAPassword(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	hook := func() {
+		t.Helper()
+		if _, _, err := ipc.Get("/v1/environments/dev/views/env?format=hook-sh"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hook()
+	if _, err := w.view("dev", ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.status().Users[0].FormerHolders); n != 0 {
+		t.Fatalf("%d hold a former password before there is one", n)
+	}
+	w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true})
+	former := w.status().Users[0].FormerHolders
+	if len(former) != 2 || former[0].Environment != "dev" || former[0].Version != 1 {
+		t.Fatalf("former holders: %+v", former)
+	}
+	hook()
+	if former := w.status().Users[0].FormerHolders; len(former) != 1 || strings.Contains(former[0].View, "hook") {
+		t.Errorf("after the shell's next prompt: %+v", former)
+	}
+}

@@ -121,7 +121,8 @@ type User struct {
 	PasswordVersion int        `json:"password_version"`
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
-	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
+	Rotation        *Rotation  `json:"rotation,omitempty"`       // of the password
+	FormerHolders   []Lease    `json:"former_holders,omitempty"` // who holds a password that is in force no more
 }
 
 // Environment is one environment in Status and in list.
@@ -292,9 +293,9 @@ type RotateLine struct {
 type Rotation struct {
 	Step    string     `json:"step"`
 	Version int        `json:"version,omitempty"` // of the key that goes
-	Until   *time.Time `json:"until,omitempty"`   // when it is deleted
+	Until   *time.Time `json:"until,omitempty"`   // when it is deleted; absent: when the programs have ended that run with it
 	Holders []Lease    `json:"holders,omitempty"` // who holds it
-	Unknown bool       `json:"unknown,omitempty"` // a daemon before this one may have handed it out
+	Unknown bool       `json:"unknown,omitempty"` // others may: it was printed, or a daemon before this one may have handed it out
 	Trouble string     `json:"trouble,omitempty"`
 }
 

@@ -110,10 +110,17 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	}
 	for _, u := range st.Users {
 		if u.Rotation != nil {
-			all = append(all, trouble{user: u.Name, what: u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")", mend: "ccactl rotate --user " + u.Name + " --password"})
+			what := u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")"
+			if u.Rotation.Trouble != "" {
+				what += ": " + u.Rotation.Trouble
+			}
+			all = append(all, trouble{user: u.Name, what: what, mend: "ccactl rotate --user " + u.Name + " --password"})
 		}
 		if t, is := userTrouble(u, now); is {
 			all = append(all, t)
+		}
+		if len(u.FormerHolders) > 0 {
+			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew"})
 		}
 	}
 	for _, e := range st.Environments {
@@ -161,14 +168,30 @@ func rotating(e ipc.Environment) (all []trouble) {
 		return nil
 	case r.Trouble != "":
 		return []trouble{{what: e.Name + ": its S3 key is being rotated, and " + r.Step + " fails: " + r.Trouble, mend: "ccactl rotate " + e.Name}}
-	case r.Step != "drain" || r.Until == nil:
+	case r.Step != "drain":
 		return nil
 	}
-	what := fmt.Sprintf("%s: its former S3 key v%d is deleted at %s", e.Name, r.Version, r.Until.Local().Format(time.DateTime))
-	for _, l := range r.Holders {
-		what += ", held by " + heldBy(l)
+	what := fmt.Sprintf("%s: its former S3 key v%d is kept until the programs have ended that run with it", e.Name, r.Version)
+	if r.Until != nil {
+		what = fmt.Sprintf("%s: its former S3 key v%d is deleted at %s", e.Name, r.Version, r.Until.Local().Format(time.DateTime))
+	}
+	what += heldByAll(r.Holders)
+	if r.Unknown {
+		what += ", and others may hold it"
 	}
 	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now"}}
+}
+
+// heldByAll names who holds something: the first few, and how many more.
+func heldByAll(holders []ipc.Lease) (text string) {
+	const few = 5
+	for i, l := range holders {
+		if i == few {
+			return text + fmt.Sprintf(", and by %d more", len(holders)-few)
+		}
+		text += ", held by " + heldBy(l)
+	}
+	return text
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {

@@ -117,6 +117,9 @@ func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
 	}
 	w := k.waitFor(t.engine, e, old, j.Since, j.Grace)
 	note := fmt.Sprintf("the former one is deleted at %s", w.End.UTC().Format(time.RFC3339))
+	if w.Open {
+		note += ", when the programs have ended that run with it"
+	}
 	if n := len(w.Holders); n > 0 {
 		note += fmt.Sprintf("; %d still hold it", n)
 	}
@@ -264,4 +267,35 @@ func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
 		r.Trouble = s.Reason
 	}
 	return r, true
+}
+
+// RetiringPassword tells of the rotation that a user's password is in. Who holds
+// the former one FormerHolders says, also after its end.
+func (k *Keeper) RetiringPassword(u vault.User) (Retiring, bool) {
+	j := u.Rotation
+	if !UnderWay(j) {
+		return Retiring{}, false
+	}
+	r := Retiring{Kind: KindPassword, Step: j.Step}
+	if old, ok := u.Passwords.Find(j.Old); ok {
+		r.Version = old.N
+	}
+	if s, ok := k.stallOf(ofUser{u.ID, u.User.String()}.subject()); ok {
+		r.Trouble = s.Reason
+	}
+	return r, true
+}
+
+// FormerHolders returns who holds a password of a user that is in force no more,
+// or a token that died with it. Those are leases of all his environments.
+func (k *Keeper) FormerHolders(u vault.User) (former []Lease) {
+	active, _ := u.Passwords.Active()
+	for _, id := range environmentIDs(k.vault.Contents(), u.ID) {
+		for _, lease := range k.patience.Ledger.Of(id) {
+			if lease.Password != 0 && lease.Password != active.N {
+				former = append(former, lease)
+			}
+		}
+	}
+	return former
 }

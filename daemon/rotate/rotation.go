@@ -186,6 +186,11 @@ func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (b
 		return before, before, err
 	}
 	k.trace(before, how, after)
+	if before == StepDead && after == stepOver {
+		if old, ok := what.version(e, journal.Old); ok {
+			k.patience.Ledger.Gone(e.ID, func(h Held) bool { return what.held(h) == old.n })
+		}
+	}
 	return before, after, k.crash(string(before) + ": recorded")
 }
 

@@ -49,13 +49,17 @@ func TestDrainWaitsForHolders(t *testing.T) {
 		lease  Lease
 		grace  time.Duration // 0: none wished
 		reborn bool          // the daemon started anew after the import
+		ends   time.Duration // the holder ends then; 0: never, or before
 		kept   time.Duration // the old key is there then
 		gone   time.Duration // and gone then
 	}{
 		"nobody":                     {kept: time.Second, gone: 3 * time.Second},
 		"an SDK":                     {lease: Lease{Until: epoch.Add(20 * time.Minute)}, kept: 19 * time.Minute, gone: 21 * time.Minute},
 		"a shell":                    {lease: Lease{Holder: Process{PID: 1}}, kept: 59 * time.Minute, gone: 61 * time.Minute},
-		"a shell that ended":         {lease: Lease{Holder: Process{PID: 2}}, kept: time.Second, gone: 3 * time.Second},
+		"what a shell left behind":   {lease: Lease{Holder: Process{PID: 2}}, kept: 59 * time.Minute, gone: 61 * time.Minute},
+		"a program":                  {lease: Lease{View: ViewExec, Holder: Process{PID: 1}}, ends: 70 * time.Hour, kept: 69 * time.Hour, gone: 71 * time.Hour},
+		"a program, a grace":         {lease: Lease{View: ViewExec, Holder: Process{PID: 1}}, grace: time.Minute, kept: 59 * time.Second, gone: 61 * time.Second},
+		"a program that ended":       {lease: Lease{View: ViewExec, Holder: Process{PID: 2}}, kept: time.Second, gone: 3 * time.Second},
 		"a shorter grace":            {lease: Lease{Until: epoch.Add(20 * time.Minute)}, grace: time.Minute, kept: 50 * time.Second, gone: 61 * time.Second},
 		"a longer grace":             {grace: 5 * time.Hour, kept: 4 * time.Hour, gone: 5*time.Hour + time.Second},
 		"who knows, after a restart": {reborn: true, kept: 59 * time.Minute, gone: 61 * time.Minute},
@@ -87,6 +91,7 @@ func TestDrainWaitsForHolders(t *testing.T) {
 				keys  int
 			}{{c.kept, 2}, {c.gone, 1}} {
 				w.clock.step(flip.Add(at.after).Sub(w.clock.Now()))
+				w.alive[1] = c.ends == 0 || at.after < c.ends
 				if _, failures := w.GoOn(t.Context()); len(failures) > 0 {
 					t.Fatal(failures)
 				}
