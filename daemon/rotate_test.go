@@ -244,3 +244,25 @@ func TestFormerHoldersOfAPassword(t *testing.T) {
 		t.Errorf("after the shell's next prompt: %+v", former)
 	}
 }
+
+// A key that somebody else made is told of, and stays.
+func TestForeignKeyIsTold(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	foreign := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	if keys := w.status().Environments[0].ForeignKeys; len(keys) != 0 {
+		t.Fatalf("foreign keys before anybody looked: %v", keys)
+	}
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if keys := w.status().Environments[0].ForeignKeys; len(keys) != 1 || keys[0] != foreign.Access {
+		t.Errorf("foreign keys: %v", keys)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s", Wait: true})
+	if keys := w.cloud.Keys(w.cloud.User.Name); len(keys) != 2 {
+		t.Errorf("at the cloud: %+v", keys)
+	}
+	if keys := w.status().Environments[0].ForeignKeys; len(keys) != 1 || keys[0] != foreign.Access {
+		t.Errorf("foreign keys after a rotation: %v", keys)
+	}
+}

@@ -136,7 +136,8 @@ type Environment struct {
 	Leases     int     `json:"leases"`
 	Traffic    Traffic `json:"gateway"` // since the daemon started
 
-	Rotation *Rotation `json:"rotation,omitempty"` // of the S3 key
+	Rotation    *Rotation `json:"rotation,omitempty"`     // of the S3 key
+	ForeignKeys []string  `json:"foreign_keys,omitempty"` // access keys that the cloud has for it and ccad neither serves nor replaces
 }
 
 // Traffic is what went through the S3 gateway for one environment.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 			_, _ = fmt.Fprintln(w)
 		}
 		if colourful() {
-			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(false), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
+			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(trouble.note), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
 		} else {
 			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
 		}
@@ -93,8 +94,12 @@ func numbered(n int) string {
 	return "v" + strconv.Itoa(n)
 }
 
-// trouble is something wrong and the one command that mends it.
-type trouble struct{ user, environment, what, mend string }
+// trouble is something wrong and the one command that mends it; a note is only
+// worth knowing.
+type trouble struct {
+	user, environment, what, mend string
+	note                          bool
+}
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	if st.Daemon.Warning != "" {
@@ -120,11 +125,16 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 			all = append(all, t)
 		}
 		if len(u.FormerHolders) > 0 {
-			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew"})
+			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew", note: true})
 		}
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e)...)
+		if n := len(e.ForeignKeys); n > 0 {
+			all = append(all, trouble{environment: e.Name, note: true,
+				what: fmt.Sprintf("%s: the cloud has %s besides the one that serves: %s", e.Name, count(n, "S3 key"), some(e.ForeignKeys)),
+				mend: "ccad touches none of them; delete what nobody uses: openstack ec2 credentials delete KEY"})
+		}
 		t := trouble{environment: e.Name}
 		switch e.S3.State {
 		case "refused":
@@ -179,12 +189,14 @@ func rotating(e ipc.Environment) (all []trouble) {
 	if r.Unknown {
 		what += ", and others may hold it"
 	}
-	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now"}}
+	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now", note: true}}
 }
 
-// heldByAll names who holds something: the first few, and how many more.
+// few is how many of a kind a line names.
+const few = 5
+
+// heldByAll names who holds something.
 func heldByAll(holders []ipc.Lease) (text string) {
-	const few = 5
 	for i, l := range holders {
 		if i == few {
 			return text + fmt.Sprintf(", and by %d more", len(holders)-few)
@@ -192,6 +204,13 @@ func heldByAll(holders []ipc.Lease) (text string) {
 		text += ", held by " + heldBy(l)
 	}
 	return text
+}
+
+func some(names []string) string {
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
@@ -230,7 +249,7 @@ func mending(name string) string {
 		}
 	}
 	for _, t := range troubles(st, time.Now()) {
-		if t.environment == name || t.user != "" && t.user == user {
+		if !t.note && t.environment == name || !t.note && t.user != "" && t.user == user {
 			return t.mend
 		}
 	}

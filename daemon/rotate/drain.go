@@ -87,6 +87,9 @@ func (r *run) drain(what engine) (outcome, edit, error) {
 	if _, serves := what.version(r.env, inForce); !ok || !serves || !old.retiring {
 		return superseded, nil, nil
 	}
+	if old.spared != "" {
+		return spared, nil, nil
+	}
 	w := r.waitFor(what, r.env, old, r.rotation.Since, r.rotation.Grace)
 	switch now := r.now(); {
 	case now.Before(w.End):

@@ -112,8 +112,11 @@ func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell 
 func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
 	e := k.vault.Contents().Environments[t.name]
 	old, ok := t.version(e, j.Old)
-	if !ok {
+	switch {
+	case !ok:
 		return ""
+	case old.spared != "":
+		return "the former one, " + old.name + ", stays at the cloud: " + old.spared
 	}
 	w := k.waitFor(t.engine, e, old, j.Since, j.Grace)
 	note := fmt.Sprintf("the former one is deleted at %s", w.End.UTC().Format(time.RFC3339))
@@ -212,6 +215,7 @@ type Plan struct {
 	User        string
 	Name        string // of the value that would go: its access key; "" where there is none
 	Wait               // as if it were replaced now
+	Spared      string // why it would not be deleted; "": it would
 	Under       bool   // one is under way already
 	Err         error  // why it can't be
 }
@@ -233,7 +237,7 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 		}
 	}
 	if old, ok := t.version(e, goes); ok {
-		p.Name, p.Wait = old.name, k.waitFor(t.engine, e, old, flip, grace)
+		p.Name, p.Spared, p.Wait = old.name, old.spared, k.waitFor(t.engine, e, old, flip, grace)
 	}
 	return p, nil
 }
