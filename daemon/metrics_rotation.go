@@ -47,6 +47,9 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 	for _, u := range contents.Users {
 		rotation(kindPassword, u.Rotation)
 		scheduled(kindPassword, s.d.schedule.PasswordDue(u))
+		if r, ok := o.keeper.RetiringPassword(u); ok && r.Trouble != "" {
+			stalled++
+		}
 		if v, ok := u.Passwords.Active(); ok {
 			oldest[kindPassword] = max(oldest[kindPassword], now.Sub(v.Created))
 		}

@@ -215,3 +215,54 @@ func TestPasswordInDoubtIsNotServed(t *testing.T) {
 		t.Errorf("%d failed logins", n)
 	}
 }
+
+// Who holds a former password is told, until he has the new one: a hooked shell
+// from its next prompt on.
+func TestFormerHoldersOfAPassword(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	hook := func() {
+		t.Helper()
+		if _, _, err := ipc.Get("/v1/environments/dev/views/env?format=hook-sh"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hook()
+	if _, err := w.view("dev", ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.status().Users[0].FormerHolders); n != 0 {
+		t.Fatalf("%d hold a former password before there is one", n)
+	}
+	w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true})
+	former := w.status().Users[0].FormerHolders
+	if len(former) != 2 || former[0].Environment != "dev" || former[0].Version != 1 {
+		t.Fatalf("former holders: %+v", former)
+	}
+	hook()
+	if former := w.status().Users[0].FormerHolders; len(former) != 1 || strings.Contains(former[0].View, "hook") {
+		t.Errorf("after the shell's next prompt: %+v", former)
+	}
+}
+
+// A key that somebody else made is told of, and stays.
+func TestForeignKeyIsTold(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	foreign := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	if keys := w.status().Environments[0].ForeignKeys; len(keys) != 0 {
+		t.Fatalf("foreign keys before anybody looked: %v", keys)
+	}
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if keys := w.status().Environments[0].ForeignKeys; len(keys) != 1 || keys[0] != foreign.Access {
+		t.Errorf("foreign keys: %v", keys)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s", Wait: true})
+	if keys := w.cloud.Keys(w.cloud.User.Name); len(keys) != 2 {
+		t.Errorf("at the cloud: %+v", keys)
+	}
+	if keys := w.status().Environments[0].ForeignKeys; len(keys) != 1 || keys[0] != foreign.Access {
+		t.Errorf("foreign keys after a rotation: %v", keys)
+	}
+}

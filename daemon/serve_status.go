@@ -39,7 +39,7 @@ func (d *Daemon) status(r *request) (any, error) {
 	s.Daemon.ClockSkew = int(r.open.cloud.Skew().Seconds())
 	c := r.open.keeper.Contents()
 	for _, u := range c.Users {
-		s.Users = append(s.Users, d.user(c, u))
+		s.Users = append(s.Users, d.user(r.open.keeper, c, u))
 	}
 	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
 	s.Watched = d.watched.troubles()
@@ -51,14 +51,18 @@ func (d *Daemon) status(r *request) (any, error) {
 	return s, nil
 }
 
-func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
+func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.User {
 	active, _ := u.Passwords.Active()
 	out := ipc.User{Name: u.User.String(), AuthURL: u.Auth.URL, State: rotate.UserState(c, u, d.now()), PasswordVersion: active.N}
 	if u.Refused != nil {
 		out.Reason = u.Refused.Reason
 	}
-	if rotate.UnderWay(u.Rotation) {
-		out.Rotation = &ipc.Rotation{Step: u.Rotation.Step, Version: active.N}
+	if r, ok := k.RetiringPassword(u); ok {
+		out.Rotation = &ipc.Rotation{Step: r.Step, Version: r.Version, Trouble: r.Trouble}
+	}
+	for _, l := range k.FormerHolders(u) {
+		e, _ := k.EnvironmentByID(l.Environment)
+		out.FormerHolders = append(out.FormerHolders, leases(e.Name, []rotate.Lease{l})...)
 	}
 	if !active.Checked.IsZero() {
 		out.CheckedAt = &active.Checked
@@ -90,7 +94,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
-		Rotation: rotation(k, e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
+		Rotation: rotation(k, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
 }
 
@@ -101,7 +105,7 @@ func rotation(k *rotate.Keeper, e vault.Environment) *ipc.Rotation {
 		return nil
 	}
 	out := &ipc.Rotation{Step: r.Step, Version: r.Version, Holders: leases(e.Name, r.Holders), Unknown: r.Unknown, Trouble: r.Trouble}
-	if !r.End.IsZero() {
+	if !r.End.IsZero() && !r.Open {
 		out.Until = &r.End
 	}
 	return out

@@ -51,7 +51,7 @@ func (d *Daemon) env(r *request) (any, error) {
 	}
 	q := r.URL.Query()
 	as := q.Get("as") // counted and recorded, so one of our words
-	if as != "" && as != "exec" {
+	if as != "" && as != rotate.ViewExec {
 		return nil, usage("as= is exec or nothing")
 	}
 	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
@@ -126,7 +126,7 @@ func (d *Daemon) viewKey(r *request) (holder string, until time.Time, err error)
 	q := r.URL.Query()
 	life := defaultViewLife
 	switch {
-	case q.Get("as") == "exec":
+	case q.Get("as") == rotate.ViewExec:
 		client, _ := processOf(r.pid)
 		holder, life = fmt.Sprintf("process %d %d", client.PID, client.Started), maxViewLife
 	case q.Get("file") != "":
@@ -234,10 +234,10 @@ func (d *Daemon) handOut(r *request, e vault.Environment, what string, given hel
 	client, parentPID := processOf(r.pid)
 	parent, _ := processOf(parentPID)
 	holder := parent
-	if what == "exec" || parentPID == 0 {
+	if what == rotate.ViewExec || parentPID == 0 {
 		holder = client
 	}
-	if r.URL.Query().Get("anew") == "true" { // what it ran before has ended
+	if r.URL.Query().Get("anew") == "true" || strings.Contains(what, "/hook-") { // what it ran before has ended, or it replaces what it had
 		r.open.ledger.End(e.ID, what, holder)
 	}
 	r.open.ledger.Add(rotate.Lease{

@@ -123,6 +123,7 @@ type User struct {
 	Expires         *time.Time `json:"expires,omitempty"`
 	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
 	RotationDue     *Due       `json:"rotation_due,omitempty"`
+	FormerHolders   []Lease    `json:"former_holders,omitempty"` // who holds a password that is in force no more
 }
 
 // Environment is one environment in Status and in list.
@@ -138,6 +139,7 @@ type Environment struct {
 
 	Rotation    *Rotation `json:"rotation,omitempty"` // of the S3 key
 	RotationDue *Due      `json:"rotation_due,omitempty"`
+	ForeignKeys []string  `json:"foreign_keys,omitempty"` // access keys that the cloud has for it and ccad neither serves nor replaces
 }
 
 // Traffic is what went through the S3 gateway for one environment.
@@ -307,9 +309,9 @@ type RotateLine struct {
 type Rotation struct {
 	Step    string     `json:"step"`
 	Version int        `json:"version,omitempty"` // of the key that goes
-	Until   *time.Time `json:"until,omitempty"`   // when it is deleted
+	Until   *time.Time `json:"until,omitempty"`   // when it is deleted; absent: when the programs have ended that run with it
 	Holders []Lease    `json:"holders,omitempty"` // who holds it
-	Unknown bool       `json:"unknown,omitempty"` // a daemon before this one may have handed it out
+	Unknown bool       `json:"unknown,omitempty"` // others may: it was printed, or a daemon before this one may have handed it out
 	Trouble string     `json:"trouble,omitempty"`
 }
 

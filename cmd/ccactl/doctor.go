@@ -128,7 +128,9 @@ func checkTroubles(x examination) (found []finding) {
 		return nil
 	}
 	for _, t := range troubles(x.status, now()) {
-		found = append(found, wrong("cloud", t.mend, "%s", t.what))
+		f := wrong("cloud", t.mend, "%s", t.what)
+		f.OK = t.note
+		found = append(found, f)
 	}
 	if len(found) == 0 {
 		return fine("cloud", "%s, %s: all as it should be", count(len(x.status.Users), "user"), count(len(x.status.Environments), "environment"))

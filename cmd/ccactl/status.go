@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 			_, _ = fmt.Fprintln(w)
 		}
 		if colourful() {
-			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(false), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
+			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(trouble.note), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
 		} else {
 			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
 		}
@@ -114,8 +115,12 @@ func numbered(n int) string {
 	return "v" + strconv.Itoa(n)
 }
 
-// trouble is something wrong and the one command that mends it.
-type trouble struct{ user, environment, what, mend string }
+// trouble is something wrong and the one command that mends it; a note is only
+// worth knowing.
+type trouble struct {
+	user, environment, what, mend string
+	note                          bool
+}
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	if st.Daemon.Warning != "" {
@@ -131,15 +136,27 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	}
 	for _, u := range st.Users {
 		if u.Rotation != nil {
-			all = append(all, trouble{user: u.Name, what: u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")", mend: "ccactl rotate --user " + u.Name + " --password"})
+			what := u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")"
+			if u.Rotation.Trouble != "" {
+				what += ": " + u.Rotation.Trouble
+			}
+			all = append(all, trouble{user: u.Name, what: what, mend: "ccactl rotate --user " + u.Name + " --password"})
 		}
 		if t, is := userTrouble(u, now); is {
 			all = append(all, t)
+		}
+		if len(u.FormerHolders) > 0 {
+			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew", note: true})
 		}
 		all = append(all, overdue(u.RotationDue, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e)...)
+		if n := len(e.ForeignKeys); n > 0 {
+			all = append(all, trouble{environment: e.Name, note: true,
+				what: fmt.Sprintf("%s: the cloud has %s besides the one that serves: %s", e.Name, count(n, "S3 key"), some(e.ForeignKeys)),
+				mend: "ccad touches none of them; delete what nobody uses: openstack ec2 credentials delete KEY"})
+		}
 		switch e.S3.State {
 		case "refused":
 			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud refuses the S3 key", mend: "ccactl update " + e.Name})
@@ -180,14 +197,39 @@ func rotating(e ipc.Environment) (all []trouble) {
 		return nil
 	case r.Trouble != "":
 		return []trouble{{what: e.Name + ": its S3 key is being rotated, and " + r.Step + " fails: " + r.Trouble, mend: "ccactl rotate " + e.Name}}
-	case r.Step != "drain" || r.Until == nil:
+	case r.Step != "drain":
 		return nil
 	}
-	what := fmt.Sprintf("%s: its former S3 key v%d is deleted at %s", e.Name, r.Version, r.Until.Local().Format(time.DateTime))
-	for _, l := range r.Holders {
-		what += ", held by " + heldBy(l)
+	what := fmt.Sprintf("%s: its former S3 key v%d is kept until the programs have ended that run with it", e.Name, r.Version)
+	if r.Until != nil {
+		what = fmt.Sprintf("%s: its former S3 key v%d is deleted at %s", e.Name, r.Version, r.Until.Local().Format(time.DateTime))
 	}
-	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now"}}
+	what += heldByAll(r.Holders)
+	if r.Unknown {
+		what += ", and others may hold it"
+	}
+	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now", note: true}}
+}
+
+// few is how many of a kind a line names.
+const few = 5
+
+// heldByAll names who holds something.
+func heldByAll(holders []ipc.Lease) (text string) {
+	for i, l := range holders {
+		if i == few {
+			return text + fmt.Sprintf(", and by %d more", len(holders)-few)
+		}
+		text += ", held by " + heldBy(l)
+	}
+	return text
+}
+
+func some(names []string) string {
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
 }
 
 // overdueAfter is how late the schedule may be before a person hears of it.
@@ -244,7 +286,7 @@ func mending(name string) string {
 		}
 	}
 	for _, t := range troubles(st, time.Now()) {
-		if t.environment == name || t.user != "" && t.user == user {
+		if !t.note && t.environment == name || !t.note && t.user != "" && t.user == user {
 			return t.mend
 		}
 	}

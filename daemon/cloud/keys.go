@@ -86,7 +86,7 @@ func (c *Cloud) CreateIntendedKey(ctx context.Context, u account.User, g Grant, 
 	}
 	pair, err := c.createChosenKey(ctx, u, g, intended)
 	switch refusal := (*Error)(nil); {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotOffered) && !Declined(err): // which not Keystone itself says
 		if keys, listErr := c.Keys(ctx, u, g); listErr == nil && lists(keys, g, intended) {
 			return intended, nil
 		}

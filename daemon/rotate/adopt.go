@@ -240,6 +240,7 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 		}
 	}
 	if a.offers {
+		e.KeysListed = accessKeys(a.listed)
 		e, _ = reconciled(e, a.listed, now)
 	}
 	return e

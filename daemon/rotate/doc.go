@@ -41,6 +41,7 @@
 //	step       | outcome    | next       | it means
 //	create     | made       | prove      | the new key is at Keystone
 //	create     | forbidden  | create     | nobody may choose a key here: the cloud is to
+//	create     | asking     | create     | recorded, and only then asked: what appears now may be ours
 //	create     | refused    | withdraw   | the cloud makes none
 //	prove      | proved     | flip       | Keystone lists it and S3 accepts it
 //	prove      | missing    | create     | Keystone does not list it
@@ -49,6 +50,7 @@
 //	flip       | stale      | prove      | the proof is more than a minute old
 //	flip       | superseded | withdraw   | a person put another key in force meanwhile
 //	drain      | drained    | delete     | nobody holds the former key any more
+//	drain      | spared     | over       | another ccad made the former key, or it was a guess: it stays
 //	drain      | superseded | over       | the former key is in force again, or there was none
 //	delete     | deleted    | prove-dead | Keystone has deleted it, and lists the one that serves
 //	delete     | superseded | over       | as in drain
@@ -106,7 +108,9 @@
 // none of the rotation's two is, both stay stored until the cloud accepts another.
 //
 // Nothing is deleted but the pair that the journal names, id and secret: keys
-// of others stay. What is alive Keystone says (OS-EC2), not S3, whose 403 is
+// of others stay, also one that another machine's ccad made (cloud.MadeByCCAD)
+// and this one took up when its own was gone; where the cloud chooses the keys
+// nobody can tell that. What is there besides is told of (ForeignKeys). What is alive Keystone says (OS-EC2), not S3, whose 403 is
 // the same for a dead key, a wrong secret and a Keystone out of reach.
 //
 // How long a drain lasts the lease ledger says (drain.go). The ledger lives in

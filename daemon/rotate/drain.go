@@ -19,62 +19,65 @@ type Patience struct {
 // nobody.
 const answering = 2 * time.Second
 
+// lookAgain is how often it is seen whether the programs have ended that hold a
+// replaced value.
+const lookAgain = 30 * time.Second
+
 // A Wait says when a value's last holder is done with it, and who they are.
 type Wait struct {
-	End     time.Time // the value is deleted then
+	End     time.Time // the value is deleted then, or, where Open, not before
+	Open    bool      // and not before the programs have ended that hold it
 	Holders []Lease   // those who hold it now
 	Broken  []Lease   // of them, those who may hold it longer than End
-	Unknown bool      // a daemon before this one may have handed it out: End allows for it
+	Unknown bool      // others may: it was printed for a program that has ended, or given out by a daemon before this one. End allows for them
 }
 
 // waitFor returns how long a version of an environment's value must live on
-// after it was replaced at the moment flip.
+// after it was replaced at the moment flip. With a grace that is all there is;
+// else every lease ends by itself: the known ones when they say, a program's with
+// it, what was printed after the grace, and what an earlier daemon may have given
+// after the longest that there was.
 func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip time.Time, grace *time.Duration) Wait {
 	p := k.patience
 	w := Wait{End: flip}
 	later := func(t time.Time) {
-		if t.After(w.End) {
+		if grace == nil && t.After(w.End) {
 			w.End = t
 		}
 	}
-	if p.Ledger != nil {
-		for _, lease := range p.Ledger.Of(e.ID) {
-			if what.held(lease.Held) == old.n {
-				w.Holders = append(w.Holders, lease)
-			}
+	later(flip.Add(min(answering, p.Grace)))
+	for _, lease := range p.Ledger.Of(e.ID) {
+		if what.held(lease.Held) != old.n {
+			continue
 		}
-		w.Unknown = old.created.Before(p.Ledger.Since())
+		w.Holders = append(w.Holders, lease)
+		switch {
+		case !lease.Until.IsZero():
+			later(lease.Until)
+		case lease.View == ViewExec:
+			w.Open = grace == nil
+		default:
+			later(flip.Add(p.Grace))
+		}
+	}
+	if p.Ledger.Loose(e.ID, func(h Held) bool { return what.held(h) == old.n }) {
+		w.Unknown = true
+		later(flip.Add(p.Grace))
+	}
+	if old.created.Before(p.Ledger.Since()) {
+		w.Unknown = true
+		later(flip.Add(p.Grace))
+		later(k.vault.Contents().LeasesEnd)
 	}
 	if grace != nil {
 		w.End = flip.Add(*grace)
-	} else {
-		k.waitOut(&w, flip, later)
 	}
 	for _, lease := range w.Holders {
-		if lease.Until.IsZero() || lease.Until.After(w.End) {
+		if lease.Until.After(w.End) || lease.Until.IsZero() && !w.Open {
 			w.Broken = append(w.Broken, lease)
 		}
 	}
 	return w
-}
-
-// waitOut lets every lease end by itself: the known ones when they say, the
-// open-ended ones after the grace, and those that an earlier daemon may have
-// given after the longest that there was.
-func (k *Keeper) waitOut(w *Wait, flip time.Time, later func(time.Time)) {
-	p := k.patience
-	later(flip.Add(min(answering, p.Grace)))
-	for _, lease := range w.Holders {
-		if lease.Until.IsZero() {
-			later(flip.Add(p.Grace))
-		} else {
-			later(lease.Until)
-		}
-	}
-	if w.Unknown {
-		later(flip.Add(p.Grace))
-		later(k.vault.Contents().LeasesEnd)
-	}
 }
 
 // drain waits for those who hold the old value. There is nothing to wait for
@@ -84,8 +87,15 @@ func (r *run) drain(what engine) (outcome, edit, error) {
 	if _, serves := what.version(r.env, inForce); !ok || !serves || !old.retiring {
 		return superseded, nil, nil
 	}
-	if end := r.waitFor(what, r.env, old, r.rotation.Since, r.rotation.Grace).End; r.now().Before(end) {
-		return "", nil, waitError{end}
+	if old.spared != "" {
+		return spared, nil, nil
+	}
+	w := r.waitFor(what, r.env, old, r.rotation.Since, r.rotation.Grace)
+	switch now := r.now(); {
+	case now.Before(w.End):
+		return "", nil, waitError{w.End}
+	case w.Open:
+		return "", nil, waitError{now.Add(lookAgain)} // nobody tells when a program ends
 	}
 	return drained, nil, nil
 }

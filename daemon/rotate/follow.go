@@ -130,11 +130,17 @@ func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell 
 func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
 	e := k.vault.Contents().Environments[t.name]
 	old, ok := t.version(e, j.Old)
-	if !ok {
+	switch {
+	case !ok:
 		return ""
+	case old.spared != "":
+		return "the former one, " + old.name + ", stays at the cloud: " + old.spared
 	}
 	w := k.waitFor(t.engine, e, old, j.Since, j.Grace)
 	note := fmt.Sprintf("the former one is deleted at %s", w.End.UTC().Format(time.RFC3339))
+	if w.Open {
+		note += ", when the programs have ended that run with it"
+	}
 	if n := len(w.Holders); n > 0 {
 		note += fmt.Sprintf("; %d still hold it", n)
 	}
@@ -227,6 +233,7 @@ type Plan struct {
 	User        string
 	Name        string // of the value that would go: its access key; "" where there is none
 	Wait               // as if it were replaced now
+	Spared      string // why it would not be deleted; "": it would
 	Under       bool   // one is under way already
 	Err         error  // why it can't be
 }
@@ -248,7 +255,7 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 		}
 	}
 	if old, ok := t.version(e, goes); ok {
-		p.Name, p.Wait = old.name, k.waitFor(t.engine, e, old, flip, grace)
+		p.Name, p.Spared, p.Wait = old.name, old.spared, k.waitFor(t.engine, e, old, flip, grace)
 	}
 	return p, nil
 }
@@ -282,4 +289,35 @@ func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
 		r.Trouble = s.Reason
 	}
 	return r, true
+}
+
+// RetiringPassword tells of the rotation that a user's password is in. Who holds
+// the former one FormerHolders says, also after its end.
+func (k *Keeper) RetiringPassword(u vault.User) (Retiring, bool) {
+	j := u.Rotation
+	if !UnderWay(j) {
+		return Retiring{}, false
+	}
+	r := Retiring{Kind: KindPassword, Step: j.Step}
+	if old, ok := u.Passwords.Find(j.Old); ok {
+		r.Version = old.N
+	}
+	if s, ok := k.stallOf(ofUser{u.ID, u.User.String()}.subject()); ok {
+		r.Trouble = s.Reason
+	}
+	return r, true
+}
+
+// FormerHolders returns who holds a password of a user that is in force no more,
+// or a token that died with it. Those are leases of all his environments.
+func (k *Keeper) FormerHolders(u vault.User) (former []Lease) {
+	active, _ := u.Passwords.Active()
+	for _, id := range environmentIDs(k.vault.Contents(), u.ID) {
+		for _, lease := range k.patience.Ledger.Of(id) {
+			if lease.Password != 0 && lease.Password != active.N {
+				former = append(former, lease)
+			}
+		}
+	}
+	return former
 }

@@ -81,6 +81,8 @@ func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(befo
 		stalls: map[string]stall{},
 		turn:   make(chan struct{}),
 		ears:   map[chan Progress]string{},
+
+		patience: Patience{Ledger: NewLedger(now, func(Process) bool { return true })},
 	}
 }
 

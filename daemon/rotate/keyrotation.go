@@ -22,8 +22,20 @@ func (s3Keys) journal(e *vault.Environment) **vault.Rotation { return &e.KeyRota
 func (s3Keys) held(h Held) int                               { return h.Keys }
 
 func (s3Keys) version(e vault.Environment, id string) (version, bool) {
-	return versionOf(e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
+	v, ok := versionOf(e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
+	stored, _ := e.Keys.Find(v.id)
+	switch {
+	case stored.Source == foundAlone:
+		v.spared = "it appeared at the cloud while one was asked for, and may be another's"
+	case stored.Source != "rotation" && cloud.MadeByCCAD(v.name):
+		v.spared = "another ccad made it, and may serve it"
+	}
+	return v, ok
 }
+
+// foundAlone is the source of a pair that is ours by all that one can tell, and
+// perhaps is not: it is served, and never deleted.
+const foundAlone = "found"
 
 func (s3Keys) may(e vault.Environment, u vault.User) error {
 	if _, ok := u.Passwords.Active(); !ok {
@@ -62,7 +74,9 @@ func (s3Keys) act(r *run) (outcome, edit, error) {
 		if old, ok := r.env.Keys.Find(r.rotation.Old); ok && holds(pairs, old.Value) {
 			return listed, nil, nil
 		}
-		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.Old) }, nil
+		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+			e.Keys, e.KeysListed = e.Keys.Drop(j.Old), accessKeys(pairs)
+		}, nil
 	case StepWithdraw:
 		return r.withdrawKey(pairs)
 	}
@@ -111,52 +125,62 @@ func (r *run) createKey(pairs []account.KeyPair) (outcome, edit, error) {
 	ctx, cancel := detached(r.ctx)
 	defer cancel()
 	_, err := r.cloud.CreateIntendedKey(ctx, r.user.User, r.grant, intended.Value)
+	if err := r.crash("create: sent"); err != nil {
+		return "", nil, err
+	}
 	switch {
 	case err == nil:
 		return made, nil, nil
 	case errors.Is(err, cloud.ErrNotOffered):
-		return forbidden, func(_ *vault.Contents, _ *vault.Environment, j *vault.Rotation) {
-			j.Chosen = true
-			for _, pair := range pairs {
-				j.Known = append(j.Known, pair.AccessKeyID)
-			}
-		}, nil
+		return forbidden, func(_ *vault.Contents, _ *vault.Environment, j *vault.Rotation) { j.Chosen = true }, nil
 	}
 	return r.notMade(err)
 }
 
-// createAnyKey has the cloud choose the pair. It is asked only while nothing new
-// is listed, so that a lost answer leaves one key, which is then taken for ours;
-// where there are several, nobody can tell.
+// createAnyKey has the cloud choose the pair. What is listed before that is on
+// record is others'. It is asked only while nothing new is listed, so that a lost
+// answer leaves one key; where there are several, nobody can tell which is ours.
 func (r *run) createAnyKey(pairs []account.KeyPair, intended vault.Version[account.KeyPair]) (outcome, edit, error) {
-	var strangers []account.KeyPair
-	for _, pair := range pairs {
-		recorded := slices.ContainsFunc(r.env.Keys.List, func(v vault.Version[account.KeyPair]) bool {
-			return v.Value.AccessKeyID == pair.AccessKeyID
-		})
-		if !recorded && !slices.Contains(r.rotation.Known, pair.AccessKeyID) {
-			strangers = append(strangers, pair)
-		}
+	strangers := slices.DeleteFunc(slices.Clone(pairs), func(pair account.KeyPair) bool {
+		recorded := func(v vault.Version[account.KeyPair]) bool { return v.Value.AccessKeyID == pair.AccessKeyID }
+		return slices.ContainsFunc(r.env.Keys.List, recorded) || slices.Contains(r.rotation.Known, pair.AccessKeyID)
+	})
+	now := r.now()
+	if r.rotation.Asked.IsZero() {
+		return asking, func(_ *vault.Contents, _ *vault.Environment, j *vault.Rotation) {
+			j.Asked, j.Known = now, append(slices.Clone(j.Known), accessKeys(strangers)...)
+		}, nil
 	}
 	var pair account.KeyPair
+	source := "rotation"
 	switch len(strangers) {
 	case 0:
 		ctx, cancel := detached(r.ctx)
 		defer cancel()
 		var err error
-		if pair, err = r.cloud.CreateAnyKey(ctx, r.user.User, r.grant); err != nil {
+		pair, err = r.cloud.CreateAnyKey(ctx, r.user.User, r.grant)
+		if err := r.crash("create: sent"); err != nil {
+			return "", nil, err
+		}
+		if err != nil {
 			return r.notMade(err)
 		}
 	case 1:
-		pair = strangers[0]
+		pair, source = strangers[0], foundAlone
 	default:
 		return refused, because("several keys appeared at the cloud, and which is ours can't be told"), nil
 	}
-	now := r.now()
 	return made, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
-		keys, v := e.Keys.Drop(intended.ID).Stage(pair, "rotation", now)
+		keys, v := e.Keys.Drop(intended.ID).Stage(pair, source, now)
 		e.Keys, j.New = keys, v.ID
 	}, nil
+}
+
+func accessKeys(pairs []account.KeyPair) (ids []string) {
+	for _, pair := range pairs {
+		ids = append(ids, pair.AccessKeyID)
+	}
+	return ids
 }
 
 // notMade tells a no from silence. A token that died meanwhile is no no.
@@ -257,16 +281,22 @@ func (r *run) withdrawKey(pairs []account.KeyPair) (outcome, edit, error) {
 	switch {
 	case ok && v.State != vault.Pending:
 		return superseded, nil, nil
+	case ok && v.Source == foundAlone: // it may be another's, and is told of like any of theirs
 	case ok && holds(pairs, v.Value):
 		return r.remove(v.Value)
 	}
-	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.Keys = e.Keys.Drop(j.New) }, nil
+	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
+		e.Keys, e.KeysListed = e.Keys.Drop(j.New), accessKeys(pairs)
+	}, nil
 }
 
 func (r *run) remove(pair account.KeyPair) (outcome, edit, error) {
 	ctx, cancel := detached(r.ctx)
 	defer cancel()
 	err := r.cloud.DeleteKey(ctx, r.user.User, r.grant, pair.AccessKeyID)
+	if err := r.crash("delete: sent"); err != nil {
+		return "", nil, err
+	}
 	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
 		return "", nil, fmt.Errorf("delete an S3 key of %s: %w", r.env.Name, err)
 	}

@@ -31,6 +31,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		}
 		e = placed(e, g)
 		if offered {
+			e.KeysListed = accessKeys(listed)
 			var moved bool
 			if e, moved = reconciled(e, listed, k.now()); moved {
 				c.Environments[e.Name] = e
@@ -263,4 +264,23 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 // underRotation reports whether a version is a rotation's to decide about.
 func underRotation(e vault.Environment, id string) bool {
 	return e.KeyRotation != nil && e.KeyRotation.New == id
+}
+
+// ForeignKeys are the access keys that Keystone had for an environment at the last
+// look and that ccad neither serves nor replaces: others', or what was left behind.
+// ccad deletes none of them.
+func ForeignKeys(e vault.Environment) (foreign []string) {
+	ours := []string{active(e.Keys).AccessKeyID}
+	if j := e.KeyRotation; j != nil {
+		for _, id := range []string{j.Old, j.New} {
+			v, _ := e.Keys.Find(id)
+			ours = append(ours, v.Value.AccessKeyID)
+		}
+	}
+	for _, id := range e.KeysListed {
+		if !slices.Contains(ours, id) {
+			foreign = append(foreign, id)
+		}
+	}
+	return foreign
 }

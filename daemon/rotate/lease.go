@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,10 +21,15 @@ type Lease struct {
 	View        string
 	Version     int // the one that is told
 	Held
-	Holder Process   // whose end ends the lease, where Until is zero
+	Holder Process   // who was given it
 	Parent string    // the program that started the client
-	Until  time.Time // credential-process: its Expiration; zero: until the holder ends
+	Until  time.Time // credential-process: its Expiration; zero: nobody said
 }
+
+// ViewExec is the view of a program that ccactl runs: it alone holds what it was
+// given, and ends the lease with itself. What is printed may go on in a file, or
+// in a program that the holder started, when he has ended.
+const ViewExec = "exec"
 
 // A Process is one, told from a later one of the same number by its start.
 type Process struct {
@@ -41,6 +47,14 @@ type Ledger struct {
 
 	mu     sync.Mutex
 	leases map[key]Lease
+	loose  map[looseKey]struct{}
+}
+
+// A looseKey is a version that was printed for somebody who has ended. Its Held
+// has one part.
+type looseKey struct {
+	environment string
+	held        Held
 }
 
 // key makes one lease of what a client asks for again and again. A process may
@@ -54,7 +68,7 @@ type key struct {
 
 // NewLedger makes an empty ledger. alive tells whether a process still runs.
 func NewLedger(now func() time.Time, alive func(Process) bool) *Ledger {
-	return &Ledger{now: now, alive: alive, since: now(), leases: map[key]Lease{}}
+	return &Ledger{now: now, alive: alive, since: now(), leases: map[key]Lease{}, loose: map[looseKey]struct{}{}}
 }
 
 // Since is when the ledger began: it knows of no lease from before.
@@ -70,14 +84,26 @@ func (l *Ledger) Add(lease Lease) {
 	}
 }
 
-// End ends a holder's leases on a view of an environment: he has given back what
-// he was given.
+// End ends a holder's leases on a view of an environment: he holds it no more.
 func (l *Ledger) End(environmentID, view string, holder Process) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for k := range l.leases {
+	for k, lease := range l.leases {
 		if k.environment == environmentID && k.view == view && k.holder == holder {
-			delete(l.leases, k)
+			l.endLocked(k, lease)
+		}
+	}
+}
+
+// endLocked ends a lease with its holder. What it was may go on (ViewExec).
+func (l *Ledger) endLocked(k key, lease Lease) {
+	delete(l.leases, k)
+	if lease.View == ViewExec || !lease.Until.IsZero() {
+		return
+	}
+	for _, part := range []Held{{Keys: lease.Keys}, {AppCred: lease.AppCred}} { // a dead password drains nothing
+		if part != (Held{}) {
+			l.loose[looseKey{lease.Environment, part}] = struct{}{}
 		}
 	}
 }
@@ -111,12 +137,32 @@ func (l *Ledger) Counts() map[string]int {
 	return counts
 }
 
+// Loose reports whether a version that is answers for was printed for somebody who
+// has ended: nobody knows where it is.
+func (l *Ledger) Loose(environmentID string, is func(Held) bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.purgeLocked()
+	for k := range l.loose {
+		if k.environment == environmentID && is(k.held) {
+			return true
+		}
+	}
+	return false
+}
+
+// Gone forgets a version that is answers for: it is dead, whoever has it.
+func (l *Ledger) Gone(environmentID string, is func(Held) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.loose, func(k looseKey, _ struct{}) bool { return k.environment == environmentID && is(k.held) })
+}
+
 func (l *Ledger) purgeLocked() {
 	now := l.now()
 	for k, lease := range l.leases {
-		ended := !lease.Until.IsZero() && !now.Before(lease.Until)
-		if ended || lease.Until.IsZero() && !l.alive(lease.Holder) {
-			delete(l.leases, k)
+		if lease.Until.IsZero() && !l.alive(lease.Holder) || !lease.Until.IsZero() && !now.Before(lease.Until) {
+			l.endLocked(k, lease)
 		}
 	}
 }

@@ -53,8 +53,11 @@ func (k *Keeper) createKeyLocked(ctx context.Context, u vault.User, e vault.Envi
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	made, err := k.cloud.CreateKey(ctx, u.User, g, intended.Value)
+	if err := k.crash("create: sent"); err != nil {
+		return err
+	}
 	if err != nil {
-		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
+		if surelyNot(err) {
 			_ = k.vault.Change(func(c *vault.Contents) error {
 				return inEnvironment(c, e, func(e *vault.Environment) { e.Keys = e.Keys.Drop(intended.ID) })
 			})
@@ -80,6 +83,12 @@ func (k *Keeper) createKeyLocked(ctx context.Context, u vault.User, e vault.Envi
 		return k.learnRegionLocked(ctx, e)
 	}
 	return nil
+}
+
+// surelyNot reports whether nothing was made. Else what was intended stays on
+// record until Keystone's list says more.
+func surelyNot(err error) bool {
+	return cloud.Declined(err) || cloud.Unheard(err) && !errors.Is(err, cloud.ErrLimited)
 }
 
 // ApplicationCredential returns the environment's, made at the cloud at the
@@ -120,8 +129,11 @@ func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vau
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value, cloud.Limits{})
+	if err := k.crash("create: sent"); err != nil {
+		return none, err
+	}
 	if err != nil {
-		if !cloud.MayHaveJudged(err) || errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotOffered) {
+		if surelyNot(err) {
 			_ = k.dropCredential(e, intended.ID)
 		}
 		return none, fmt.Errorf("make an application credential for %s: %w", e.Name, err)

@@ -37,6 +37,7 @@ type outcome string
 const (
 	made       outcome = "made"
 	forbidden  outcome = "forbidden"
+	asking     outcome = "asking"
 	refused    outcome = "refused"
 	proved     outcome = "proved"
 	missing    outcome = "missing"
@@ -45,6 +46,7 @@ const (
 	stale      outcome = "stale"
 	superseded outcome = "superseded"
 	drained    outcome = "drained"
+	spared     outcome = "spared"
 	deleted    outcome = "deleted"
 	listed     outcome = "listed"
 	absent     outcome = "gone"
@@ -53,10 +55,10 @@ const (
 // transitions is the state machine: no step goes where this table does not
 // say. The package documentation has the same table.
 var transitions = map[Step]map[outcome]Step{
-	StepCreate:   {made: StepProve, forbidden: StepCreate, refused: StepWithdraw},
+	StepCreate:   {made: StepProve, forbidden: StepCreate, asking: StepCreate, refused: StepWithdraw},
 	StepProve:    {proved: StepFlip, missing: StepCreate, late: StepWithdraw},
 	StepFlip:     {flipped: StepDrain, stale: StepProve, superseded: StepWithdraw},
-	StepDrain:    {drained: StepDelete, superseded: stepOver},
+	StepDrain:    {drained: StepDelete, spared: stepOver, superseded: stepOver},
 	StepDelete:   {deleted: StepDead, superseded: stepOver},
 	StepDead:     {absent: stepOver, listed: StepDelete},
 	StepWithdraw: {deleted: StepWithdraw, absent: stepOver, superseded: stepOver},
@@ -143,7 +145,8 @@ type version struct {
 	n        int
 	name     string // an access key, an application credential's name
 	created  time.Time
-	retiring bool // replaced, and by another
+	retiring bool   // replaced, and by another
+	spared   string // why it is not deleted; "": it is
 }
 
 // inForce stands for the id of the version in force.
@@ -193,6 +196,11 @@ func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (b
 		return before, before, err
 	}
 	k.trace(before, how, after)
+	if before == StepDead && after == stepOver {
+		if old, ok := what.version(e, journal.Old); ok {
+			k.patience.Ledger.Gone(e.ID, func(h Held) bool { return what.held(h) == old.n })
+		}
+	}
 	return before, after, k.crash(string(before) + ": recorded")
 }
 
@@ -258,7 +266,7 @@ func (t ofEnvironment) journalIn(c *vault.Contents) *vault.Rotation {
 // step makes the step that is owed and tells of it, all under the user's gate:
 // who has the gate next has been told.
 func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err error) {
-	_, u, err := k.Environment(t.name)
+	e, u, err := k.Environment(t.name)
 	if err != nil {
 		return stepOver, err
 	}
@@ -268,6 +276,9 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 		return stepOver, nil
 	}
 	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason, denied: journal.Denied}
+	if old, _ := t.version(e, journal.Old); p.Step == StepDrain && old.spared != "" {
+		p.Note = "the former one, " + old.name + ", stays at the cloud: " + old.spared
+	}
 	return k.telling(p, func() (Step, error) {
 		_, after, err := k.advanceLocked(ctx, t.engine, t.name)
 		return after, err

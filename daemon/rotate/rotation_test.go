@@ -49,13 +49,17 @@ func TestDrainWaitsForHolders(t *testing.T) {
 		lease  Lease
 		grace  time.Duration // 0: none wished
 		reborn bool          // the daemon started anew after the import
+		ends   time.Duration // the holder ends then; 0: never, or before
 		kept   time.Duration // the old key is there then
 		gone   time.Duration // and gone then
 	}{
 		"nobody":                     {kept: time.Second, gone: 3 * time.Second},
 		"an SDK":                     {lease: Lease{Until: epoch.Add(20 * time.Minute)}, kept: 19 * time.Minute, gone: 21 * time.Minute},
 		"a shell":                    {lease: Lease{Holder: Process{PID: 1}}, kept: 59 * time.Minute, gone: 61 * time.Minute},
-		"a shell that ended":         {lease: Lease{Holder: Process{PID: 2}}, kept: time.Second, gone: 3 * time.Second},
+		"what a shell left behind":   {lease: Lease{Holder: Process{PID: 2}}, kept: 59 * time.Minute, gone: 61 * time.Minute},
+		"a program":                  {lease: Lease{View: ViewExec, Holder: Process{PID: 1}}, ends: 70 * time.Hour, kept: 69 * time.Hour, gone: 71 * time.Hour},
+		"a program, a grace":         {lease: Lease{View: ViewExec, Holder: Process{PID: 1}}, grace: time.Minute, kept: 59 * time.Second, gone: 61 * time.Second},
+		"a program that ended":       {lease: Lease{View: ViewExec, Holder: Process{PID: 2}}, kept: time.Second, gone: 3 * time.Second},
 		"a shorter grace":            {lease: Lease{Until: epoch.Add(20 * time.Minute)}, grace: time.Minute, kept: 50 * time.Second, gone: 61 * time.Second},
 		"a longer grace":             {grace: 5 * time.Hour, kept: 4 * time.Hour, gone: 5*time.Hour + time.Second},
 		"who knows, after a restart": {reborn: true, kept: 59 * time.Minute, gone: 61 * time.Minute},
@@ -87,6 +91,7 @@ func TestDrainWaitsForHolders(t *testing.T) {
 				keys  int
 			}{{c.kept, 2}, {c.gone, 1}} {
 				w.clock.step(flip.Add(at.after).Sub(w.clock.Now()))
+				w.alive[1] = c.ends == 0 || at.after < c.ends
 				if _, failures := w.GoOn(t.Context()); len(failures) > 0 {
 					t.Fatal(failures)
 				}
@@ -138,6 +143,139 @@ func TestForeignKeysAreLeftAlone(t *testing.T) {
 		t.Errorf("the keys are %v, the foreign one was %s", ids, foreign.Access)
 	}
 	w.serves()
+}
+
+// A key of somebody else's appears just when the cloud is to choose one: it is not
+// taken for ours before one was asked for, and what is ours by a guess alone is
+// never deleted.
+func TestAppearingKeysAreNotDeleted(t *testing.T) {
+	noChoice := practice.Fault{Route: "POST /v3/credentials", Status: 403, Body: `{"error":{"code":403,"title":"Forbidden","message":"no"}}`}
+	const server = "POST /v3/users/{user}/credentials/OS-EC2"
+	for name, c := range map[string]struct {
+		point string // it appears there
+		nth   int
+		lost  bool // the cloud never heard of our question
+		asked int
+	}{
+		"before one was asked for": {point: "create: recorded", nth: 1, asked: 1},
+		"in place of ours":         {point: "create: recorded", nth: 2, lost: true, asked: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.dev()
+			w.cloud.Fail(noChoice)
+			w.cloud.Fail(practice.Fault{Route: "s3:ListBuckets", Status: 403, Body: "<Error><Code>SignatureDoesNotMatch</Code></Error>"})
+			var foreign practice.Key
+			n := 0
+			w.fault = func(point string) error {
+				if point != c.point {
+					return nil
+				}
+				if n++; n == c.nth {
+					foreign = w.cloud.CreateKey(w.name(), w.cloud.User.Projects["dev-ccontini"])
+					if c.lost {
+						return errDied
+					}
+				}
+				return nil
+			}
+			if _, err := w.beginKey("dev", nil); err != nil {
+				t.Fatal(err)
+			}
+			for range 8 {
+				w.GoOn(t.Context())
+				w.clock.step(proveWithin / 2)
+			}
+			if w.journal() != nil || !slices.Contains(w.keys(), foreign.Access) {
+				t.Errorf("the foreign key is gone, journal %+v", w.journal())
+			}
+			if n := w.cloud.Count(server); n != c.asked {
+				t.Errorf("%d keys were asked for", n)
+			}
+			w.cloud.Heal()
+			w.serves()
+			e, _, _ := w.Environment("dev")
+			if got := ForeignKeys(e); !slices.Equal(got, []string{foreign.Access}) || len(w.keys()) != 2 {
+				t.Errorf("told of %v, at the cloud are %v", got, w.keys())
+			}
+		})
+	}
+}
+
+// Two machines with one user: the second takes up the key that the first made
+// when its own is gone, and never deletes it.
+func TestTwoMachines(t *testing.T) {
+	first := newWorld(t)
+	first.dev()
+	second := first.second()
+	zero := new(time.Duration)
+	if err := first.Rotate(t.Context(), KindKey, "dev", Wish{Grace: zero, Wait: true}, silent); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.KeyRejected(t.Context(), "dev"); err != nil {
+		t.Fatal(err)
+	}
+	if second.active("dev") != first.active("dev") {
+		t.Fatal("the second machine does not serve the key that is there")
+	}
+	plan, err := second.Plan(KindKey, "dev", zero)
+	if err != nil || !strings.Contains(plan.Spared, "another ccad") {
+		t.Errorf("the plan: %+v, %v", plan, err)
+	}
+	var story []string
+	if err := second.Rotate(t.Context(), KindKey, "dev", Wish{Grace: zero, Wait: true}, func(p Progress) { story = append(story, p.Note) }); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(story, " "), "stays at the cloud") {
+		t.Errorf("told: %q", story)
+	}
+	first.serves()
+	second.serves()
+	_ = second.Verify(t.Context(), "dev", false)
+	e, _, _ := second.Environment("dev")
+	if got := ForeignKeys(e); !slices.Equal(got, []string{first.active("dev").AccessKeyID}) {
+		t.Errorf("the second machine tells of %v", got)
+	}
+	for range 3 { // each goes on with its own
+		for _, w := range []*world{first, second} {
+			if err := w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: zero, Wait: true}, silent); err != nil {
+				t.Fatal(err)
+			}
+			first.serves()
+			second.serves()
+		}
+	}
+	if n := len(first.keys()); n != 2 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+// Two machines change the password of one user: the second one's is refused once,
+// and it is served there no more.
+func TestTwoMachinesAndAPassword(t *testing.T) {
+	first := newWorld(t)
+	first.both()
+	second := first.second()
+	if err := first.rotatePassword(); err != nil {
+		t.Fatal(err)
+	}
+	var no *RefusedError
+	if err := second.rotatePassword(); !errors.As(err, &no) {
+		t.Errorf("the second machine says %v", err)
+	}
+	if MayServePassword(second.user()) == nil {
+		t.Error("the second machine serves a dead password")
+	}
+	first.works(1)
+	first.sentWrong(1)
+	if _, err := second.UpdatePassword(t.Context(), second.user().ID, secretOf(first.cloud.Password(first.name())), false); err != nil {
+		t.Fatal(err)
+	}
+	first.clock.step(2 * time.Second)
+	if err := second.rotatePassword(); err != nil {
+		t.Error(err)
+	}
+	second.known()
 }
 
 // die makes the n-th crash point the last.

@@ -97,6 +97,19 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// second is another machine with the same user, in his project dev.
+func (w *world) second() *world {
+	w.Helper()
+	other := &world{TB: w.TB, clock: w.clock, cloud: w.cloud, dir: w.TempDir(), alive: map[int]bool{}}
+	var err error
+	if other.master, err = vault.NewMaster(); err != nil {
+		w.Fatal(err)
+	}
+	other.open()
+	other.take("dev", "dev-ccontini")
+	return other
+}
+
 // open starts a Keeper on what the disk has: after a death, without any memory.
 func (w *world) open() {
 	w.Helper()
@@ -129,6 +142,13 @@ func (w *world) dev() practice.Key {
 func (w *world) adopt(name, project string) practice.Key {
 	w.Helper()
 	key := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects[project])
+	w.take(name, project)
+	return key
+}
+
+// take imports an environment, with the S3 key that the cloud has for it.
+func (w *world) take(name, project string) {
+	w.Helper()
 	auth, err := account.ParseEndpoint(w.cloud.AuthURL, false)
 	if err != nil {
 		w.Fatal(err)
@@ -138,14 +158,13 @@ func (w *world) adopt(name, project string) practice.Key {
 		w.Fatal(err)
 	}
 	_, err = w.Adopt(w.Context(), Offer{
-		Name: name, Named: true, By: "import", Password: account.NewSecret(w.cloud.User.Password),
+		Name: name, Named: true, By: "import", Password: account.NewSecret(w.cloud.Password(w.cloud.User.Name)),
 		User:        account.User{Name: w.cloud.User.Name, DomainID: "default", Auth: auth, IdentityAPI: "3"},
 		Environment: account.Environment{Project: project, ProjectDomainID: "default", S3: account.S3{Endpoint: s3, Region: practice.Region}},
 	})
 	if err != nil {
 		w.Fatal(err)
 	}
-	return key
 }
 
 // keys are the access keys that the cloud has for dev's project.

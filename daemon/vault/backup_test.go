@@ -66,7 +66,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	}
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
-		e.Generation, e.Epoch, e.KeysRefused, e.Sources[0].Watched = 0, 0, nil, false
+		e.Generation, e.Epoch, e.KeysRefused, e.KeysListed, e.Sources[0].Watched = 0, 0, nil, nil, false
 		e.KeyRotation, e.CredRotation = nil, nil
 		want.Environments[name] = e
 	}

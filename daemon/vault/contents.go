@@ -84,6 +84,7 @@ type Environment struct {
 	Keys        Versions[account.KeyPair]
 	AppCreds    Versions[account.ApplicationCredential]
 	KeysRefused *Refusal
+	KeysListed  []string // the access keys that Keystone had for it at the last look
 	Sources     []Source
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way

@@ -17,5 +17,5 @@ type Rotation struct {
 
 	Grace  *time.Duration // from the flip to the deletion, as a person wants it; nil: as long as somebody holds Old
 	Chosen bool           // the cloud makes the pair itself: it is found among what is not in Known
-	Known  []string       // the access keys that the cloud listed before it was asked to make one
+	Known  []string       // the access keys that the cloud listed before it was asked to make one: others'
 }
