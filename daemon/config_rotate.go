@@ -10,8 +10,8 @@ import (
 
 // RotateConfig is [rotate] of config.toml.
 type RotateConfig struct {
-	Every Duration `toml:"every"` // never; how old a value may grow before it is replaced
-	Grace Duration `toml:"grace"` // 1h: how long a replaced key lives for holders whose end is unknown
+	Every Duration  `toml:"every"` // never; how old a value may grow before it is replaced
+	Grace *Duration `toml:"grace"` // 1h: how long a replaced value lives for holders whose end is unknown
 
 	User map[string]struct { // by NAME or NAME@host
 		Every    *Duration `toml:"every"`    // rotate.every, of his environments' keys and of his password
@@ -30,10 +30,11 @@ const defaultGrace = time.Hour
 const minEvery = time.Hour
 
 func (c *RotateConfig) check() error {
-	if c.Grace == 0 {
-		c.Grace = Duration(defaultGrace)
+	if c.Grace == nil {
+		grace := Duration(defaultGrace)
+		c.Grace = &grace
 	}
-	if c.Grace < 0 {
+	if *c.Grace < 0 {
 		return fmt.Errorf("rotate.grace is negative")
 	}
 	s := c.schedule()

@@ -185,7 +185,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 		return o, "", fmt.Errorf("open the audit trail: %w", err)
 	}
 	o.keeper = rotate.New(v, o.cloud, d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
-	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
+	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
 	if err := o.keeper.SetPatience(patience); err != nil {
 		return o, "", err
 	}

@@ -13,7 +13,7 @@ var (
 	rotationsDesc = prometheus.NewDesc("ccad_rotations", "Rotations under way.", []string{"kind"}, nil)
 	stalledDesc   = prometheus.NewDesc("ccad_rotations_stalled", "Rotations under way whose last step failed.", nil, nil)
 	rotatingDesc  = prometheus.NewDesc("ccad_rotation_oldest_seconds", "Time since the oldest rotation under way began; 0 without one.", nil, nil)
-	retiringDesc  = prometheus.NewDesc("ccad_retiring_leases", "Leases on keys that are being replaced.", nil, nil)
+	retiringDesc  = prometheus.NewDesc("ccad_retiring_leases", "Leases on keys and application credentials that are being replaced.", nil, nil)
 	dueDesc       = prometheus.NewDesc("ccad_rotation_due_seconds", "Time until the schedule replaces the first value of a kind; negative: it is overdue.", []string{"kind"}, nil)
 	oldestDesc    = prometheus.NewDesc("ccad_oldest_secret_seconds", "Age of the oldest value that is served.", []string{"kind"}, nil)
 )
@@ -58,16 +58,19 @@ func (s state) collectRotations(o *opened, gauge func(d *prometheus.Desc, v floa
 		rotation(kindKey, e.KeyRotation)
 		scheduled(kindKey, s.d.schedule.KeyDue(e, contents.Users[e.UserID]))
 		rotation(kindAppCred, e.CredRotation)
+		scheduled(kindAppCred, s.d.schedule.CredentialDue(e, contents.Users[e.UserID]))
 		if v, ok := e.Keys.Active(); ok {
 			oldest[kindKey] = max(oldest[kindKey], now.Sub(v.Created))
 		}
 		if v, ok := e.AppCreds.Active(); ok {
 			oldest[kindAppCred] = max(oldest[kindAppCred], now.Sub(v.Created))
 		}
-		if r, ok := o.keeper.Retiring(rotate.KindKey, e); ok {
-			retiring += len(r.Holders)
-			if r.Trouble != "" {
-				stalled++
+		for _, kind := range []rotate.Kind{rotate.KindKey, rotate.KindAppCred} {
+			if r, ok := o.keeper.Retiring(kind, e); ok {
+				retiring += len(r.Holders)
+				if r.Trouble != "" {
+					stalled++
+				}
 			}
 		}
 	}

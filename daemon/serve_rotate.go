@@ -196,6 +196,8 @@ func (r rotations) plan(name string) ipc.RotateLine {
 	}
 	if p.Name != "" {
 		line.Until = &p.End
+		unhurried, _ := r.Plan(r.kind, name, nil)
+		line.Unknown = p.Unknown && p.End.Before(unhurried.End)
 	}
 	return line
 }

@@ -90,17 +90,35 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 	keys, _ := e.Keys.Active()
 	t := d.s3.trafficOf(e.ID)
 	return ipc.Environment{
+		ApplicationCredential: d.applicationCredential(k, c, e),
+
 		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
 		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
-		Rotation: rotation(k, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
+		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
 }
 
-// rotation tells who still holds a key that is being replaced, and until when.
-func rotation(k *rotate.Keeper, e vault.Environment) *ipc.Rotation {
-	r, ok := k.Retiring(rotate.KindKey, e)
+// applicationCredential tells of the one in force.
+func (d *Daemon) applicationCredential(k *rotate.Keeper, c *vault.Contents, e vault.Environment) *ipc.ApplicationCredential {
+	ac, ok := e.AppCreds.Active()
+	if !ok {
+		return nil
+	}
+	out := &ipc.ApplicationCredential{
+		Name: ac.Value.Name, Version: ac.N, State: rotate.StateOK, Rotation: underWay(k, rotate.KindAppCred, e),
+		RotationDue: due(d.schedule.CredentialDue(e, c.Users[e.UserID]), ac.Tried),
+	}
+	if !ac.Accepted {
+		out.State = rotate.StateUnverified
+	}
+	return out
+}
+
+// underWay tells who still holds a value that is being replaced, and until when.
+func underWay(k *rotate.Keeper, what rotate.Kind, e vault.Environment) *ipc.Rotation {
+	r, ok := k.Retiring(what, e)
 	if !ok {
 		return nil
 	}

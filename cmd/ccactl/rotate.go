@@ -99,6 +99,10 @@ func (r rotation) warn() error {
 			broken++
 			say(fmt.Sprintf("warning: %s may hold %s longer than that", heldBy(l), line.Subject))
 		}
+		if line.Unknown {
+			broken++
+			say("warning: others may hold " + line.Subject + " longer than that: it was printed, or handed out before ccad was started anew")
+		}
 		return nil
 	})
 	if err != nil || broken == 0 || r.yes || !attended() {

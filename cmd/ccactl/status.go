@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,30 +80,13 @@ func reportEnvironments(w io.Writer, st ipc.Status, now time.Time) error {
 		}
 		return append([]string{name, user}, rest...)
 	}
-	scheduled := slices.ContainsFunc(st.Environments, func(e ipc.Environment) bool { return e.RotationDue != nil })
+	scheduled := slices.ContainsFunc(st.Environments, func(e ipc.Environment) bool { return firstDue(e) != nil })
 	t.head(withDue(scheduled, "ROTATES", columns("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")...)...)
 	for _, e := range st.Environments {
 		cells := columns(signed(e.State, e.Name), e.User, e.Project, shortKey(e.S3.AccessKeyID), strconv.Itoa(e.Leases), coloured(e.State))
-		t.row(withDue(scheduled, due(e.RotationDue, now), cells...)...)
+		t.row(withDue(scheduled, due(firstDue(e), now), cells...)...)
 	}
 	return t.flush()
-}
-
-// withDue puts the column of the schedule before the last one, where anything is
-// scheduled at all.
-func withDue(scheduled bool, due string, cells ...string) []string {
-	if !scheduled {
-		return cells
-	}
-	return slices.Insert(cells, len(cells)-1, due)
-}
-
-// due says when the schedule replaces a value; "" for never.
-func due(d *ipc.Due, now time.Time) string {
-	if d == nil {
-		return ""
-	}
-	return relative(&d.At, now)
 }
 
 // numbered shows a version's number; 0 is none.
@@ -151,7 +133,7 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		all = append(all, overdue(u.RotationDue, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
-		all = append(all, rotating(e)...)
+		all = append(all, rotating(e.Name, "S3 key", "ccactl rotate "+e.Name, e.Rotation)...)
 		if n := len(e.ForeignKeys); n > 0 {
 			all = append(all, trouble{environment: e.Name, note: true,
 				what: fmt.Sprintf("%s: the cloud has %s besides the one that serves: %s", e.Name, count(n, "S3 key"), some(e.ForeignKeys)),
@@ -164,6 +146,12 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud has not answered about the S3 key yet", mend: "ccactl verify " + e.Name})
 		}
 		all = append(all, overdue(e.RotationDue, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
+		if ac := e.ApplicationCredential; ac != nil {
+			const what = "application credential"
+			mend := "ccactl rotate " + e.Name + " --application-credential"
+			all = append(all, rotating(e.Name, what, mend, ac.Rotation)...)
+			all = append(all, overdue(ac.RotationDue, trouble{environment: e.Name, what: e.Name + ": the " + what, mend: mend}, now)...)
+		}
 	}
 	for _, f := range st.Watched {
 		all = append(all, fileTrouble(f))
@@ -187,67 +175,6 @@ func fileTrouble(f ipc.WatchedFile) trouble {
 		t.mend = "nothing to do, it is tried again"
 	}
 	return t
-}
-
-// rotating tells of a rotation under way: who still holds the key that goes.
-func rotating(e ipc.Environment) (all []trouble) {
-	r := e.Rotation
-	switch {
-	case r == nil:
-		return nil
-	case r.Trouble != "":
-		return []trouble{{what: e.Name + ": its S3 key is being rotated, and " + r.Step + " fails: " + r.Trouble, mend: "ccactl rotate " + e.Name}}
-	case r.Step != "drain":
-		return nil
-	}
-	what := fmt.Sprintf("%s: its former S3 key v%d is kept until the programs have ended that run with it", e.Name, r.Version)
-	if r.Until != nil {
-		what = fmt.Sprintf("%s: its former S3 key v%d is deleted at %s", e.Name, r.Version, r.Until.Local().Format(time.DateTime))
-	}
-	what += heldByAll(r.Holders)
-	if r.Unknown {
-		what += ", and others may hold it"
-	}
-	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now", note: true}}
-}
-
-// few is how many of a kind a line names.
-const few = 5
-
-// heldByAll names who holds something.
-func heldByAll(holders []ipc.Lease) (text string) {
-	for i, l := range holders {
-		if i == few {
-			return text + fmt.Sprintf(", and by %d more", len(holders)-few)
-		}
-		text += ", held by " + heldBy(l)
-	}
-	return text
-}
-
-func some(names []string) string {
-	if len(names) <= few {
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
-}
-
-// overdueAfter is how late the schedule may be before a person hears of it.
-const overdueAfter = time.Hour
-
-// overdue tells of a scheduled rotation that does not happen: t says of what.
-func overdue(d *ipc.Due, t trouble, now time.Time) []trouble {
-	switch {
-	case d == nil:
-		return nil
-	case d.Tried != nil:
-		t.what += fmt.Sprintf(" was to be rotated %s, and nothing came of it; the next try is %s", relative(d.Tried, now), relative(&d.At, now))
-	case now.Sub(d.At) > overdueAfter:
-		t.what += fmt.Sprintf(" was to be rotated %s", relative(&d.At, now))
-	default:
-		return nil
-	}
-	return []trouble{t}
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {

@@ -47,11 +47,13 @@ type victim struct {
 	project string
 	dir     string
 	binary  string
+	same    bool // what records its steps is killed there already, in another's rotation
 	env     []string
 	cmd     *exec.Cmd
 	ended   chan struct{}
 
 	mu     sync.Mutex
+	logins bool   // they count among the requests: they may lock somebody out
 	asked  int    // requests that ask Keystone for more than a look, since the last arming
 	killAt int    // the one that the daemon dies of; 0: none
 	after  bool   // once Keystone has answered it, else before it hears of it
@@ -107,7 +109,8 @@ func (v *victim) proxy() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fatal := false
 		v.mu.Lock()
-		if r.Method != http.MethodGet {
+		login := strings.HasSuffix(r.URL.Path, "/auth/tokens")
+		if r.Method != http.MethodGet && (v.logins || !login) {
 			v.asked++
 			fatal = v.asked == v.killAt
 		}
@@ -324,6 +327,9 @@ func (v *victim) killed(rotate ...string) (died []string) {
 		if i > 0 && strings.HasSuffix(point, ": begun") {
 			continue // nothing happens between the end of a step and this
 		}
+		if v.same && strings.HasSuffix(point, ": recorded") {
+			continue
+		}
 		v.arm(i+1, 0, false)
 		kill()
 	}
@@ -353,11 +359,12 @@ func TestKilled(t *testing.T) {
 		"application-credential": {func(v *victim) []string {
 			v.ccactl("env", "dev", "--auth", "application-credential")
 			return []string{"dev", "--application-credential", "--grace", "0s", "--wait"}
-		}, []string{"at create: begun", "at flip: recorded", "after Keystone has POST /v3/users/ID/application_credentials", "after Keystone has DELETE /v3/users/ID/application_credentials/ID"}},
+		}, []string{"at create: begun", "at flip: asked", "after Keystone has POST /v3/users/ID/application_credentials", "after Keystone has DELETE /v3/users/ID/application_credentials/ID"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			v := newVictim(t)
+			v.logins, v.same = what == "password", what == "application-credential"
 			died := v.killed(of.rotate(v)...)
 			t.Logf("killed %d times: %s", len(died), strings.Join(died, ", "))
 			for _, place := range of.places {
