@@ -90,10 +90,16 @@ func (p *Progress) err() error {
 	case p == nil:
 		return nil
 	case p.denied:
-		return fmt.Errorf("%s: %s: %w: %w", p.Subject, p.Note, ErrWithdrawn, ErrPortal)
+		return deniedError{p.Subject + ": " + p.Note}
 	}
 	return fmt.Errorf("%s: %s: %w", p.Subject, p.Note, ErrWithdrawn)
 }
+
+// A deniedError is a withdrawal that leads to the portal.
+type deniedError struct{ what string }
+
+func (e deniedError) Error() string { return e.what + ": " + ErrPortal.Error() }
+func (deniedError) Unwrap() []error { return []error{ErrWithdrawn, ErrPortal} }
 
 // drive goes on in the background and passes on what is told meanwhile.
 func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell func(Progress)) (until time.Time, err error) {

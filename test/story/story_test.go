@@ -235,6 +235,8 @@ func admin(t *testing.T, real *lab.Lab, ts *testscript.TestScript, _ bool, args 
 	switch strings.Join(args[:1], "") {
 	case "password":
 		real.SetPassword(t, u.Name, args[1])
+	case "lock-password":
+		real.PatchUser(t, u.Name, map[string]any{"options": map[string]any{"lock_password": true}})
 	case "disable":
 		real.DisableUser(t, u.Name)
 	case "enable":
