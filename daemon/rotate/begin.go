@@ -29,6 +29,9 @@ func (k *Keeper) begin(t ofEnvironment, grace *time.Duration) (joined bool, err 
 	if joined && grace == nil {
 		return true, nil
 	}
+	if err := k.vault.Reserve(); err != nil {
+		return joined, err
+	}
 	return joined, k.commit("rotated", func(c *vault.Contents) error {
 		e := c.Environments[t.name]
 		journal := t.journal(&e)
