@@ -23,7 +23,8 @@ import (
 // his: nothing in it is touched but regular files that look like ours.
 type generations struct {
 	folder string
-	mu     sync.Mutex // one temporary file, one writer
+	mu     sync.Mutex // one temporary file, one writer; guards locked
+	locked bool       // what a commit under way at a lock brings is not published
 }
 
 // generationTemp is written and then renamed. No environment has such a name.
@@ -84,8 +85,10 @@ func (g *generations) isOurs(name string) bool {
 	return err == nil && shape.Match(data)
 }
 
-// lock makes every file of ours say that there is nothing to be had.
+// lock makes every file of ours say that there is nothing to be had, until the
+// next unlock.
 func (g *generations) lock() error {
+	g.shut(true)
 	ours, _, err := g.list()
 	for _, name := range ours {
 		if name == generationTemp {
@@ -97,11 +100,18 @@ func (g *generations) lock() error {
 	return err
 }
 
+func (g *generations) shut(locked bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.locked = locked
+}
+
 // publish writes the files of what changed between two contents; before is nil
 // at unlock, when files of environments that are gone are removed too. What it
 // can't write it leaves, and goes on: the error is the first.
 func (g *generations) publish(before, after *vault.Contents) (err error) {
 	if before == nil {
+		g.shut(false)
 		before = &vault.Contents{}
 		var ours []string
 		ours, _, err = g.list()
@@ -133,6 +143,9 @@ func (g *generations) write(name string, n uint64) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.locked && n != 0 {
+		return nil
+	}
 	temp, path := filepath.Join(g.folder, generationTemp), filepath.Join(g.folder, name)
 	if _, err := os.Lstat(path); err == nil && !g.isOurs(name) {
 		return fmt.Errorf("write the generation of %s: %s is not ours", name, path)
@@ -157,6 +170,7 @@ func (g *generations) remove(name string) { _ = os.Remove(filepath.Join(g.folder
 // clear removes our files, and the folder if nothing else is in it: the daemon
 // ends.
 func (g *generations) clear() {
+	g.shut(true)
 	ours, _, err := g.list()
 	if err != nil {
 		return

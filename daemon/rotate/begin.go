@@ -36,6 +36,9 @@ func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duratio
 			return false, err
 		}
 	}
+	if err := k.vault.Reserve(); err != nil {
+		return joined, err
+	}
 	return joined, k.commit("rotated", func(c *vault.Contents) error {
 		e := c.Environments[t.name]
 		journal := t.journal(&e)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +91,55 @@ func TestPasswordStoreUnwritable(t *testing.T) {
 		w.known()
 		w.settleDown()
 		w.works(0)
+	}
+}
+
+// A disk that is full from the change on takes what comes of it, for that much
+// was reserved; where nothing can be reserved nothing is asked for.
+func TestRotationsOnAFullDisk(t *testing.T) {
+	for _, what := range []string{"password", "key"} {
+		w := newWorld(t)
+		w.both()
+		rotate := w.rotatePassword
+		if what == "key" {
+			rotate = func() error {
+				return w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration), Wait: true}, silent)
+			}
+		}
+		reserve := filepath.Join(w.dir, "reserve")
+		full := func(step string) error {
+			if _, err := os.Stat(reserve); step == "write" && err == nil {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		w.fault = func(point string) error {
+			if point == "change: recorded" || point == "create: begun" {
+				w.vault.Fault(full)
+			}
+			return nil
+		}
+		if err := rotate(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := os.Stat(reserve); err == nil {
+			t.Errorf("%s: the disk was not full", what)
+		}
+		w.works(0)
+		w.fault = nil
+		w.vault.Fault(func(step string) error {
+			if step == "write" {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		w.cloud.ResetCounts()
+		if err := rotate(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: on a full disk: %v", what, err)
+		}
+		if n := w.cloud.Count(changeRoute) + w.cloud.Count("POST /v3/credentials"); n != 0 {
+			t.Errorf("%s: %d changes were asked for", what, n)
+		}
 	}
 }
 

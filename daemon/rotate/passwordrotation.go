@@ -223,6 +223,9 @@ func (r *passwordRun) ask() (outcome, userEdit, error) {
 	if no := r.known(t); no != nil && !r.attempt(t).Expired && !r.sent() { // else find says why
 		return declined, keepActive(no.Error()), nil
 	}
+	if err := r.vault.Reserve(); err != nil { // its outcome must find room
+		return "", nil, err
+	}
 	r.forget("", environmentIDs(r.vault.Contents(), r.task.id))
 	now := r.now()
 	return sending, func(_ *vault.Contents, _ *vault.User, j *vault.Rotation) { j.Asked = now }, nil

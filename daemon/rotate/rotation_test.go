@@ -291,6 +291,14 @@ func (w *world) die(n int) (points *[]string) {
 	return points
 }
 
+// dieAnywhere makes the n-th of all points the last, the steps of every write of
+// the store among them.
+func (w *world) dieAnywhere(n int) (points *[]string) {
+	points = w.die(n)
+	w.vault.Fault(func(step string) error { return w.fault("store: " + step) })
+	return points
+}
+
 // A kill at every boundary of every step, and between a request and its answer:
 // afterwards one key is active and works, and nothing is left behind.
 func TestKilledAnywhere(t *testing.T) {
@@ -567,7 +575,7 @@ func TestRandomKills(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
 	for i := range kills {
-		points := w.die(1 + random.IntN(18))
+		points := w.dieAnywhere(1 + random.IntN(150))
 		_ = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration)}, silent)
 		if len(*points) > 0 && random.IntN(3) == 0 {
 			w.cloud.Fail(practice.Fault{Route: "*", Break: practice.Cut, AfterWork: random.IntN(2) == 0, Skip: random.IntN(4), Times: 1})

@@ -13,7 +13,8 @@
 //   - [Vault] has the [Contents] in memory as an immutable snapshot behind an
 //     atomic pointer: readers take no lock and wait for no disk. Change copies,
 //     changes, seals, writes beside, syncs, renames, syncs the folder, swaps.
-//     Before the rename the store becomes store.age.1, and so on to .5.
+//     Before the rename the store becomes store.age.1, and so on to .5. On a full
+//     disk a write may spend the space that [Vault.Reserve] holds.
 //   - What can't be read is refused and kept. A store is created only where none
 //     ever was: for a master key that this process made, or one whose marker
 //     (fresh) says that nothing has been sealed to it.
@@ -157,10 +158,17 @@ func (v *Vault) Change(fn func(*Contents) error) error {
 // with a higher number, and a crash before that opens it, which is as good as a
 // crash right after the commit.
 func (v *Vault) commit(next *Contents) error {
-	v.sequence++
-	next.Sequence = v.sequence
 	seal := func(w io.Writer) error { return v.master.seal(w, next) }
-	if err := v.disk.replace(v.path, 0o600, seal, v.keepPredecessor); err != nil {
+	write := func() error {
+		v.sequence++
+		next.Sequence = v.sequence
+		return v.disk.replace(v.path, 0o600, seal, v.keepPredecessor)
+	}
+	err := write()
+	if v.spend(err) {
+		err = write()
+	}
+	if err != nil {
 		return err
 	}
 	v.current.Store(next)

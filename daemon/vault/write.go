@@ -17,6 +17,11 @@ type disk struct {
 	fault func(step string) error
 }
 
+// Fault lets tests of other rooms fail a step of a write of the store, or end the
+// process there: it is called before each. It is not for use in earnest, and must
+// be set before others use v.
+func (v *Vault) Fault(fault func(step string) error) { v.disk.fault = fault }
+
 // step does one step of a write.
 func (d disk) step(name string, do func() error) error {
 	if d.fault != nil {

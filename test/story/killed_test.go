@@ -60,14 +60,14 @@ type victim struct {
 	died   string // where it did
 }
 
-func newVictim(t *testing.T) *victim {
+func newVictim(t *testing.T, l *lab.Lab) *victim {
 	t.Helper()
 	binary, err := rehearsal()
 	if err != nil {
 		t.Fatal(err)
 	}
 	bin, _ := binaries()
-	v := &victim{T: t, lab: lab.Start(t, lab.Options{}), dir: t.TempDir(), binary: binary}
+	v := &victim{T: t, lab: l, dir: t.TempDir(), binary: binary}
 	v.user = v.lab.NewUser(t, "dev-ccontini")
 	run, err := os.MkdirTemp("", "cc")
 	if err != nil {
@@ -163,7 +163,13 @@ func (v *victim) start() {
 // ccactl runs a command that must succeed, and returns what it prints.
 func (v *victim) ccactl(args ...string) string {
 	v.Helper()
-	out, errs, err := v.try(args...)
+	return v.hand("", args...)
+}
+
+// hand is ccactl with something on stdin.
+func (v *victim) hand(stdin string, args ...string) string {
+	v.Helper()
+	out, errs, err := v.tryWith(stdin, args...)
 	if err != nil {
 		v.Fatalf("ccactl %q: %v\n%s%s", args, err, out, errs)
 	}
@@ -171,10 +177,14 @@ func (v *victim) ccactl(args ...string) string {
 }
 
 func (v *victim) try(args ...string) (stdout, stderr string, err error) {
+	return v.tryWith("", args...)
+}
+
+func (v *victim) tryWith(stdin string, args ...string) (stdout, stderr string, err error) {
 	cmd := exec.Command(filepath.Join(filepath.Dir(filepath.Dir(v.binary)), "ccactl"), args...)
 	cmd.Dir, cmd.Env = v.dir, v.env
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
 }
@@ -363,7 +373,7 @@ func TestKilled(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			v := newVictim(t)
+			v := newVictim(t, lab.Start(t, lab.Options{}))
 			v.logins, v.same = what == "password", what == "application-credential"
 			died := v.killed(of.rotate(v)...)
 			t.Logf("killed %d times: %s", len(died), strings.Join(died, ", "))
