@@ -80,9 +80,41 @@ else
   run ccactl credential-process --env dev --gateway | sed -E 's/("SecretAccessKey":")[^"]+/\1…/'
 fi
 
-chapter "5. A new S3 key, and the old one gone"
-run ccactl rotate dev --grace 0s --yes --wait
-if command -v aws >/dev/null; then s3 ls s3://demo; fi
+chapter "5. New S3 keys under the hands of those who work with them, and the old ones gone"
+# Each line of a worker's file is a request: its status, or what the AWS CLI says.
+ask() { # ask KEYS URL-PATH [OPTION…]: one S3 request, signed with the keys in a file of variables
+  local keys=$1 path=$2
+  shift 2
+  (. "$keys" && curl -s -o /dev/null -w '%{http_code}\n' --aws-sigv4 "aws:amz:$AWS_REGION:s3" -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" \
+    -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@" "$AWS_ENDPOINT_URL_S3/$path") || echo "curl ends with $?"
+}
+uploader() { while [ ! -e "$work/stop" ]; do ask "$work/gate" "worked/$RANDOM" -T openrc-dev >>"$work/uploads"; done; }
+lister() { while [ ! -e "$work/stop" ]; do ask "$work/gate" worked >>"$work/lists"; done; }
+awscli() {
+  local url
+  url=$(sed -n 's/^endpoint_url = //p' .aws/config | head -n 1)
+  while [ ! -e "$work/stop" ]; do
+    if aws --profile dev --endpoint-url "$url" s3 cp --no-progress openrc-dev s3://worked/aws >/dev/null 2>&1; then echo 200; else echo failed; fi >>"$work/awscli"
+  done
+}
+if curl --help all 2>/dev/null | grep -q aws-sigv4; then
+  ccactl env dev --client aws --gateway >"$work/gate"
+  ccactl env dev --client aws --direct >"$work/former"
+  ask "$work/gate" worked -X PUT >/dev/null
+  workers=() files=("$work/uploads" "$work/lists")
+  uploader & workers+=($!)
+  lister & workers+=($!)
+  if command -v aws >/dev/null; then awscli & workers+=($!) files+=("$work/awscli"); fi
+  for f in "${files[@]}"; do for _ in $(seq 300); do [ -s "$f" ] && break; sleep 0.1; done; done
+  for _ in 1 2 3; do run ccactl rotate dev --grace 0s --yes --wait; done
+  touch "$work/stop"
+  wait "${workers[@]}"
+  failed=$(cat "${files[@]}" | grep -vc '^2' || :)
+  echo "${bold}${#workers[@]} programs made $(cat "${files[@]}" | wc -l) requests meanwhile, $failed failed.${off} The first of the keys now: $(ask "$work/former" worked)"
+  [ "$failed" = 0 ]
+else
+  run ccactl rotate dev --grace 0s --yes --wait
+fi
 
 chapter "6. What a shell gets, once its rc file says: eval \"\$(ccactl shell-init bash)\""
 cat >"$work/shell" <<'RC'
