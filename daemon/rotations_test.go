@@ -1,0 +1,137 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// rotations is the audit trail's events of rotations, a line each.
+func (w *world) rotations() string {
+	w.Helper()
+	var text strings.Builder
+	err := ipc.Stream(w.Context(), "GET", "/v1/log", func(line []byte) error {
+		var e struct {
+			Event, Environment, User, Note string
+			Version                        int
+		}
+		if err := json.NewDecoder(bytes.NewReader(line)).Decode(&e); err != nil {
+			return err
+		}
+		switch e.Event {
+		case "rotated", "key-deleted", "credential-deleted", "withdrawn":
+			text.WriteString(strings.Join(strings.Fields(strings.Join([]string{e.Event, e.Environment, e.Note}, " ")), " ") + "\n")
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return text.String()
+}
+
+// Whoever hangs up ends no rotation, and begins none of those that had no turn
+// yet; the trail has what became of it all the same.
+func TestHangUpBeginsNoMore(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.add("sys", "system-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	w.do("POST", "/v1/environments/sys/s3-key", nil, nil)
+	w.cloud.Fail(practice.Fault{Route: "s3:ListBuckets", Status: 503})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- ipc.StreamOf(ctx, "POST", "/v1/rotate", ipc.RotateRequest{Environments: []string{"dev", "sys"}, Grace: "0s", Wait: true}, func([]byte) error { return nil })
+	}()
+	w.until("dev is under way", func() bool { r := w.status().Environments[0].Rotation; return r != nil && r.Step == "prove" })
+	cancel()
+	<-ended
+	w.cloud.Heal()
+	w.until("dev is over", func() bool { return strings.Contains(w.rotations(), "key-deleted dev") })
+	if sys := w.status().Environments[1]; sys.S3.Version != 1 || sys.Rotation != nil || strings.Contains(w.rotations(), "sys") {
+		t.Errorf("sys is %+v; the trail:\n%s", sys, w.rotations())
+	}
+	if got := w.rotations(); got != "rotated dev\nkey-deleted dev\n" {
+		t.Errorf("the trail:\n%s", got)
+	}
+}
+
+// A password's rotation is in the trail whoever ends it, and what came to nothing
+// is, too.
+func TestTrailOfRotations(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	if _, err := w.view("dev", "&auth=application-credential"); err != nil {
+		t.Fatal(err)
+	}
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- ipc.StreamOf(ctx, "POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name, Password: true}, func([]byte) error { return nil })
+	}()
+	w.until("the change is made", func() bool { r := w.status().Users[0].Rotation; return r != nil && r.Step == "prove" })
+	cancel()
+	<-ended
+	w.restart()
+	w.cloud.Heal()
+	w.until("it is over", func() bool { return w.status().Users[0].Rotation == nil })
+	if got := w.rotations(); got != "rotated password\n" {
+		t.Errorf("the trail:\n%s", got)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, ApplicationCredential: true, Grace: "0s", Wait: true})
+	w.cloud.SetPolicy(practice.Policy{MinimumAge: 1})
+	w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true})
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/credentials", Status: 409, Body: `{"error":{"code":409,"title":"Conflict","message":"Quota"}}`})
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})
+	want := []string{"rotated password", "rotated dev application-credential", "credential-deleted dev application-credential", "withdrawn password", "withdrawn dev ask "}
+	got := strings.Split(strings.TrimSpace(w.rotations()), "\n")
+	for i, line := range want {
+		if i >= len(got) || !strings.HasPrefix(got[i], line) {
+			t.Fatalf("the trail:\n%s\nwant it to begin with\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("the trail:\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// A daemon that gives shorter leases, and less grace, than the one before it
+// waits for what that one gave.
+func TestDrainOverChangedConfig(t *testing.T) {
+	var clock leap
+	w := newWorld(t, practice.Options{Now: clock.now, TokenTTL: 48 * time.Hour})
+	w.stop()
+	w.start("[serve]\nlease = \"12h\"\n[rotate]\ngrace = \"3h\"\n")
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	if _, _, err := ipc.Get("/v1/environments/dev/views/credential-process?direct=true"); err != nil {
+		t.Fatal(err)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})
+	keys := func() int { return len(w.cloud.Keys(w.cloud.User.Name)) }
+	look := func() int { // what is owed is done within the daemon's next turn
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+		return keys()
+	}
+	w.stop()
+	w.start("[serve]\nlease = \"16m\"\n[rotate]\ngrace = \"0s\"\n")
+	r := w.status().Environments[0].Rotation
+	if r == nil || r.Until == nil || r.Until.Sub(clock.now()) < 11*time.Hour || !r.Unknown {
+		t.Fatalf("after the restart: %+v", r)
+	}
+	clock.step(11 * time.Hour)
+	if n := look(); n != 2 {
+		t.Errorf("%d keys while one is held", n)
+	}
+	clock.step(2 * time.Hour)
+	w.until("the former key is gone", func() bool { return look() == 1 })
+}
