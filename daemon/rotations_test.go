@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -134,4 +135,45 @@ func TestDrainOverChangedConfig(t *testing.T) {
 	}
 	clock.step(2 * time.Hour)
 	w.until("the former key is gone", func() bool { return look() == 1 })
+}
+
+// An environment that came with an application credential gives its programs that
+// one and never the password, though another environment of the user has brought
+// it; also after a rotation. A person who gives it a password says otherwise.
+func TestServedByItsCredential(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	vars, err := w.view("dev", "&auth=application-credential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := w.view("dev", ""); err != nil || plain["OS_PASSWORD"] != secret {
+		t.Errorf("one that was made for a single view is preferred to the password: %v", err)
+	}
+	w.do("DELETE", "/v1/environments/dev", nil, nil)
+	file := fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\nexport OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n",
+		w.cloud.AuthURL, vars["OS_APPLICATION_CREDENTIAL_ID"], vars["OS_APPLICATION_CREDENTIAL_SECRET"])
+	if err := w.importText("dev", file); err != nil {
+		t.Fatal(err)
+	}
+	w.add("sys", "system-ccontini")
+	former := vars["OS_APPLICATION_CREDENTIAL_ID"]
+	for _, rotated := range []bool{false, true} {
+		if rotated {
+			w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, ApplicationCredential: true, Grace: "0s", Wait: true})
+		}
+		vars, err := w.view("dev", "")
+		if id := vars["OS_APPLICATION_CREDENTIAL_ID"]; err != nil || id == "" || vars["OS_PASSWORD"] != "" || (id != former) != rotated {
+			t.Errorf("rotated %v: dev has %v, %v", rotated, vars, err)
+		}
+	}
+	if vars, err := w.view("sys", ""); err != nil || vars["OS_PASSWORD"] != secret {
+		t.Errorf("sys: %v", err)
+	}
+	if err := w.importText("dev", w.openrc(secret, "dev-ccontini", "")); err != nil {
+		t.Fatal(err)
+	}
+	if vars, err := w.view("dev", ""); err != nil || vars["OS_PASSWORD"] != secret {
+		t.Errorf("dev with a password of its own: %v", err)
+	}
 }

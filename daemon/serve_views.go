@@ -56,7 +56,7 @@ func (d *Daemon) env(r *request) (any, error) {
 	}
 	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
 	plan, need, err := view.Plan(asked)
-	if err == nil && asked.Auth == "" && plan.Auth == view.Password && holdsCredentialAlone(e, u) {
+	if err == nil && asked.Auth == "" && plan.Auth == view.Password && servedByCredential(e, u) {
 		asked.Auth = view.ApplicationCredential
 		plan, need, err = view.Plan(asked)
 	}
@@ -96,10 +96,12 @@ func (d *Daemon) certain(r *request, e vault.Environment) (vault.Environment, va
 	return r.open.keeper.Environment(e.Name)
 }
 
-// holdsCredentialAlone: an application credential, and no password to prefer.
-func holdsCredentialAlone(e vault.Environment, u vault.User) bool {
+// servedByCredential: the environment came with an application credential, or
+// there is no password to prefer. Its programs then never have the password, which
+// opens all projects of its user.
+func servedByCredential(e vault.Environment, u vault.User) bool {
 	_, hasPassword := u.Passwords.Active()
-	return len(e.AppCreds.List) > 0 && !hasPassword
+	return len(e.AppCreds.List) > 0 && (e.ByCredential || !hasPassword)
 }
 
 // throughGateway decides whose S3 key a client gets: the gateway's where no

@@ -217,6 +217,12 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 // withValues puts offered keys and application credentials in force, and adopts
 // the keys that Keystone lists.
 func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environment {
+	switch { // what a person last gave it is what it is served by
+	case a.offer.AppCred != nil:
+		e.ByCredential = true
+	case !a.offer.Password.Empty():
+		e.ByCredential = false
+	}
 	if a.offer.AppCred != nil {
 		creds, v := e.AppCreds.Stage(*a.offer.AppCred, a.offer.By, now)
 		v.HandsOff = a.offer.NoVerify && !v.Accepted

@@ -79,13 +79,14 @@ type User struct {
 // An Environment is a cloud.ca environment and the keys to it.
 type Environment struct {
 	account.Environment
-	Generation  uint64 // raised by NextGeneration whenever anything served for it changes
-	Epoch       uint64 // raised by revoke: gateway keys of an older epoch are void
-	Keys        Versions[account.KeyPair]
-	AppCreds    Versions[account.ApplicationCredential]
-	KeysRefused *Refusal
-	KeysListed  []string // the access keys that Keystone had for it at the last look
-	Sources     []Source
+	Generation   uint64 // raised by NextGeneration whenever anything served for it changes
+	Epoch        uint64 // raised by revoke: gateway keys of an older epoch are void
+	Keys         Versions[account.KeyPair]
+	AppCreds     Versions[account.ApplicationCredential]
+	KeysRefused  *Refusal
+	ByCredential bool     // it came with its application credential: views have that, and not the user's password
+	KeysListed   []string // the access keys that Keystone had for it at the last look
+	Sources      []Source
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way
 	CredRotation *Rotation // of the application credential

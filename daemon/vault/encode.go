@@ -164,6 +164,7 @@ func recordEnvironment(e Environment) environmentRecord {
 		Keys:              recordVersions(e.Keys),
 		AppCreds:          recordVersions(e.AppCreds),
 		KeysRefused:       (*refusalRecord)(e.KeysRefused),
+		ByCredential:      e.ByCredential,
 		KeysListed:        e.KeysListed,
 		KeyRotation:       (*rotationRecord)(e.KeyRotation),
 		CredRotation:      (*rotationRecord)(e.CredRotation),
@@ -193,7 +194,9 @@ func (r environmentRecord) environment() Environment {
 		Keys:        versions[account.KeyPair](r.Keys),
 		AppCreds:    versions[account.ApplicationCredential](r.AppCreds),
 		KeysRefused: (*Refusal)(r.KeysRefused),
-		KeysListed:  r.KeysListed,
+
+		ByCredential: r.ByCredential,
+		KeysListed:   r.KeysListed,
 
 		KeyRotation:  (*Rotation)(r.KeyRotation),
 		CredRotation: (*Rotation)(r.CredRotation),

@@ -80,6 +80,7 @@ type environmentRecord struct {
 	Keys              versionsRecord `json:"keys,omitzero"`
 	AppCreds          versionsRecord `json:"application_credentials,omitzero"`
 	KeysRefused       *refusalRecord `json:"keys_refused,omitempty"`
+	ByCredential      bool           `json:"by_credential,omitempty"`
 	KeysListed        []string       `json:"keys_listed,omitempty"`
 	Sources           []sourceRecord `json:"sources,omitempty"`
 
