@@ -60,6 +60,13 @@
 //	withdraw   | gone       | over       | it is not listed
 //	withdraw   | superseded | over       | it serves after all
 //
+// Application credentials go the same way (credrotation.go): Keystone lists them
+// without their secrets, by their names, and what proves one is a token of the
+// very user and project. The new one may do what the former one may.
+//
+// What the cloud lets nobody do from here, or there is no password to ask with,
+// is found out before anything is journalled (begin), or withdrawn: ErrPortal.
+//
 // A password knows no overlap: the change kills the old one and every token. So
 // old and new are in the journal before the one call. Its answer says which is in
 // force, if it is a yes, or a no in Keystone's own words; all others, and none,
@@ -116,6 +123,9 @@
 // How long a drain lasts the lease ledger says (drain.go). The ledger lives in
 // memory; so for what a daemon before this one may have given out a drain waits
 // the grace and the longest lease that it gave, which the store knows.
+//
+// A schedule (schedule.go) begins rotations by itself. When one is due follows
+// from the store alone.
 //
 // No lock but the user's own gate is held over a network call.
 package rotate
