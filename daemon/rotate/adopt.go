@@ -189,7 +189,10 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	}
 	passwords, v := u.Passwords.Stage(a.place.secret, a.offer.By, now)
 	changed = v.State != vault.Active || a.login != nil && u.Refused != nil
-	v.HandsOff = a.offer.NoVerify && !v.Accepted && a.expired == nil
+	v.HandsOff = a.offer.NoVerify && !v.Accepted
+	if a.expired != nil { // which is the cloud's word that it is right
+		v.Accepted, v.Checked, v.HandsOff = true, a.expired.At, false
+	}
 	if a.login != nil {
 		v.Accepted, v.Checked, v.HandsOff = true, now, false
 		u.PasswordExpires = expiryOf(*a.login, now)

@@ -83,18 +83,25 @@ func (k *Keeper) RotatePassword(ctx context.Context, userID string, tell func(Pr
 }
 
 // beginPassword journals old and new before anything is asked. A rotation under
-// way goes on, now with a person behind it; one that lingers is asked for once
+// way goes on, now with a person behind it, and if that brings it to nothing
+// another begins; one that lingers is asked for once
 // more, for the same new password, so that there are never more than two. person
 // says that one is waiting for it.
 func (k *Keeper) beginPassword(ctx context.Context, t ofUser, person bool) (joined bool, err error) {
 	served, _ := k.vault.Contents().Users[t.id].Passwords.Active()
 	defer k.gate(k.vault.Contents().Users[t.id].Key())()
 	u := k.vault.Contents().Users[t.id]
-	if UnderWay(u.Rotation) {
+	if j := u.Rotation; UnderWay(j) {
 		if !person {
 			return true, nil
 		}
-		return true, k.decideLocked(ctx, u)
+		if err := k.decideLocked(ctx, u); err != nil {
+			return true, err
+		}
+		u = k.vault.Contents().Users[t.id]
+		if now, _ := u.Passwords.Active(); UnderWay(u.Rotation) || now.ID == j.New {
+			return true, nil
+		}
 	}
 	active, ok := u.Passwords.Active()
 	if ok && active.ID != served.ID && active.Source == "rotation" {

@@ -646,3 +646,112 @@ func TestPasswordRefusedBeforeTheChange(t *testing.T) {
 	}
 	w.sentWrong(1)
 }
+
+// The new password has expired before it was proved: it is right, and mended by
+// another change.
+func TestPasswordExpiresInDoubt(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.fault = func(point string) error {
+		if point == "prove: begun" {
+			w.cloud.ExpirePassword(w.name())
+			w.clock.step(time.Second)
+		}
+		return nil
+	}
+	_ = w.rotatePassword()
+	w.fault = nil
+	w.settleDown()
+	active, _ := w.user().Passwords.Active()
+	if u := w.user(); active.Value.Reveal() != w.cloud.Password(w.name()) || u.Refused == nil || !u.Refused.Expired {
+		t.Fatalf("the expired one is not in force: %+v", u.Refused)
+	}
+	if err := w.rotatePassword(); err != nil {
+		t.Fatal(err)
+	}
+	w.works(9)
+	w.sentWrong(0)
+}
+
+// A typing error, given with --no-verify, gives way to what there was before: to
+// what the cloud accepted, though it was refused since, for it is all there is.
+func TestTypingErrorGivesWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		before []string // given with --no-verify, one after another
+		right  string
+	}{
+		"to an accepted one":                        {[]string{"typo"}, "hunter2"},
+		"to one that nobody proved":                 {[]string{"right", "typo"}, "right"},
+		"to an accepted one that was refused since": {[]string{"typo"}, "hunter2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.both()
+			if c.right == "right" {
+				w.cloud.SetPassword(w.name(), "right")
+			}
+			if strings.HasSuffix(name, "since") || c.right == "right" {
+				w.cloud.Enable(w.name(), false)
+				w.open()
+				_ = w.Verify(t.Context(), "dev", false)
+				w.cloud.Enable(w.name(), true)
+				w.clock.step(refusedPause)
+			}
+			for _, value := range c.before {
+				if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf(value), true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 3 {
+				w.clock.step(2 * time.Second)
+				_ = w.Verify(t.Context(), "dev", true)
+			}
+			if active, _ := w.user().Passwords.Active(); active.Value.Reveal() != c.right || w.user().Refused != nil {
+				t.Errorf("not in force again: %+v", w.user().Refused)
+			}
+			w.sentWrong(1)
+		})
+	}
+}
+
+// Neither of the rotation's two is right, and a person brings a third: it ends the
+// doubt, also where it has to be changed first, or was not to be proved.
+func TestPasswordThirdEndsTheDoubt(t *testing.T) {
+	for name, c := range map[string]struct {
+		expired, noVerify bool
+		word              func(w *world) error
+	}{
+		"by an update":                       {false, false, nil},
+		"one that must be changed":           {true, false, (*world).rotatePassword},
+		"with --no-verify, and then verify":  {false, true, func(w *world) error { return w.Verify(w.Context(), "dev", true) }},
+		"with --no-verify, and then rotated": {false, true, (*world).rotatePassword},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.both()
+			w.fault = func(point string) error {
+				if point == "change: sent" {
+					w.cloud.SetPassword(w.name(), "third")
+				}
+				return nil
+			}
+			_ = w.rotatePassword()
+			w.fault = nil
+			if c.expired {
+				w.cloud.ExpirePassword(w.name())
+			}
+			w.clock.step(2 * time.Second)
+			if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("third"), c.noVerify); err != nil {
+				t.Fatal(err)
+			}
+			if c.word != nil {
+				if err := c.word(w); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.settleDown()
+			w.works(9)
+			w.sentWrong(1)
+		})
+	}
+}

@@ -1,9 +1,11 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/vault"
@@ -43,8 +45,12 @@ func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress)
 	lines, cancel := k.listen(subject)
 	defer cancel()
 	hear := func(p Progress) {
-		if p.Step == StepWithdraw && p.State == "done" {
+		switch {
+		case p.State != "done":
+		case p.Step == StepWithdraw:
 			withdrawal = &p
+		case p.Step == StepFlip: // of another one, begun after that
+			withdrawal = nil
 		}
 		tell(p)
 	}
@@ -216,7 +222,7 @@ func (k *Keeper) GoOn(ctx context.Context) (next time.Time, failures map[string]
 	return next, failures
 }
 
-// tasks are the rotations that are under way.
+// tasks are the rotations that are under way, always in the same order.
 func tasks(c *vault.Contents) (all []task) {
 	for id, u := range c.Users {
 		if u.Rotation != nil {
@@ -230,6 +236,7 @@ func tasks(c *vault.Contents) (all []task) {
 			}
 		}
 	}
+	slices.SortFunc(all, func(a, b task) int { return cmp.Compare(a.subject(), b.subject()) })
 	return all
 }
 

@@ -194,8 +194,9 @@ func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
 	case StepProve:
 		return r.prove()
 	case StepFlip:
+		a := r.attempt(r.try(r.new)) // it may have expired already
 		return flipped, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
-			u.Passwords, u.Refused = u.Passwords.Activate(j.New), nil
+			u.Passwords, u.Refused = u.Passwords.Activate(j.New), refusalOf(a)
 		}, nil
 	case StepLinger:
 		return r.linger()
@@ -245,15 +246,16 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 		return "", nil, err
 	case right.ID == r.old.ID: // somebody put it back, or the cloud's yes was none
 		return r.stays()
+	case !base.Token.ID.Empty():
+		lives, err := r.cloud.TokenLives(r.ctx, r.user.Auth, base.Token.ID)
+		if err != nil {
+			return "", nil, err
+		}
+		if !lives {
+			return "", nil, fmt.Errorf("%s: its token is born revoked: %w", r.task.subject(), cloud.ErrUnreachable)
+		}
+		r.accepted(r.task.id, base)
 	}
-	lives, err := r.cloud.TokenLives(r.ctx, r.user.Auth, base.Token.ID)
-	if err != nil {
-		return "", nil, err
-	}
-	if !lives {
-		return "", nil, fmt.Errorf("%s: its token is born revoked: %w", r.task.subject(), cloud.ErrUnreachable)
-	}
-	r.accepted(r.task.id, base)
 	return proved, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
 		if v, ok := u.Passwords.Find(j.New); ok {
 			v.Accepted, v.Checked = true, r.now()

@@ -102,6 +102,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			u.Passwords = u.Passwords.With(v)
 			if older, ok := successorOf(c, u, v); ok {
 				u.Passwords = u.Passwords.Activate(older.ID).Drop(v.ID)
+				u.Refused = refusalOf(c.Attempts[fingerprint(c, try{user: u.User, password: older.Value})])
 				c.Users[userID] = u
 				touchAll(c, userID)
 				return nil
@@ -132,16 +133,27 @@ func (k *Keeper) accepted(userID string, g login) {
 }
 
 // successorOf returns the version to go back to when one that the cloud never
-// accepted turns out wrong: the newest that it did accept and has not refused
-// since.
+// accepted turns out wrong: the newest that it has not refused, of those that it
+// did accept if there are such; else the newest that it did accept, for that may
+// have been refused because the account was disabled, and nobody else has it.
 func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Secret]) (found vault.Version[account.Secret], ok bool) {
 	if wrong.Accepted {
 		return found, false
 	}
+	best := 0
 	for _, v := range u.Passwords.List {
-		refused := c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})].Refused
-		if v.State == vault.Retiring && v.Accepted && !refused && v.N > found.N {
-			found, ok = v, true
+		rank := 0
+		switch refused := c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})].Refused; {
+		case v.State != vault.Retiring:
+		case v.Accepted && !refused:
+			rank = 3
+		case !refused:
+			rank = 2
+		case v.Accepted:
+			rank = 1
+		}
+		if rank > 0 && (rank > best || rank == best && v.N > found.N) {
+			found, ok, best = v, true, rank
 		}
 	}
 	return found, ok

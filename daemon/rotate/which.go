@@ -78,14 +78,14 @@ func (r *passwordRun) changed(sure bool) (outcome, userEdit, error) {
 }
 
 // which tries each of two passwords once, the likelier one first, and says which
-// is right. Where none is, both are kept, and nobody sends any until a person
-// says so.
+// is right; with an expired one there is no login. Where none is, both are kept,
+// and nobody sends any until a person says so.
 func (r *passwordRun) which(first, second vault.Version[account.Secret]) (login, vault.Version[account.Secret], error) {
 	for _, v := range []vault.Version[account.Secret]{first, second} {
 		base, err := r.login(r.ctx, r.try(v))
 		no, right := expired(err)
 		switch {
-		case err == nil, right && v.ID == r.old.ID:
+		case err == nil, right:
 			return base, v, nil
 		case !errors.As(err, &no):
 			return login{}, v, err
@@ -109,12 +109,17 @@ func (r *passwordRun) stays() (outcome, userEdit, error) {
 		if serves.ID != j.Old && serves.ID != j.New { // a person's, and wrong: there is but one password
 			u.Passwords = u.Passwords.Drop(serves.ID)
 		}
-		u.Refused = nil
-		if a.Refused {
-			u.Refused = &vault.Refusal{At: a.At, Reason: reason, LockedOut: a.LockedOut, Expired: a.Expired}
-		}
+		u.Refused = refusalOf(a)
 		j.Reason = reason
 	}, nil
+}
+
+// refusalOf is what is on record of a value, for its user.
+func refusalOf(a vault.Attempt) *vault.Refusal {
+	if !a.Refused {
+		return nil
+	}
+	return &vault.Refusal{At: a.At, Reason: reasonOf(a), LockedOut: a.LockedOut, Expired: a.Expired}
 }
 
 // neither keeps both passwords, of which one must be right unless somebody else
@@ -209,13 +214,25 @@ func inDoubt(c *vault.Contents, u vault.User) bool {
 }
 
 // decideLocked has a rotation of the user's password go on with a person behind
-// it. The caller holds the user's gate.
+// it. Where neither of its two is right, what he has put in force in their place
+// is tried, and ends it. The caller holds the user's gate.
 func (k *Keeper) decideLocked(ctx context.Context, u vault.User) error {
 	if !UnderWay(u.Rotation) {
 		return nil
 	}
-	_, err := ofUser{u.ID, u.User.String()}.stepLocked(context.WithoutCancel(ctx), k, true)
-	if wait := (waitError{}); errors.As(err, &wait) {
+	ctx = context.WithoutCancel(ctx)
+	t := ofUser{u.ID, u.User.String()}
+	_, err := t.stepLocked(ctx, k, true)
+	var no *RefusedError
+	var wait waitError
+	u = k.vault.Contents().Users[u.ID]
+	if active, _ := u.Passwords.Active(); errors.As(err, &no) && u.Rotation != nil && active.ID != u.Rotation.Old && active.ID != u.Rotation.New {
+		if err := k.rightLocked(ctx, u, active, true); err != nil {
+			return err
+		}
+		_, err = t.stepLocked(ctx, k, true)
+	}
+	if errors.As(err, &wait) {
 		return nil
 	}
 	return err

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -50,10 +51,23 @@ func allTransitions() (all []string) {
 	return all
 }
 
-// A clock that tests step.
+// A clock that tests step, and the cloud's, which may be off.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	skew time.Duration
+}
+
+func (c *clock) far() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now.Add(c.skew)
+}
+
+func (c *clock) skews(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skew = d
 }
 
 func (c *clock) Now() time.Time {
@@ -68,9 +82,25 @@ func (c *clock) step(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// tb is what a world needs of a test; a rapid.T has it too, with the folder that
+// modelled adds.
+type tb interface {
+	Helper()
+	Log(args ...any)
+	Logf(format string, args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Failed() bool
+	Cleanup(func())
+	Context() context.Context
+	TempDir() string
+}
+
 // A world is a practice cloud and a Keeper that can die and come back.
 type world struct {
-	testing.TB
+	tb
 	clock  *clock
 	cloud  *practice.Cloud
 	dir    string
@@ -82,11 +112,11 @@ type world struct {
 
 const testGrace = time.Hour
 
-func newWorld(t testing.TB) *world {
+func newWorld(t tb) *world {
 	t.Helper()
-	w := &world{TB: t, clock: &clock{now: epoch}, dir: t.TempDir(), alive: map[int]bool{}}
+	w := &world{tb: t, clock: &clock{now: epoch}, dir: t.TempDir(), alive: map[int]bool{}}
 	var err error
-	if w.cloud, err = practice.Start(practice.Options{Now: w.clock.Now, TokenTTL: 12 * time.Hour}); err != nil {
+	if w.cloud, err = practice.Start(practice.Options{Now: w.clock.far, TokenTTL: 12 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.cloud.Close)
@@ -100,13 +130,20 @@ func newWorld(t testing.TB) *world {
 // second is another machine with the same user, in his project dev.
 func (w *world) second() *world {
 	w.Helper()
-	other := &world{TB: w.TB, clock: w.clock, cloud: w.cloud, dir: w.TempDir(), alive: map[int]bool{}}
+	other := w.another()
+	other.take("dev", "dev-ccontini")
+	return other
+}
+
+// another is another machine, which has nothing yet.
+func (w *world) another() *world {
+	w.Helper()
+	other := &world{tb: w.tb, clock: w.clock, cloud: w.cloud, dir: w.TempDir(), alive: map[int]bool{}}
 	var err error
 	if other.master, err = vault.NewMaster(); err != nil {
 		w.Fatal(err)
 	}
 	other.open()
-	other.take("dev", "dev-ccontini")
 	return other
 }
 
@@ -149,6 +186,16 @@ func (w *world) adopt(name, project string) practice.Key {
 // take imports an environment, with the S3 key that the cloud has for it.
 func (w *world) take(name, project string) {
 	w.Helper()
+	o := w.offer(name)
+	o.Environment.Project, o.Password = project, account.NewSecret(w.cloud.Password(w.cloud.User.Name))
+	if _, err := w.Adopt(w.Context(), o); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// offer is an openrc of the user for dev or sys, without a password.
+func (w *world) offer(name string) Offer {
+	w.Helper()
 	auth, err := account.ParseEndpoint(w.cloud.AuthURL, false)
 	if err != nil {
 		w.Fatal(err)
@@ -157,13 +204,11 @@ func (w *world) take(name, project string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	_, err = w.Adopt(w.Context(), Offer{
-		Name: name, Named: true, By: "import", Password: account.NewSecret(w.cloud.Password(w.cloud.User.Name)),
+	project := map[string]string{"dev": "dev-ccontini", "sys": "system-ccontini"}[name]
+	return Offer{
+		Name: name, Named: true, By: "import",
 		User:        account.User{Name: w.cloud.User.Name, DomainID: "default", Auth: auth, IdentityAPI: "3"},
 		Environment: account.Environment{Project: project, ProjectDomainID: "default", S3: account.S3{Endpoint: s3, Region: practice.Region}},
-	})
-	if err != nil {
-		w.Fatal(err)
 	}
 }
 
