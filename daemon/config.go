@@ -29,6 +29,11 @@ type Config struct {
 	Gateway struct {
 		Listen string `toml:"listen"` // 127.0.0.1 and a port chosen free at first use and kept from then on
 	} `toml:"gateway"`
+	Lock struct {
+		Idle          Duration `toml:"idle"`            // 0: never; locks once no client has asked for so long
+		OnSuspend     bool     `toml:"on_suspend"`      // false; locks before the machine sleeps (logind)
+		OnSessionLock bool     `toml:"on_session_lock"` // false; locks with the user's session (logind)
+	} `toml:"lock"`
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
@@ -65,6 +70,9 @@ const (
 	defaultRescan = time.Minute
 	minRescan     = time.Second
 )
+
+// minIdle is shorter than any pause between requests that anybody would want.
+const minIdle = time.Second
 
 // defaultGrace is how long the unknown holders of a replaced key have.
 const defaultGrace = time.Hour
@@ -121,6 +129,9 @@ func (c *Config) check(path string) error {
 	}
 	if c.Rotate.Grace < 0 {
 		return fmt.Errorf("config %s: rotate.grace is negative", path)
+	}
+	if i := time.Duration(c.Lock.Idle); i != 0 && i < minIdle {
+		return fmt.Errorf("config %s: lock.idle is less than %v (0s: never)", path, minIdle)
 	}
 	if c.Watch.Rescan == 0 {
 		c.Watch.Rescan = Duration(defaultRescan)

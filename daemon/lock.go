@@ -48,8 +48,8 @@ const (
 // openAtStart opens without a person where that is possible and allowed. After
 // an explicit lock only --passphrase-file may.
 func (d *Daemon) openAtStart(ctx context.Context) error {
-	if d.Inherited.Reply != nil {
-		return nil // we are the image that a lock made
+	if d.Inherited.Relocked() {
+		return nil
 	}
 	passphrase, explicit, err := d.passphraseAtStart()
 	if err != nil {
@@ -290,17 +290,19 @@ func (d *Daemon) look() {
 // It wins over every unlock under way: from the mark on none opens anything,
 // and each has had its answer before the process is replaced, since a client
 // without one would ask the next image again.
-func (d *Daemon) lock(w http.ResponseWriter) error {
+//
+// w gets the answer; it is nil where nobody asked, and why says what made it.
+func (d *Daemon) lock(w http.ResponseWriter, why string) error {
 	o, first, err := d.mark()
 	if err != nil || !first {
 		return err // or another request was first, or there is nothing to forget
 	}
 	d.awaitUnlocks()
 	if o != nil {
-		d.record(o, audit.Entry{Event: "locked"})
+		d.record(o, audit.Entry{Event: "locked", Note: why})
 		d.checkpoint(o)
 	}
-	d.feed.publish(ipc.Event{Time: d.now(), Event: "locked"})
+	d.feed.publish(ipc.Event{Time: d.now(), Event: "locked", Message: why})
 	if err := d.gens.lock(); err != nil {
 		d.Log.Error("generations", "error", err)
 	}

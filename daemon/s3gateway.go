@@ -161,6 +161,7 @@ func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Bi
 // period for each gateway key. Buckets and objects are nobody's business here.
 func (d *Daemon) gatewayDone(r gateway.Record) {
 	d.metrics.gateway(r)
+	d.asked.note(d.now())
 	if r.Environment == "" {
 		return
 	}
