@@ -75,7 +75,14 @@ func (d *Daemon) lockUnasked(why string) {
 // followLogind locks before the machine sleeps, and with the user's session, as
 // the config says. While logind can't be followed, status says so.
 func (d *Daemon) followLogind(ctx context.Context) {
-	m := session.Moments{Ready: func() { d.logindLost.Store("") }}
+	m := session.Moments{Ready: func(undelayed error) {
+		if undelayed != nil {
+			d.Log.Warn("logind", "error", undelayed)
+			d.logindLost.Store("the machine may sleep before ccad is locked: " + undelayed.Error())
+			return
+		}
+		d.logindLost.Store("")
+	}}
 	if d.Config.Lock.OnSuspend {
 		m.Sleep = func() { d.lockUnasked("the machine goes to sleep") }
 	}
@@ -91,7 +98,7 @@ func (d *Daemon) followLogind(ctx context.Context) {
 			return
 		}
 		why := "it does not lock with the session or the machine's sleep: " + err.Error()
-		if lost, _ := d.logindLost.Swap(why).(string); lost == "" {
+		if lost, _ := d.logindLost.Swap(why).(string); lost != why {
 			d.Log.Warn("logind", "error", err)
 			pause = time.Second
 		}

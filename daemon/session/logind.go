@@ -24,9 +24,9 @@ const logindTimeout = 2 * time.Second
 
 // Moments are what FollowLogind calls; nil: not wanted.
 type Moments struct {
-	Ready func() // logind is followed from now on
-	Sleep func() // the machine is about to sleep, and waits until this returns or the process is replaced (5 s, logind's InhibitDelayMaxSec)
-	Lock  func() // a session of this user is locked, or told to lock
+	Ready func(undelayed error) // logind is followed from now on; the error says why the machine's sleep does not wait for Sleep
+	Sleep func()                // the machine is about to sleep, and waits until this returns or the process is replaced (5 s, logind's InhibitDelayMaxSec)
+	Lock  func()                // a session of this user is locked, or told to lock
 }
 
 // FollowLogind follows logind on a connection of its own to the system bus, and
@@ -51,7 +51,7 @@ func FollowLogind(ctx context.Context, m Moments) error {
 	if err := l.subscribe(); err != nil {
 		return fmt.Errorf("follow logind: %w", err)
 	}
-	m.Ready()
+	m.Ready(l.delaySleep())
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,8 +60,11 @@ func FollowLogind(ctx context.Context, m Moments) error {
 			if !ok {
 				return errors.New("the connection to the system bus is lost")
 			}
-			if err := l.heard(s); err != nil {
-				return fmt.Errorf("follow logind: %w", err)
+			if s.Name == "org.freedesktop.DBus.NameOwnerChanged" && s.Sender == "org.freedesktop.DBus" {
+				return errors.New("follow logind: it was restarted")
+			}
+			if s.Sender == l.owner {
+				l.heard(s)
 			}
 		}
 	}
@@ -100,41 +103,32 @@ func (l *logind) subscribe() error {
 			return err
 		}
 	}
-	if err := l.conn.BusObject().CallWithContext(ctx, bus+".GetNameOwner", 0, login1).Store(&l.owner); err != nil {
-		return err
-	}
-	return l.delaySleep()
+	return l.conn.BusObject().CallWithContext(ctx, bus+".GetNameOwner", 0, login1).Store(&l.owner)
 }
 
-// heard acts on a signal. Whoever else sends the same is passed over.
-func (l *logind) heard(s *dbus.Signal) error {
-	if s.Name == "org.freedesktop.DBus.NameOwnerChanged" && s.Sender == "org.freedesktop.DBus" {
-		return errors.New("it was restarted")
-	}
-	if s.Sender != l.owner {
-		return nil
-	}
+// heard acts on a signal of logind.
+func (l *logind) heard(s *dbus.Signal) {
 	switch s.Name {
 	case login1Manager + ".PrepareForSleep":
-		if begins, _ := first[bool](s.Body); !begins {
-			return l.delaySleep()
+		if begins, _ := first[bool](s.Body); begins {
+			l.Sleep()
+			l.letSleep()
+		} else {
+			l.Ready(l.delaySleep())
 		}
-		l.Sleep()
-		l.letSleep()
 	case login1Session + ".Lock":
 		if l.ours(s.Path) {
 			l.Lock()
 		}
 	case "org.freedesktop.DBus.Properties.PropertiesChanged":
 		if of, _ := first[string](s.Body); of != login1Session || len(s.Body) < 2 {
-			return nil
+			return
 		}
 		changed, _ := s.Body[1].(map[string]dbus.Variant)
 		if locked, _ := changed["LockedHint"].Value().(bool); locked && l.ours(s.Path) {
 			l.Lock()
 		}
 	}
-	return nil
 }
 
 func first[T any](body []any) (v T, ok bool) {
@@ -166,7 +160,7 @@ func (l *logind) delaySleep() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("delay the machine's sleep: %w", err)
+		return fmt.Errorf("delay the machine's sleep: %w", err) // without polkit only root may
 	}
 	l.delay = int(fd)
 	unix.CloseOnExec(l.delay) // a lock replaces the process, and that lets the machine sleep

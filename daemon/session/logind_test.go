@@ -27,7 +27,8 @@ type fakeLogind struct {
 	conn *dbus.Conn
 
 	mu    sync.Mutex
-	busy  bool // the machine is about to sleep: nobody may delay that any more
+	busy  bool             // the machine is about to sleep: nobody may delay that any more
+	stern bool             // nobody may ever: there is no polkit
 	taken chan [2]*os.File // the pipes that Inhibit handed out an end of
 }
 
@@ -38,6 +39,9 @@ func (f *fakeLogind) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Er
 	if f.busy {
 		return 0, dbus.NewError(login1+".OperationInProgress", []any{"it is about to sleep"})
 	}
+	if f.stern {
+		return 0, dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"Permission denied"})
+	}
 	if what != "sleep" || who != "ccad" || mode != "delay" || why == "" {
 		f.Errorf("Inhibit(%q, %q, %q, %q)", what, who, why, mode)
 	}
@@ -45,8 +49,9 @@ func (f *fakeLogind) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Er
 	if err != nil {
 		return 0, dbus.MakeFailedError(err)
 	}
+	fd := w.Fd()
 	f.taken <- [2]*os.File{r, w}
-	return dbus.UnixFD(w.Fd()), nil
+	return dbus.UnixFD(fd), nil
 }
 
 // delayed waits until somebody delays the machine's sleep.
@@ -120,13 +125,18 @@ func follow(t *testing.T, sleep func()) (called chan string, ended chan error) {
 	t.Helper()
 	called, ended = make(chan string, 16), make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	m := session.Moments{Ready: func() { called <- "ready" }, Lock: func() { called <- "lock" }}
+	m := session.Moments{Ready: func(err error) {
+		if err != nil {
+			called <- err.Error()
+		} else {
+			called <- "ready"
+		}
+	}, Lock: func() { called <- "lock" }}
 	if sleep != nil {
 		m.Sleep = func() { sleep(); called <- "sleep" }
 	}
 	go func() { ended <- session.FollowLogind(ctx, m) }()
 	t.Cleanup(cancel)
-	expect(t, called, "ready")
 	return called, ended
 }
 
@@ -158,10 +168,9 @@ func TestSleepWaits(t *testing.T) {
 		}
 	})
 	for range 2 {
+		expect(t, called, "ready")
 		pipe := f.delayed()
-		emit(t, f.conn, "/org/freedesktop/login1/session/mine", login1Session+".Lock")
-		expect(t, called, "lock") // so it has its end of the pipe, and ours can go
-		_ = pipe[1].Close()
+		_ = pipe[1].Close() // the other side has its own by now
 		waits.Store(pipe[0])
 		f.setBusy(true)
 		emit(t, f.conn, "/org/freedesktop/login1", login1Manager+".PrepareForSleep", true)
@@ -180,9 +189,23 @@ func TestFollowedWhileGoingToSleep(t *testing.T) {
 	f := newFakeLogind(t)
 	f.setBusy(true)
 	called, _ := follow(t, func() {})
+	expect(t, called, "ready")
 	f.setBusy(false)
 	emit(t, f.conn, "/org/freedesktop/login1", login1Manager+".PrepareForSleep", false)
+	expect(t, called, "ready")
 	f.delayed()
+	emit(t, f.conn, "/org/freedesktop/login1", login1Manager+".PrepareForSleep", true)
+	expect(t, called, "sleep")
+}
+
+// Where nobody may delay the sleep, that is told, and the lock comes all the same.
+func TestSleepDoesNotWait(t *testing.T) {
+	f := newFakeLogind(t)
+	f.mu.Lock()
+	f.stern = true
+	f.mu.Unlock()
+	called, _ := follow(t, func() {})
+	expect(t, called, "delay the machine's sleep: Permission denied")
 	emit(t, f.conn, "/org/freedesktop/login1", login1Manager+".PrepareForSleep", true)
 	expect(t, called, "sleep")
 }
@@ -190,6 +213,7 @@ func TestFollowedWhileGoingToSleep(t *testing.T) {
 func TestSessionLocks(t *testing.T) {
 	f := newFakeLogind(t)
 	called, _ := follow(t, nil)
+	expect(t, called, "ready")
 	hint := func(path dbus.ObjectPath, of string, locked bool) {
 		emit(t, f.conn, path, "org.freedesktop.DBus.Properties.PropertiesChanged", of, map[string]dbus.Variant{"LockedHint": dbus.MakeVariant(locked)}, []string{})
 	}
@@ -252,7 +276,8 @@ func unicast(t *testing.T, conn *dbus.Conn, to []string, path dbus.ObjectPath) {
 // When logind or the bus goes, that is told, and following begins anew.
 func TestLogindIsLost(t *testing.T) {
 	f := newFakeLogind(t)
-	_, ended := follow(t, nil)
+	called, ended := follow(t, nil)
+	expect(t, called, "ready")
 	_ = f.conn.Close()
 	wait := func(what string) {
 		t.Helper()
@@ -267,12 +292,12 @@ func TestLogindIsLost(t *testing.T) {
 	}
 	wait("logind is gone")
 	f.start()
-	called, ended2 := follow(t, nil)
+	called, ended = follow(t, nil)
+	expect(t, called, "ready")
 	emit(t, f.conn, "/org/freedesktop/login1/session/mine", login1Session+".Lock")
 	expect(t, called, "lock")
-	ended = ended2
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
-	if err := session.FollowLogind(t.Context(), session.Moments{Ready: func() { t.Error("ready") }}); err == nil {
+	if err := session.FollowLogind(t.Context(), session.Moments{Ready: func(error) { t.Error("ready") }}); err == nil {
 		t.Error("no bus, and that is no error")
 	}
 }

@@ -15,7 +15,7 @@
 # network, so loopback is the same inside. One container at a time; others wait for it.
 set -euo pipefail
 
-packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,adduser,ca-certificates,sudo,procps,gnupg,pass
+packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,adduser,ca-certificates,sudo,polkitd,procps,gnupg,pass
 cache=${SYSTEMD_CACHE:-/var/cache/ccad-test}
 root=$cache/bookworm-$(printf %s "$packages" | cksum | cut -d' ' -f1)
 verb=${1:-help} dir=${2:-}

@@ -30,7 +30,8 @@ func boot(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	m := &machine{t, lab.Boot(t, bin+":/opt/ccad", repo+"/packaging:/opt/packaging")}
-	m.root(`useradd -m -s /bin/bash alice
+	m.root(`echo "127.0.0.1 localhost $(hostname)" >/etc/hosts
+		useradd -m -s /bin/bash alice
 		echo 'alice ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/alice
 		install -d -o alice -g alice /home/alice/.local /home/alice/.local/bin
 		install -o alice -g alice /opt/ccad/* /home/alice/.local/bin
@@ -96,7 +97,7 @@ func (m *machine) match(command, out string, want []string) {
 // units is where alice's units are.
 const units = "/home/alice/.config/systemd/user/"
 
-// login logs alice in until the test ends, as a shell at a terminal would.
+// login gives alice a user manager that stays, whatever her sessions do.
 func (m *machine) login() {
 	m.root(`loginctl enable-linger alice; for i in $(seq 100); do [ -S /run/user/$(id -u alice)/bus ] && exit 0; sleep 0.1; done; exit 1`)
 }

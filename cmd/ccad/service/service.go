@@ -23,7 +23,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
+	"strings"
+	"unicode"
 
 	kardianos "github.com/kardianos/service"
 )
@@ -128,11 +129,13 @@ func library(option, text string) (kardianos.Service, error) {
 	})
 }
 
-// checkProgram refuses a path that can't stand in a unit or an agent, or that
-// the library would take for a key of its templates.
+// checkProgram refuses a path that systemd takes for no program's, however it is
+// quoted, or that the library would take for a key of its templates.
 func checkProgram(path string) error {
-	if slices.ContainsFunc([]rune(path), func(r rune) bool { return r < ' ' || r == 0x7f || r == '{' || r == '}' }) {
-		return fmt.Errorf("a service can't be made of a program at %q: there are characters in its path that no unit takes", path)
+	if strings.ContainsAny(path, "\"'\\{}") || hasControl(path) {
+		return fmt.Errorf("no service can be made of the program at %q: move it to a path without quotes, backslashes and braces", path)
 	}
 	return nil
 }
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }

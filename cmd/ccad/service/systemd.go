@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	kardianos "github.com/kardianos/service"
-
 	"github.com/cloud-ca/ccad/daemon"
 	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/packaging"
@@ -44,7 +42,7 @@ type systemd struct {
 
 func newSystemd(w io.Writer, home, program string) (*systemd, error) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return nil, fmt.Errorf("no systemd runs here (this looks like %s), and ccad is no service of anything else: ccad run serves without one", kardianos.Platform())
+		return nil, errors.New("no systemd runs here, and ccad is no service of anything else: ccad run serves without one")
 	}
 	if os.Getenv("XDG_RUNTIME_DIR") == "" { // su, cron and ssh's commands may have none
 		_ = os.Setenv("XDG_RUNTIME_DIR", "/run/user/"+strconv.Itoa(os.Getuid()))
@@ -162,7 +160,7 @@ var passedOn = []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "G
 func environmentText() string {
 	var lines string
 	for _, variable := range passedOn {
-		if value := os.Getenv(variable); filepath.IsAbs(value) && checkProgram(value) == nil {
+		if value := os.Getenv(variable); filepath.IsAbs(value) && !hasControl(value) {
 			lines += "Environment=" + quoted(variable+"="+value) + "\n"
 		}
 	}

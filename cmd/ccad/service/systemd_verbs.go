@@ -109,6 +109,12 @@ func (s *systemd) links() []string {
 	return []string{s.path("default.target.wants/" + serviceUnit), s.path("sockets.target.wants/" + socketUnit), s.path("sockets.target.wants/" + gatewayUnit)}
 }
 
+func dangling(link string) bool {
+	_, is := os.Readlink(link)
+	_, leads := os.Stat(link)
+	return is == nil && leads != nil
+}
+
 // unlink removes them: one that leads elsewhere would be in the way.
 func (s *systemd) unlink() {
 	for _, link := range s.links() {
@@ -119,11 +125,8 @@ func (s *systemd) unlink() {
 }
 
 func (s *systemd) enable() error {
-	enabled := func() bool {
-		out, err := systemctl(append([]string{"is-enabled", serviceUnit}, sockets...)...)
-		return err == nil && out == "enabled\nenabled\nenabled"
-	}
-	if enabled() {
+	out, err := systemctl(append([]string{"is-enabled", serviceUnit}, sockets...)...)
+	if err == nil && out == "enabled\nenabled\nenabled" && !slices.ContainsFunc(s.links(), dangling) {
 		return nil
 	}
 	s.unlink()
