@@ -28,7 +28,7 @@ type Machine struct {
 // at a time; Boot waits for its turn.
 func Boot(t testing.TB, binds ...string) *Machine {
 	t.Helper()
-	if os.Getuid() != 0 {
+	if os.Getuid() != 0 && exec.Command("sudo", "-n", "true").Run() != nil {
 		unavailable(t, "no machine with systemd: only root can boot one")
 	}
 	dir := t.TempDir()
@@ -36,10 +36,10 @@ func Boot(t testing.TB, binds ...string) *Machine {
 	if err := os.WriteFile(m.script, []byte(systemdScript), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("bash", m.script, "install").CombinedOutput(); err != nil {
+	if out, err := m.command("install").CombinedOutput(); err != nil {
 		unavailable(t, "no machine with systemd: %s", bytes.TrimSpace(out))
 	}
-	hold := exec.Command("bash", append([]string{m.script, "hold", m.dir}, binds...)...)
+	hold := m.command(append([]string{"hold", m.dir}, binds...)...)
 	hold.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt ends the test, and that ends the machine in order
 	var stderr bytes.Buffer
 	hold.Stderr = &stderr
@@ -64,14 +64,23 @@ func Boot(t testing.TB, binds ...string) *Machine {
 	return m
 }
 
+// command is systemd.sh with arguments, as root.
+func (m *Machine) command(args ...string) *exec.Cmd {
+	all := append([]string{"bash", m.script}, args...)
+	if os.Getuid() != 0 {
+		all = append([]string{"sudo", "-n"}, all...)
+	}
+	return exec.Command(all[0], all[1:]...)
+}
+
 // Run runs a shell command inside, as a user who is logged in for its time, or
 // as root. It returns what that prints, both streams in one.
 func (m *Machine) Run(user, command string) (string, error) {
-	args := []string{m.script, "run", m.dir, command}
+	args := []string{"run", m.dir, command}
 	if user != "root" {
-		args = []string{m.script, "as", m.dir, user, command}
+		args = []string{"as", m.dir, user, command}
 	}
-	out, err := exec.Command("bash", args...).CombinedOutput()
+	out, err := m.command(args...).CombinedOutput()
 	return strings.TrimSuffix(string(out), "\n"), err
 }
 

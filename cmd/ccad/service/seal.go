@@ -1,7 +1,6 @@
 package service
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -63,7 +62,7 @@ func seal(w io.Writer, verb string) error {
 	if verb == "uninstall" {
 		return s.remove(w)
 	}
-	passphrase, err := askPassphrase()
+	passphrase, err := askPassphrase(os.Stdin)
 	if err != nil {
 		return err
 	}
@@ -73,7 +72,7 @@ func seal(w io.Writer, verb string) error {
 func (s sealing) make(w io.Writer, uid int, passphrase []byte) error {
 	var said strings.Builder
 	encrypt := exec.Command("systemd-creds", "encrypt", "--name=ccad", "-", "-")
-	encrypt.Stdin, encrypt.Stderr = bytes.NewReader(passphrase), &said
+	encrypt.Stdin, encrypt.Stderr = bytes.NewReader(append(passphrase, '\n')), &said // the daemon drops one newline, too
 	sealed, err := encrypt.Output()
 	if line, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n"); err != nil && line != "" {
 		err = errors.New(line)
@@ -123,11 +122,11 @@ func sealedFor(w io.Writer) error {
 	return nil
 }
 
-// askPassphrase asks on the terminal, twice, or reads it from standard input,
-// where one final newline is dropped.
-func askPassphrase() ([]byte, error) {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		data, err := io.ReadAll(io.LimitReader(bufio.NewReader(os.Stdin), maxPassphrase+2))
+// askPassphrase asks on the terminal, twice; from elsewhere it reads to the end,
+// and drops one final newline.
+func askPassphrase(in *os.File) ([]byte, error) {
+	if !term.IsTerminal(int(in.Fd())) {
+		data, err := io.ReadAll(io.LimitReader(in, maxPassphrase+2))
 		if err != nil {
 			return nil, fmt.Errorf("read the passphrase: %w", err)
 		}
@@ -135,7 +134,7 @@ func askPassphrase() ([]byte, error) {
 	}
 	ask := func(question string) ([]byte, error) {
 		_, _ = fmt.Fprint(os.Stderr, question)
-		answer, err := term.ReadPassword(int(os.Stdin.Fd()))
+		answer, err := term.ReadPassword(int(in.Fd()))
 		_, _ = fmt.Fprintln(os.Stderr)
 		return answer, err
 	}
