@@ -36,6 +36,7 @@ const systemctlTimeout = 100 * time.Second
 type systemd struct {
 	w       io.Writer
 	folder  string // of the user's own units
+	runtime string // the manager's XDG_RUNTIME_DIR
 	program string // us
 	byUs    bool   // the service's unit is in folder, not a package's
 }
@@ -54,6 +55,15 @@ func newSystemd(w io.Writer, home, program string) (*systemd, error) {
 	s := &systemd{w: w, program: program, folder: filepath.Join(home, ".config/systemd/user")}
 	if !slices.Contains(strings.Fields(paths), s.folder) {
 		return nil, fmt.Errorf("your user manager does not read %s: it was started with another HOME or XDG_CONFIG_HOME", s.folder)
+	}
+	variables, err := systemctl("show-environment")
+	if err != nil {
+		return nil, fmt.Errorf("ask your user manager for its environment: %w", err)
+	}
+	for line := range strings.Lines(variables) {
+		if dir, ok := strings.CutPrefix(strings.TrimSpace(line), "XDG_RUNTIME_DIR="); ok {
+			s.runtime = dir
+		}
 	}
 	s.byUs = !runs(filepath.Join(packaged, serviceUnit), program)
 	return s, nil
@@ -99,8 +109,8 @@ func (s *systemd) plan() (want []file, unwanted []string, err error) {
 	if err := checkProgram(s.program); err != nil {
 		return nil, nil, err
 	}
-	if at := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "ccad/ccad.sock"); ipc.SocketPath() != at {
-		return nil, nil, fmt.Errorf("the service listens at %s, and CCAD_SOCKET sends clients to %s: unset it", at, ipc.SocketPath())
+	if at := filepath.Join(s.runtime, "ccad/ccad.sock"); ipc.SocketPath() != at {
+		return nil, nil, fmt.Errorf("the service listens at %s, and here clients go to %s: see to CCAD_SOCKET and XDG_RUNTIME_DIR", at, ipc.SocketPath())
 	}
 	for _, unit := range []string{serviceUnit, socketUnit, gatewayUnit, environment} {
 		if _, _, err := current(s.path(unit), packaging.UnitMark); err != nil {

@@ -133,7 +133,7 @@ func (s *systemd) enable() error {
 	if _, err := systemctl(append([]string{"enable", serviceUnit}, sockets...)...); err != nil {
 		return fmt.Errorf("enable ccad: %w", err)
 	}
-	s.say("enabled %s", serviceUnit)
+	s.say("enabled %s and its sockets", serviceUnit)
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (s *systemd) uninstall() error {
 			ours = append(ours, s.path(unit))
 		}
 	}
-	if len(ours) == 0 && (s.byUs || !s.active(socketUnit)) {
+	if len(ours) == 0 { // the gateway's socket is always ours
 		s.say("ccad is not installed")
 		return sealedFor(s.w)
 	}
