@@ -102,7 +102,7 @@ func serviceInstalled() bool {
 	home := os.Getenv("HOME")
 	for _, unit := range []string{
 		filepath.Join(home, ".config/systemd/user/ccad.service"), filepath.Join(home, ".config/systemd/user/default.target.wants/ccad.service"),
-		filepath.Join(home, "Library/LaunchAgents/ccad.plist"),
+		filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "systemd/user/ccad.service"), filepath.Join(home, "Library/LaunchAgents/ccad.plist"),
 	} {
 		if _, err := os.Lstat(unit); err == nil {
 			return true

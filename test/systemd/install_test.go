@@ -105,6 +105,19 @@ func TestInstallOddPlaces(t *testing.T) {
 	}
 }
 
+// A manager with a XDG_CONFIG_HOME of its own reads units there; a shell's alone
+// is no reason to put them elsewhere.
+func TestInstallWhereTheManagerReads(t *testing.T) {
+	m := boot(t)
+	m.root(`mkdir -p /etc/systemd/system/user@1000.service.d
+		printf '[Service]\nEnvironment=XDG_CONFIG_HOME=/home/alice/conf\n' >/etc/systemd/system/user@1000.service.d/xdg.conf; systemctl daemon-reload`)
+	m.login()
+	m.says("export XDG_CONFIG_HOME=$HOME/conf; ccad install; ccactl status; ccad status", `^wrote /home/alice/conf/systemd/user/ccad\.service$`, `^ccad\.service +active \(running\), enabled`)
+	m.says("export XDG_CONFIG_HOME=$HOME/conf; ccad install; ccad uninstall; find ~/.config ~/conf -type f 2>/dev/null || :", `^ccad is installed`, `^removed /home/alice/conf/systemd/user/ccad\.service$`, `!^/home`)
+	m.root("rm -r /etc/systemd/system/user@1000.service.d; systemctl daemon-reload; systemctl restart user@1000")
+	m.says("XDG_CONFIG_HOME=$HOME/conf ccad install; find ~/conf -type f", `^wrote `+units+`ccad\.service$`, `!^/home`)
+}
+
 // Where a package has put the units, those are enabled; copies of an earlier
 // install go.
 func TestInstallOfPackage(t *testing.T) {

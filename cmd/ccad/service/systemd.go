@@ -36,6 +36,7 @@ const systemctlTimeout = 100 * time.Second
 type systemd struct {
 	w       io.Writer
 	folder  string // of the user's own units
+	usual   bool   // it is where the library puts units, ~/.config/systemd/user
 	runtime string // the manager's XDG_RUNTIME_DIR
 	program string // us
 	byUs    bool   // the service's unit is in folder, not a package's
@@ -52,20 +53,24 @@ func newSystemd(w io.Writer, home, program string) (*systemd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("your user manager does not answer (%w): log in as yourself, not by su or sudo, or let root run: loginctl enable-linger %s", err, os.Getenv("USER"))
 	}
-	s := &systemd{w: w, program: program, folder: filepath.Join(home, ".config/systemd/user")}
-	if !slices.Contains(strings.Fields(paths), s.folder) {
-		return nil, fmt.Errorf("your user manager does not read %s: it was started with another HOME or XDG_CONFIG_HOME", s.folder)
-	}
 	variables, err := systemctl("show-environment")
 	if err != nil {
 		return nil, fmt.Errorf("ask your user manager for its environment: %w", err)
 	}
+	// The manager's own variables count, not the shell's.
+	usual := filepath.Join(home, ".config/systemd/user")
+	s := &systemd{w: w, program: program, folder: usual, byUs: !runs(filepath.Join(packaged, serviceUnit), program)}
 	for line := range strings.Lines(variables) {
-		if dir, ok := strings.CutPrefix(strings.TrimSpace(line), "XDG_RUNTIME_DIR="); ok {
-			s.runtime = dir
+		switch variable, value, _ := strings.Cut(strings.TrimSpace(line), "="); {
+		case variable == "XDG_RUNTIME_DIR":
+			s.runtime = value
+		case variable == "XDG_CONFIG_HOME" && filepath.IsAbs(value):
+			s.folder = filepath.Join(value, "systemd/user")
 		}
 	}
-	s.byUs = !runs(filepath.Join(packaged, serviceUnit), program)
+	if s.usual = s.folder == usual; !slices.Contains(strings.Fields(paths), s.folder) {
+		return nil, fmt.Errorf("your user manager does not read %s: it was started with another HOME or XDG_CONFIG_HOME", s.folder)
+	}
 	return s, nil
 }
 

@@ -78,8 +78,8 @@ func (s *systemd) put(f file) (did bool, err error) {
 	if err != nil || was == f.text {
 		return false, err
 	}
-	if f.path != s.path(serviceUnit) {
-		return true, f.write(0o644)
+	if f.path != s.path(serviceUnit) || !s.usual {
+		return true, f.write(0o644) // enable does the rest
 	}
 	lib, err := library("SystemdScript", f.text)
 	if err != nil {
