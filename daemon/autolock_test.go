@@ -68,6 +68,20 @@ func TestLockWhenIdle(t *testing.T) {
 	}
 }
 
+// Where the lock can't be remembered (a full disk; here something is in the way
+// of its marker), it comes all the same.
+func TestLockWhenIdleWithoutMarker(t *testing.T) {
+	c := newChild(t, "[lock]\nidle = \"1s\"\n")
+	c.unlock()
+	if err := os.MkdirAll(filepath.Join(c.dir, "data", "locked", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.try("/v1/lock", nil); err == nil {
+		t.Error("a person is not told")
+	}
+	eventually(t, "it locks by itself", c.gaugedLocked)
+}
+
 // systemd hears WATCHDOG=1 while ccad answers, over a lock too, and no longer
 // once it can't be asked.
 func TestWatchdog(t *testing.T) {

@@ -293,7 +293,7 @@ func (d *Daemon) look() {
 //
 // w gets the answer; it is nil where nobody asked, and why says what made it.
 func (d *Daemon) lock(w http.ResponseWriter, why string) error {
-	o, first, err := d.mark()
+	o, first, err := d.mark(why != "")
 	if err != nil || !first {
 		return err // or another request was first, or there is nothing to forget
 	}
@@ -317,12 +317,15 @@ func (d *Daemon) lock(w http.ResponseWriter, why string) error {
 }
 
 // mark writes the durable marker and closes what is open, in one step. first is
-// true for the one lock that has to replace the process.
-func (d *Daemon) mark() (o *opened, first bool, err error) {
+// true for the one lock that has to replace the process. A person hears that a
+// lock can't be remembered; where there is none, locked is better than open.
+func (d *Daemon) mark(unasked bool) (o *opened, first bool, err error) {
 	d.marking.Lock()
 	defer d.marking.Unlock()
-	if err := vault.MarkLocked(d.DataDir); err != nil {
+	if err := vault.MarkLocked(d.DataDir); err != nil && !unasked {
 		return nil, false, err
+	} else if err != nil {
+		d.Log.Error("lock: a restart will not remember it", "error", err)
 	}
 	o = d.open.Swap(nil) // from here on every request is answered "locked"
 	first = d.touched && d.image.Err() == nil
