@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO       = CGO_ENABLED=0 go
 TOOL     = go tool -modfile=tools/go.mod
 
-.PHONY: help build install share demo test soak check fuzz bench vuln clean
+.PHONY: help build install share packages dist demo test soak check fuzz bench vuln clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,12 @@ install: build ## into ~/.local/bin, or PREFIX/bin
 share: ## bin/share: man pages and completions, laid out as below /usr/share
 	@packaging/share.sh bin/share
 
+packages: ## bin/packages: .deb and .rpm, for amd64 and arm64
+	@packaging/package.sh bin/packages
+
+dist: ## bin/dist: the programs for Linux and macOS, on amd64 and arm64
+	@packaging/dist.sh bin/dist
+
 demo: build ## the newcomer's tour, on a practice cloud; ends by itself
 	@test/demo.sh
 
@@ -31,9 +37,11 @@ test: ## everything; as root or with sudo it installs what is missing, else it s
 soak: ## the long forms: 1,000 random kills, an object over 5 GiB
 	@test/soak.sh
 
-check: ## vet and staticcheck
+check: ## vet for each platform, and staticcheck
 	go vet ./...
-	GOOS=darwin go vet ./...
+	GOOS=linux GOARCH=arm64 go vet ./...
+	GOOS=darwin GOARCH=amd64 go vet ./...
+	GOOS=darwin GOARCH=arm64 go vet ./...
 	$(TOOL) staticcheck ./...
 
 fuzz: ## every fuzz target for FUZZTIME (30s) each

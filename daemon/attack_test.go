@@ -68,7 +68,7 @@ type child struct {
 	done chan error
 }
 
-func newChild(t *testing.T, config string) *child {
+func newChild(t *testing.T, config string, env ...string) *child {
 	t.Helper()
 	run, err := os.MkdirTemp("", "cc")
 	if err != nil {
@@ -86,6 +86,7 @@ func newChild(t *testing.T, config string) *child {
 	}
 	c.cmd = exec.Command(self)
 	c.cmd.Env = append(os.Environ(), "CCAD_TEST_DAEMON="+c.dir, "CREDENTIALS_DIRECTORY=")
+	c.cmd.Env = append(c.cmd.Env, env...)
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {

@@ -30,6 +30,11 @@ type Config struct {
 	Gateway struct {
 		Listen string `toml:"listen"` // 127.0.0.1 and a port chosen free at first use and kept from then on
 	} `toml:"gateway"`
+	Lock struct {
+		Idle          Duration `toml:"idle"`            // 0: never; locks once no client has asked for so long
+		OnSuspend     bool     `toml:"on_suspend"`      // false; locks before the machine sleeps (logind)
+		OnSessionLock bool     `toml:"on_session_lock"` // false; locks with the user's session (logind)
+	} `toml:"lock"`
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
@@ -62,6 +67,9 @@ const (
 	defaultRescan = time.Minute
 	minRescan     = time.Second
 )
+
+// minIdle is shorter than any pause between requests that anybody would want.
+const minIdle = time.Second
 
 // A Duration is a time.Duration as people write it: "20m", "90d", and nothing for
 // none.
@@ -125,6 +133,9 @@ func (c *Config) check(path string) error {
 	}
 	if err := c.Rotate.check(); err != nil {
 		return fmt.Errorf("config %s: %w", path, err)
+	}
+	if i := time.Duration(c.Lock.Idle); i != 0 && i < minIdle {
+		return fmt.Errorf("config %s: lock.idle is less than %v (0s: never)", path, minIdle)
 	}
 	if c.Watch.Rescan == 0 {
 		c.Watch.Rescan = Duration(defaultRescan)

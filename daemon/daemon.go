@@ -86,10 +86,12 @@ type Daemon struct {
 	kick        chan struct{} // cap 1: look again at what is owed
 	askPortal   chan struct{} // cap 1: read the portal now
 
-	told         told     // what shells are to hear
-	watched      watched  // files that import has read
-	used         used     // what probes are to ask about
-	portalDenied sync.Map // ids of the portal's environments that its key may not see
+	asked        attention    // when a client last asked
+	logindLost   atomic.Value // string: why logind can't be followed, "" once it is
+	told         told         // what shells are to hear
+	watched      watched      // files that import has read
+	used         used         // what probes are to ask about
+	portalDenied sync.Map     // ids of the portal's environments that its key may not see
 }
 
 // Run serves until ctx ends or something fails that can't be mended. Locking
@@ -106,6 +108,7 @@ func Run(ctx context.Context, o Options) error {
 
 		askPortal: make(chan struct{}, 1),
 	}
+	d.asked.note(d.now())
 	d.endStreams = sync.OnceFunc(func() { close(d.closing) })
 	d.image, d.endImage = context.WithCancel(context.Background())
 	defer d.endImage()
@@ -147,7 +150,7 @@ func (d *Daemon) own() (*ipc.Listener, error) {
 	if err == nil {
 		err = d.gens.lock()
 	}
-	if err != nil && d.Inherited.Reply == nil {
+	if err != nil && !d.Inherited.Relocked() {
 		return nil, err
 	} else if err != nil { // a lock must not end in no daemon
 		d.Log.Error("generations", "error", err)
@@ -190,6 +193,9 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		loops.Go(func() { d.pollPortal(checking) })
 		loops.Go(func() { d.watchFiles(checking) })
 		loops.Go(func() { d.probeUsed(checking) })
+		loops.Go(func() { d.feedWatchdog(checking) })
+		loops.Go(func() { d.lockWhenIdle(checking) })
+		loops.Go(func() { d.followLogind(checking) })
 		loops.Wait()
 	}()
 	d.announce()
@@ -225,6 +231,8 @@ func (d *Daemon) announce() {
 	d.Log.Info("ready", "version", d.Version, "socket", d.Socket, "state", state)
 	if d.Inherited.Reply != nil {
 		answerLock(d.Inherited.Reply)
+	}
+	if d.Inherited.Relocked() {
 		return
 	}
 	fmt.Fprintf(d.Ready, "ccad %s ready at %s (%s)\n", d.Version, d.Socket, state)

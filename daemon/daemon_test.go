@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon"
+	"github.com/cloud-ca/ccad/daemon/session"
 	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
 )
@@ -29,6 +30,8 @@ type world struct {
 	now   func() time.Time // the daemon's clock; nil: the real one
 	log   bytes.Buffer
 	stop  func()
+
+	inherited session.Handover // what the next start finds
 }
 
 func newWorld(t *testing.T, o practice.Options) *world {
@@ -68,7 +71,7 @@ func (w *world) start(config string) {
 	o := daemon.Options{
 		Version: "test", Binary: "/nonexistent", Socket: os.Getenv("CCAD_SOCKET"),
 		DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
-		PassphraseFile: filepath.Join(w.dir, "passphrase"), Config: c,
+		PassphraseFile: filepath.Join(w.dir, "passphrase"), Config: c, Inherited: w.inherited,
 		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: w.now,
 	}
 	go func() { done <- daemon.Run(ctx, o) }()

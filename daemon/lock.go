@@ -48,8 +48,8 @@ const (
 // openAtStart opens without a person where that is possible and allowed. After
 // an explicit lock only --passphrase-file may.
 func (d *Daemon) openAtStart(ctx context.Context) error {
-	if d.Inherited.Reply != nil {
-		return nil // we are the image that a lock made
+	if d.Inherited.Relocked() {
+		return nil
 	}
 	passphrase, explicit, err := d.passphraseAtStart()
 	if err != nil {
@@ -290,17 +290,19 @@ func (d *Daemon) look() {
 // It wins over every unlock under way: from the mark on none opens anything,
 // and each has had its answer before the process is replaced, since a client
 // without one would ask the next image again.
-func (d *Daemon) lock(w http.ResponseWriter) error {
-	o, first, err := d.mark()
+//
+// w gets the answer; it is nil where nobody asked, and why says what made it.
+func (d *Daemon) lock(w http.ResponseWriter, why string) error {
+	o, first, err := d.mark(why != "")
 	if err != nil || !first {
 		return err // or another request was first, or there is nothing to forget
 	}
 	d.awaitUnlocks()
 	if o != nil {
-		d.record(o, audit.Entry{Event: "locked"})
+		d.record(o, audit.Entry{Event: "locked", Note: why})
 		d.checkpoint(o)
 	}
-	d.feed.publish(ipc.Event{Time: d.now(), Event: "locked"})
+	d.feed.publish(ipc.Event{Time: d.now(), Event: "locked", Message: why})
 	if err := d.gens.lock(); err != nil {
 		d.Log.Error("generations", "error", err)
 	}
@@ -315,12 +317,15 @@ func (d *Daemon) lock(w http.ResponseWriter) error {
 }
 
 // mark writes the durable marker and closes what is open, in one step. first is
-// true for the one lock that has to replace the process.
-func (d *Daemon) mark() (o *opened, first bool, err error) {
+// true for the one lock that has to replace the process. A person hears that a
+// lock can't be remembered; where there is none, locked is better than open.
+func (d *Daemon) mark(unasked bool) (o *opened, first bool, err error) {
 	d.marking.Lock()
 	defer d.marking.Unlock()
-	if err := vault.MarkLocked(d.DataDir); err != nil {
+	if err := vault.MarkLocked(d.DataDir); err != nil && !unasked {
 		return nil, false, err
+	} else if err != nil {
+		d.Log.Error("lock: a restart will not remember it", "error", err)
 	}
 	o = d.open.Swap(nil) // from here on every request is answered "locked"
 	first = d.touched && d.image.Err() == nil

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"sync"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
 	"github.com/cloud-ca/ccad/daemon/session"
@@ -20,13 +21,10 @@ var errEnding = errors.New("ccad was told to end")
 
 // replace hands everything over and replaces the process by a fresh image.
 func (d *Daemon) replace(w http.ResponseWriter) error {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return fmt.Errorf("keep the connection: %w", err)
-	}
 	h := session.Handover{Locks: d.locks, Made: d.made}
-	if c, ok := conn.(*ipc.Conn); ok {
-		if h.Reply, err = c.File(); err != nil {
+	err := error(nil)
+	if w != nil {
+		if h.Reply, err = connection(w); err != nil {
 			return fmt.Errorf("keep the connection: %w", err)
 		}
 	}
@@ -57,7 +55,21 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	if d.ctx.Err() != nil {
 		return errEnding
 	}
+	_, _ = sd.SdNotify(false, sd.SdNotifyReloading) // until the next image is ready
 	return h.Replace(d.Binary)
+}
+
+// connection takes the one that a request came by, for the next image to answer.
+func connection(w http.ResponseWriter) (*os.File, error) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	c, ok := conn.(*ipc.Conn)
+	if !ok {
+		return nil, errors.New("it is no Unix socket")
+	}
+	return c.File()
 }
 
 // fileOf is a gate's TCP listener, for the next image of the process; nil where

@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,39 +62,6 @@ func (d *Daemon) listenGateway() *s3Gateway {
 	}
 	g.address, g.gate = l.Addr().String(), session.NewGate(l)
 	return g
-}
-
-func (d *Daemon) gatewayListener() (net.Listener, error) {
-	if f := d.Inherited.Gateway; f != nil {
-		l, err := net.FileListener(f)
-		_ = f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("take over the gateway's port: %w", err)
-		}
-		return l, nil
-	}
-	kept := filepath.Join(d.DataDir, "gateway")
-	address := d.Config.Gateway.Listen
-	if address == "" {
-		data, err := os.ReadFile(kept)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read the gateway's address: %w", err)
-		}
-		if address = strings.TrimSpace(string(data)); checkLoopback(address) != nil {
-			address = "127.0.0.1:0"
-		}
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", address, err)
-	}
-	if d.Config.Gateway.Listen == "" && l.Addr().String() != address {
-		if err := vault.WriteFile(kept, []byte(l.Addr().String()+"\n"), 0o600); err != nil {
-			_ = l.Close()
-			return nil, fmt.Errorf("keep the gateway's address: %w", err)
-		}
-	}
-	return l, nil
 }
 
 // serveGateway answers S3 requests until the server is closed.
@@ -198,6 +161,7 @@ func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Bi
 // period for each gateway key. Buckets and objects are nobody's business here.
 func (d *Daemon) gatewayDone(r gateway.Record) {
 	d.metrics.gateway(r)
+	d.asked.note(d.now())
 	if r.Environment == "" {
 		return
 	}

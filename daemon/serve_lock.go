@@ -12,7 +12,7 @@ import (
 
 // lockNow locks; the answer comes from the next image of the process.
 func (d *Daemon) lockNow(r *request) (any, error) {
-	err := d.lock(r.w)
+	err := d.lock(r.w, "")
 	if errors.Is(err, errEnding) {
 		return hijacked{}, nil
 	}

@@ -16,7 +16,8 @@ import (
 
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
-	warnings := []string{d.s3.warning(), d.metricsPort.lost}
+	logind, _ := d.logindLost.Load().(string)
+	warnings := []string{d.s3.warning(), d.metricsPort.lost, logind}
 	if r.open != nil {
 		warnings = append(warnings, r.open.warning)
 		for _, name := range d.schedule.Unknown(r.open.keeper.Contents()) {

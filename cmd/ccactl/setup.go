@@ -76,14 +76,14 @@ portal's page shows), write the AWS profiles and the shell's line, and see that
 it works.
 
 Each step asks first; it can be left out, and run again later. --yes agrees to
-all of them. --undo gives the files that setup changed their former bytes back;
-the keyring and the daemon stay.`
+all of them. --undo gives the files that setup changed their former bytes back,
+and takes away the service that it installed; the keyring stays.`
 	c.Example = `  ccactl setup
   ccactl setup openrc.sh --yes --passphrase-file F --without shell,scrub
   ccactl setup --undo`
 	f := c.Flags()
 	f.BoolVar(&s.yes, "yes", false, "agree to every step")
-	f.BoolVar(&undo, "undo", false, "give the changed files their former bytes back")
+	f.BoolVar(&undo, "undo", false, "give the changed files their former bytes back, take the service away")
 	f.StringSliceVar(&s.leave, "without", nil, "steps to leave out: service, keyring, import, aws, shell, scrub, verify")
 	f.StringVar(&s.name, "name", "", "name of the environment, if there is one to bring in")
 	f.StringVar(&s.s3Endpoint, "s3-endpoint", "", "where the S3 API is")

@@ -39,17 +39,14 @@ func (s *setup) startDaemon() error {
 	if err := s.chooseKeyring(); err != nil {
 		return err
 	}
-	if serviceManager() && installs(program) {
+	if serviceManager() {
 		if err := s.agree("Install ccad as your service, started at login"); err != nil {
 			return err
 		}
-		out, err := exec.Command(program, "install").CombinedOutput()
-		_, _ = os.Stdout.Write(indented(out))
-		if err != nil {
-			return fmt.Errorf("ccad install: %w", err)
+		if err := s.installService(program); err != nil {
+			return err
 		}
-		_ = exec.Command(program, "start").Run() // an installed service may run already
-		return s.await()
+		return s.await("journalctl --user -u ccad")
 	}
 	if err := s.agree("No service manager is here. Start ccad in the background"); err != nil {
 		return err
@@ -57,7 +54,23 @@ func (s *setup) startDaemon() error {
 	if err := background(program, "run"); err != nil {
 		return err
 	}
-	return s.await()
+	return s.await(filepath.Join(ipc.StateDir(), "ccad.log"))
+}
+
+// installService runs ccad install, and notes that there was no service before.
+func (s *setup) installService(program string) error {
+	if s.undo.Service == "" && !serviceInstalled() {
+		s.undo.Service = program
+		if err := s.undo.write(); err != nil {
+			return err
+		}
+	}
+	out, err := exec.Command(program, "install").CombinedOutput()
+	_, _ = os.Stdout.Write(indented(out))
+	if err != nil {
+		return fmt.Errorf("ccad install: %w", err)
+	}
+	return nil
 }
 
 // chooseKeyring writes the choice of a keyring to a config that is not there yet.
@@ -83,10 +96,19 @@ func serviceManager() bool {
 	return err == nil
 }
 
-// installs reports whether this ccad knows how to install itself.
-func installs(program string) bool {
-	out, _ := exec.Command(program, "help").CombinedOutput()
-	return bytes.Contains(out, []byte("ccad install"))
+// serviceInstalled reports whether ccad is a service of this user: what starts
+// and restarts it then is ccad's own verbs.
+func serviceInstalled() bool {
+	home := os.Getenv("HOME")
+	for _, unit := range []string{
+		filepath.Join(home, ".config/systemd/user/ccad.service"), filepath.Join(home, ".config/systemd/user/default.target.wants/ccad.service"),
+		filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "systemd/user/ccad.service"), filepath.Join(home, "Library/LaunchAgents/ccad.plist"),
+	} {
+		if _, err := os.Lstat(unit); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // background starts a program that outlives this terminal; its words go to a
@@ -109,8 +131,8 @@ func background(program string, args ...string) error {
 	return cmd.Process.Release()
 }
 
-// await waits until the daemon answers.
-func (s *setup) await() error {
+// await waits until the daemon answers. Where its log is, is where to look if not.
+func (s *setup) await(log string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
 	for {
@@ -122,7 +144,7 @@ func (s *setup) await() error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("ccad does not start: %s has its words", filepath.Join(ipc.StateDir(), "ccad.log"))
+			return fmt.Errorf("ccad does not start: %s has its words", log)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

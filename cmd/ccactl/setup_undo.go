@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -18,6 +19,7 @@ import (
 type undoLog struct {
 	folder  string
 	Changes []undoChange `json:"changes"`
+	Service string       `json:"service,omitempty"` // the ccad that setup made a service
 }
 
 // An undoChange is one change of one file.
@@ -94,7 +96,7 @@ func (u *undoLog) around(paths []string, act func() error) error {
 // back undoes all changes, the last first. A file that was changed since is not
 // touched: its former bytes lie in the list.
 func (u *undoLog) back() error {
-	if len(u.Changes) == 0 {
+	if len(u.Changes) == 0 && u.Service == "" {
 		return emit([]byte("there is nothing to undo\n"))
 	}
 	var stuck []undoChange
@@ -120,13 +122,21 @@ func (u *undoLog) back() error {
 		_, _ = fmt.Println(plain(c.Path) + " is as it was")
 	}
 	u.Changes = stuck
+	if u.Service != "" {
+		out, err := exec.Command(u.Service, "uninstall").CombinedOutput()
+		_, _ = os.Stdout.Write(out)
+		if err != nil {
+			return errors.Join(fmt.Errorf("ccad uninstall: %w", err), u.write())
+		}
+		u.Service = ""
+	}
 	if len(stuck) > 0 {
 		return errors.Join(exitCode(1), u.write())
 	}
 	if err := os.RemoveAll(u.folder); err != nil {
 		return err
 	}
-	return emit([]byte("the keyring and the daemon stay: ccactl remove NAME and ccad uninstall remove them\n"))
+	return emit([]byte("the keyring stays: ccactl remove NAME forgets what is in it\n"))
 }
 
 // appendLine adds a line to a file, as it is, whatever else it holds.

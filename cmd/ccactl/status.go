@@ -106,7 +106,7 @@ type trouble struct {
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	if st.Daemon.Warning != "" {
-		all = append(all, trouble{what: st.Daemon.Warning, mend: "ccactl log"})
+		all = append(all, trouble{what: st.Daemon.Warning, mend: logAdvice()})
 	}
 	switch {
 	case st.Daemon.Unreadable != "":

@@ -75,7 +75,10 @@ func hintFor(err error) string {
 	}
 	switch failure.Code {
 	case ipc.CodeNoDaemon:
-		return "ccad run starts one"
+		if serviceInstalled() {
+			return "ccad start"
+		}
+		return "ccactl setup, or ccad run, starts one"
 	case ipc.CodeLocked:
 		return "ccactl unlock"
 	case ipc.CodeUnknown:
@@ -83,9 +86,25 @@ func hintFor(err error) string {
 	case ipc.CodeRefused:
 		return "ccactl status says what is wrong"
 	case ipc.CodeProtocol:
-		return "restart the daemon, so that both are of one version"
+		return restartAdvice()
 	}
 	return ""
+}
+
+// logAdvice says where the daemon's own words are.
+func logAdvice() string {
+	if serviceInstalled() {
+		return "journalctl --user -u ccad"
+	}
+	return "ccactl log"
+}
+
+// restartAdvice says how a daemon of another version becomes one of this.
+func restartAdvice() string {
+	if serviceInstalled() {
+		return "ccad restart"
+	}
+	return "restart the daemon, so that both are of one version"
 }
 
 // usage is a misuse that no flag parser sees.

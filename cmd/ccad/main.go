@@ -1,5 +1,6 @@
 // Command ccad is the credentials daemon. It reads flags and paths, makes the
-// process safe to hold secrets, and calls daemon.Run.
+// process safe to hold secrets, and calls daemon.Run; or it makes itself a
+// service (cmd/ccad/service).
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cloud-ca/ccad/cmd/ccad/service"
 	"github.com/cloud-ca/ccad/daemon"
 	"github.com/cloud-ca/ccad/daemon/session"
 	"github.com/cloud-ca/ccad/ipc"
@@ -29,6 +31,9 @@ var version = "dev"
 
 const usage = `usage:
   ccad run [--config F] [--passphrase-file F] [--log-level L]   serve in the foreground
+  ccad install [--seal]      make it your service; as root: seal its passphrase to this machine
+  ccad uninstall [--seal]    take away what install made; the credentials stay
+  ccad start | stop | restart | status
   ccad version
 `
 
@@ -43,6 +48,14 @@ func main() {
 	switch os.Args[1] {
 	case "run":
 		if err := run(os.Args[2:]); err != nil {
+			fail(err)
+		}
+	case "install", "uninstall", "start", "stop", "restart", "status":
+		err := service.Run(os.Stdout, os.Args[1], os.Args[2:])
+		if errors.Is(err, service.ErrUsage) {
+			fmt.Fprint(os.Stderr, usage)
+			os.Exit(2)
+		} else if err != nil {
 			fail(err)
 		}
 	case "version", "--version":
@@ -82,7 +95,7 @@ func run(args []string) error {
 	}
 	o := daemon.Options{
 		Version: version, Ready: os.Stdout, Inherited: inherited,
-		Log:    slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel})),
+		Log:    newLog(logLevel),
 		Socket: ipc.SocketPath(), DataDir: ipc.DataDir(), StateDir: ipc.StateDir(),
 	}
 	if o.Binary, err = os.Executable(); err != nil {

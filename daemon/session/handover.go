@@ -10,22 +10,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handoverVariable tells the next image which descriptors it inherits beside
-// the listener: "LOCK,LOCK;REPLY;GATEWAY;METRICS;made".
+// handoverVariable tells the next image which descriptors it inherits, and what
+// each is: "listener=7 gateway=9 lock=5 lock=6 reply=12 made".
 const handoverVariable = "CCAD_HANDOVER"
 
-// listenerFD is where systemd's socket activation puts the first listener; a
-// re-exec puts it there too, so that one code path takes it over.
-const listenerFD = 3
+// firstFD is where the descriptors that systemd hands over begin (sd_listen_fds(3)).
+const firstFD = 3
 
-// A Handover is what one image of the daemon leaves to the next.
+// A Handover is what this image of the daemon has from an earlier one or from
+// systemd, or leaves to the next.
 type Handover struct {
 	Listener *os.File   // the listening socket
-	Locks    []*os.File // the locks on our folders
-	Reply    *os.File   // the connection that asked for the lock; may be nil
 	Gateway  *os.File   // the S3 gateway's listening socket; may be nil
 	Metrics  *os.File   // the listening socket for metrics; may be nil
+	Locks    []*os.File // the locks on our folders; only an earlier image leaves any
+	Reply    *os.File   // the connection that asked for the lock; may be nil
 	Made     bool       // Listener's socket file was made by us, not by systemd: it goes when we end
+}
+
+// Relocked reports whether an earlier image made this one, to lock.
+func (h Handover) Relocked() bool { return len(h.Locks) > 0 }
+
+// take puts a descriptor where its name says.
+func (h *Handover) take(name string, fd int) error {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		return fmt.Errorf("take over the %s: %w", name, err)
+	}
+	unix.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), name)
+	var place **os.File
+	switch name {
+	case "listener":
+		place = &h.Listener
+	case "gateway":
+		place = &h.Gateway
+	case "metrics":
+		place = &h.Metrics
+	case "reply":
+		place = &h.Reply
+	case "lock":
+		h.Locks = append(h.Locks, f)
+		return nil
+	default: // an image of another version knows more
+		return f.Close()
+	}
+	if *place != nil {
+		return fmt.Errorf("take over the %s: there are two", name)
+	}
+	*place = f
+	return nil
 }
 
 // Replace replaces this process by a fresh image of binary, with the same
@@ -33,59 +66,33 @@ type Handover struct {
 // should not hold and must end. binary is the absolute path found at start: by
 // /proc/self/exe the process would be called "exe", and an upgrade missed.
 func (h Handover) Replace(binary string) error {
-	// Move everything out of the way of descriptor 3 first, without close-on-exec.
-	listener, err := keep(h.Listener)
-	if err != nil {
-		return err
-	}
-	described := make([]string, len(h.Locks))
-	for i, f := range h.Locks {
-		if described[i], err = keep(f); err != nil {
-			return err
-		}
-	}
-	reply, err := keep(h.Reply)
-	if err != nil {
-		return err
-	}
-	gateway, err := keep(h.Gateway)
-	if err != nil {
-		return err
-	}
-	metrics, err := keep(h.Metrics)
-	if err != nil {
-		return err
-	}
-	made := ""
-	if h.Made {
-		made = "made"
-	}
-	from, err := strconv.Atoi(listener)
-	if err != nil {
+	if h.Listener == nil {
 		return errors.New("re-exec without a listener")
 	}
-	if err := dup2(from, listenerFD); err != nil {
-		return fmt.Errorf("place the listener for the re-exec: %w", err)
+	var described []string
+	keep := func(name string, files ...*os.File) error {
+		for _, f := range files {
+			if f == nil {
+				continue
+			}
+			fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, firstFD) // a copy without close-on-exec
+			if err != nil {
+				return fmt.Errorf("keep the %s over the re-exec: %w", name, err)
+			}
+			described = append(described, name+"="+strconv.Itoa(fd))
+		}
+		return nil
 	}
-	_ = unix.Close(from)
-	env := append(os.Environ(),
-		"LISTEN_FDS=1", "LISTEN_PID="+strconv.Itoa(os.Getpid()),
-		handoverVariable+"="+strings.Join([]string{strings.Join(described, ","), reply, gateway, metrics, made}, ";"))
-	err = unix.Exec(binary, os.Args, env)
+	if err := errors.Join(keep("listener", h.Listener), keep("gateway", h.Gateway), keep("metrics", h.Metrics),
+		keep("lock", h.Locks...), keep("reply", h.Reply)); err != nil {
+		return err
+	}
+	if h.Made {
+		described = append(described, "made")
+	}
+	env := append(os.Environ(), handoverVariable+"="+strings.Join(described, " "))
+	err := unix.Exec(binary, os.Args, env)
 	return fmt.Errorf("exec %s: %w", binary, err)
-}
-
-// keep makes a copy of a descriptor that survives the exec, and returns its
-// number; "" for none.
-func keep(f *os.File) (string, error) {
-	if f == nil {
-		return "", nil
-	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, listenerFD+1)
-	if err != nil {
-		return "", fmt.Errorf("keep a descriptor over the re-exec: %w", err)
-	}
-	return strconv.Itoa(fd), nil
 }
 
 // Inherited takes what an earlier image or systemd left to this one; the zero
@@ -93,50 +100,36 @@ func keep(f *os.File) (string, error) {
 // a child finds nothing, and makes the descriptors close on exec again.
 func Inherited() (Handover, error) {
 	var h Handover
-	fds, pid, described := os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_PID"), os.Getenv(handoverVariable)
+	fds, pid, names, described := os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDNAMES"), os.Getenv(handoverVariable)
 	for _, name := range []string{"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", handoverVariable} {
 		_ = os.Unsetenv(name)
 	}
-	if pid == strconv.Itoa(os.Getpid()) && fds != "" && fds != "0" {
-		unix.CloseOnExec(listenerFD)
-		h.Listener = os.NewFile(listenerFD, "listener")
+	if pid == strconv.Itoa(os.Getpid()) {
+		n, _ := strconv.Atoi(fds)
+		named := strings.Split(names, ":")
+		for i := range n {
+			name := "listener" // whatever a unit of one socket calls it
+			if i < len(named) && named[i] == "gateway" {
+				name = named[i]
+			}
+			if err := h.take(name, firstFD+i); err != nil {
+				return h, err
+			}
+		}
 	}
-	if described == "" {
-		return h, nil
-	}
-	parts := append(strings.Split(described, ";"), "", "", "", "") // an older image says less
-	h.Made = parts[4] == "made"
-	for _, s := range strings.Split(parts[0], ",") {
-		f, err := inherit(s, "folder lock")
+	for _, item := range strings.Fields(described) {
+		name, number, _ := strings.Cut(item, "=")
+		if name == "made" {
+			h.Made = true
+			continue
+		}
+		fd, err := strconv.Atoi(number)
 		if err != nil {
+			return h, fmt.Errorf("take over the %s: not a descriptor", name)
+		}
+		if err := h.take(name, fd); err != nil {
 			return h, err
 		}
-		if f != nil {
-			h.Locks = append(h.Locks, f)
-		}
 	}
-	var err error
-	if h.Reply, err = inherit(parts[1], "lock request"); err != nil {
-		return h, err
-	}
-	if h.Gateway, err = inherit(parts[2], "gateway's port"); err != nil {
-		return h, err
-	}
-	h.Metrics, err = inherit(parts[3], "metrics port")
-	return h, err
-}
-
-func inherit(number, name string) (*os.File, error) {
-	if number == "" {
-		return nil, nil
-	}
-	fd, err := strconv.Atoi(number)
-	if err != nil {
-		return nil, fmt.Errorf("take over the %s: not a descriptor", name)
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
-		return nil, fmt.Errorf("take over the %s: %w", name, err)
-	}
-	unix.CloseOnExec(fd)
-	return os.NewFile(uintptr(fd), name), nil
+	return h, nil
 }

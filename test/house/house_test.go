@@ -20,13 +20,15 @@ const module = "github.com/cloud-ca/ccad/"
 
 // arrows is who may import whom of ours, downward only.
 var arrows = map[string][]string{
-	"cmd/ccad":              {"daemon", "daemon/session", "daemon/vault/busguard", "ipc"},
+	"cmd/ccad":              {"cmd/ccad/service", "daemon", "daemon/session", "daemon/vault/busguard", "ipc"},
+	"cmd/ccad/service":      {"daemon", "daemon/vault", "ipc", "packaging"},
 	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "cmd/ccactl/stale", "cmd/ccactl/supervise", "ipc"},
 	"cmd/ccactl/configure":  {},
 	"cmd/ccactl/shell":      {},
 	"cmd/ccactl/stale":      {},
 	"cmd/ccactl/supervise":  {},
 	"ipc":                   {},
+	"packaging":             {},
 	"daemon":                {"daemon/account", "daemon/audit", "daemon/cloud", "daemon/cloudsfile", "daemon/gateway", "daemon/rotate", "daemon/session", "daemon/source", "daemon/vault", "daemon/view", "daemon/watch", "ipc"},
 	"daemon/account":        {},
 	"daemon/audit":          {},
@@ -56,7 +58,7 @@ const (
 )
 
 func TestArrows(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "../../cmd/...", "../../ipc/...", "../../daemon/...").Output()
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "../../cmd/...", "../../ipc/...", "../../daemon/...", "../../packaging").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

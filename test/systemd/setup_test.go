@@ -1,0 +1,30 @@
+package systemd
+
+import (
+	"strings"
+	"testing"
+)
+
+// setup makes ccad a service where there is a manager for it, finds nothing to
+// do the next time, and takes it away again.
+func TestSetup(t *testing.T) {
+	m := boot(t)
+	m.login()
+	const setup = "ccactl setup --yes --passphrase-file passphrase --without import,aws,shell,scrub,verify"
+	m.says(setup, `Install ccad as your service, started at login`, `^ +wrote `+units+`ccad\.service$`, `ccad test answers at /run/user/1000/ccad/ccad\.sock`, `the file keyring is open`)
+	m.says("ccad status", `^ccad\.service +active \(running\), enabled`)
+	m.says(setup, `ccad test answers at`, `!wrote`)
+	if out, err := m.lab.Run("alice", path+"ccad stop; ccactl status"); err == nil || !strings.HasSuffix(out, "ccactl: hint: ccad start") {
+		t.Errorf("stopped: %v\n%s", err, out)
+	}
+	m.says(setup, `Install ccad as your service`, `ccad test answers at`)
+	m.says("ccactl setup --undo", `^removed `+units+`ccad\.service$`, `^the keyring stays`)
+	m.says("ls ~/.local/share/ccad; systemctl --user list-unit-files; ccactl setup --undo", `^store\.age$`, `!ccad\.service`, `^there is nothing to undo$`)
+
+	t.Log("a unit of somebody's own")
+	m.alice("mkdir -p " + units + "; printf '[Service]\\nExecStart=/bin/true\\n' >" + units + "ccad.service")
+	if out, err := m.lab.Run("alice", path+setup); err == nil || !strings.Contains(out, "is somebody's own") {
+		t.Errorf("a unit of somebody's own: %v\n%s", err, out)
+	}
+	m.says("ccactl setup --undo; cat "+units+"ccad.service", `^there is nothing to undo$`, `^ExecStart=/bin/true$`)
+}
