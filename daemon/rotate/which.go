@@ -40,7 +40,7 @@ func (r *passwordRun) find() (outcome, userEdit, error) {
 			}
 		}, nil
 	case answered && cloud.Declined(answer):
-		return declined, keepActive(answer.Error()), nil
+		return declined, dropping(answer.Error(), r.rotation.New), nil
 	}
 	switch lives, known, err := r.tokenTells(r.ctx, r.try(r.old)); {
 	case err != nil:
@@ -161,7 +161,7 @@ func (r *passwordRun) linger() (outcome, userEdit, error) {
 	default:
 		return "", nil, err
 	}
-	return settled, keepActive(r.rotation.Reason), nil
+	return settled, dropping(r.rotation.Reason, r.rotation.New), nil
 }
 
 // tokenTells asks a token that this very password gave, which costs no login: a
