@@ -714,6 +714,48 @@ func TestTypingErrorGivesWay(t *testing.T) {
 	}
 }
 
+// A typing error takes the place of the old password before its change was asked
+// for: the old one is right, and stays stored.
+func TestTypingErrorBeforeTheChange(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.die(1)
+	_ = w.rotatePassword()
+	w.open()
+	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("typo"), true); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.GoOn(t.Context())
+	w.known()
+	if w.user().Rotation != nil {
+		t.Errorf("the journal is %+v", w.user().Rotation)
+	}
+	_ = w.Verify(t.Context(), "dev", true)
+	w.works(1)
+}
+
+// A typing error takes the place of the new password right after the flip: the new
+// one is right, and stays stored.
+func TestTypingErrorAfterTheFlip(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.fault = func(point string) error {
+		if point == "heal: begun" {
+			return errDied
+		}
+		return nil
+	}
+	_ = w.rotatePassword()
+	w.open()
+	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("typo"), true); err != nil {
+		t.Fatal(err)
+	}
+	w.settleDown()
+	w.known()
+	_ = w.Verify(t.Context(), "dev", true)
+	w.works(1)
+}
+
 // Neither of the rotation's two is right, and a person brings a third: it ends the
 // doubt, also where it has to be changed first, or was not to be proved.
 func TestPasswordThirdEndsTheDoubt(t *testing.T) {

@@ -3,7 +3,6 @@ package rotate
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -181,8 +180,10 @@ func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
 	switch {
 	case at == StepHeal:
 		return r.heal()
-	case there && (proved || !r.sent()):
-		return superseded, keepActive("another password was put in force meanwhile"), nil
+	case there && proved:
+		return superseded, dropping("another password was put in force meanwhile", r.rotation.Old, r.rotation.New), nil
+	case there && !r.sent(): // of the old one nobody knows whether it is dead
+		return superseded, dropping("another password was put in force meanwhile", r.rotation.New), nil
 	case there && (at == StepChange || at == StepLinger):
 		return "", nil, fmt.Errorf("%s waits until the cloud has judged v%d: %w", r.task.subject(), other.N, cloud.ErrUnreachable)
 	}
@@ -204,11 +205,11 @@ func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
 	return "", nil, fmt.Errorf("the journal of %s has a step %q that this ccad does not know", r.task.subject(), at)
 }
 
-// keepActive forgets the rotation's two passwords, but for one in force.
-func keepActive(reason string) userEdit {
+// dropping forgets versions of the password, but for one in force.
+func dropping(reason string, ids ...string) userEdit {
 	return func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
 		serves, _ := u.Passwords.Active()
-		for _, id := range []string{j.Old, j.New} {
+		for _, id := range ids {
 			if id != serves.ID {
 				u.Passwords = u.Passwords.Drop(id)
 			}
@@ -222,7 +223,7 @@ func keepActive(reason string) userEdit {
 func (r *passwordRun) ask() (outcome, userEdit, error) {
 	t := r.try(r.old)
 	if no := r.known(t); no != nil && !r.attempt(t).Expired && !r.sent() { // else find says why
-		return declined, keepActive(no.Error()), nil
+		return declined, dropping(no.Error(), r.rotation.New), nil
 	}
 	if err := r.vault.Reserve(); err != nil { // its outcome must find room
 		return "", nil, err
@@ -280,16 +281,20 @@ func expiryOf(g login, now time.Time) time.Time {
 }
 
 // heal brings the S3 keys of the user's environments in line. What can't be now
-// is for the checks that are owed anyway. All passwords but the one in force are
-// dead.
+// is for the checks that are owed anyway. While the new password is in force all
+// others are dead; where a person has put one in its place only the old one is.
 func (r *passwordRun) heal() (outcome, userEdit, error) {
-	active, _ := r.user.Passwords.Active()
-	base, err := r.baseLocked(r.ctx, r.user, active)
+	serves, _ := r.user.Passwords.Active()
+	base, err := r.baseLocked(r.ctx, r.user, serves)
 	if err == nil {
 		r.healLocked(r.ctx, r.task.id, "", base)
 	}
-	return healed, func(_ *vault.Contents, u *vault.User, _ *vault.Rotation) {
-		dead := func(v vault.Version[account.Secret]) bool { return v.State != vault.Active }
-		u.Passwords.List = slices.DeleteFunc(slices.Clone(u.Passwords.List), dead)
+	return healed, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
+		serves, _ := u.Passwords.Active()
+		for _, v := range u.Passwords.List {
+			if v.ID != serves.ID && (v.ID == j.Old || serves.ID == j.New) {
+				u.Passwords = u.Passwords.Drop(v.ID)
+			}
+		}
 	}, nil
 }

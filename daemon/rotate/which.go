@@ -40,9 +40,9 @@ func (r *passwordRun) find() (outcome, userEdit, error) {
 			}
 		}, nil
 	case answered && cloud.Declined(answer):
-		keep := keepActive(answer.Error())
+		drop := dropping(answer.Error(), r.rotation.New)
 		return declined, func(c *vault.Contents, u *vault.User, j *vault.Rotation) {
-			keep(c, u, j)
+			drop(c, u, j)
 			j.Denied = cloud.Denied(answer)
 		}, nil
 	}
@@ -165,7 +165,7 @@ func (r *passwordRun) linger() (outcome, userEdit, error) {
 	default:
 		return "", nil, err
 	}
-	return settled, keepActive(r.rotation.Reason), nil
+	return settled, dropping(r.rotation.Reason, r.rotation.New), nil
 }
 
 // tokenTells asks a token that this very password gave, which costs no login: a
