@@ -114,6 +114,8 @@ type worker struct {
 	read chan struct{} // closed with its output
 	list func() string // the CLI's: what it has sent
 
+	pause time.Duration // between its parts
+
 	mu    sync.Mutex
 	lines []string
 }
@@ -147,6 +149,7 @@ func hire(ccactl client, environment, url string, scale int) (crew []*worker) {
 		w.cmd.Dir, w.cmd.Env = ccactl.dir, ccactl.env
 		if name == "AWS CLI" {
 			w.list = func() string { return ccactl.run("ls", bucket) }
+			w.pause = max(time.Second, 10*time.Second/time.Duration(scale))
 		}
 		w.start(t)
 		crew = append(crew, w)
@@ -201,7 +204,7 @@ func (w *worker) say(line string) {
 // part is how much of an object the CLI sends at once.
 const part = 8 << 20
 
-// feed gives the CLI a part each second until there is the file "stop".
+// feed gives the CLI a part now and then until there is the file "stop".
 func (w *worker) feed(to io.WriteCloser) {
 	defer func() { _ = to.Close() }()
 	data := make([]byte, part)
@@ -211,7 +214,7 @@ func (w *worker) feed(to io.WriteCloser) {
 			return
 		}
 		w.say("part")
-		time.Sleep(time.Second)
+		time.Sleep(w.pause)
 		if _, err := os.Stat(filepath.Join(w.cmd.Dir, "stop")); err == nil {
 			return
 		}

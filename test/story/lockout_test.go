@@ -32,6 +32,7 @@ func TestPasswordsOnAStrictKeystone(t *testing.T) {
 	}
 	l.Configure(t, "[security_compliance]\nlockout_failure_attempts = 3\nlockout_duration = 1800\nchange_password_upon_first_use = true\n")
 	t.Run("must be changed", func(t *testing.T) { mustBeChanged(newGuarded(t, l)) })
+	t.Run("every rule", func(t *testing.T) { everyRule(t, l) })
 }
 
 func wrongFromTheStart(g *guarded) {
