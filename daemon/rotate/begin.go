@@ -60,7 +60,7 @@ func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duratio
 // offered finds out whether the cloud lets the value be rotated at all, before
 // anything is journalled. A cloud that does not answer is waited for later.
 func (k *Keeper) offered(r *run, t ofEnvironment) error {
-	err := t.ask(r)
+	err := t.look(r)
 	var no *RefusedError
 	switch {
 	case cloud.Denied(err):

@@ -40,11 +40,6 @@ func (appCreds) may(e vault.Environment, u vault.User) error {
 	return nil
 }
 
-func (appCreds) ask(r *run) error {
-	_, err := r.listedCredentials()
-	return err
-}
-
 func (appCreds) intend(e *vault.Environment, now time.Time) (intended, former string) {
 	active, _ := e.AppCreds.Active()
 	creds, v := e.AppCreds.Stage(newCredential(e.Name), "rotation", now)
@@ -64,29 +59,33 @@ func usable(u vault.User) bool {
 	return ok && !active.HandsOff && u.Refused == nil
 }
 
-func (appCreds) act(r *run) (outcome, edit, error) {
-	all, err := r.listedCredentials()
-	if err != nil {
-		return "", nil, err
+func (appCreds) look(r *run) (err error) {
+	r.creds, err = r.listedCredentials()
+	return err
+}
+
+func (appCreds) alive(r *run, id string) bool {
+	v, ok := r.env.AppCreds.Find(id)
+	return ok && r.among(v.Value) != nil
+}
+
+// activate: the tokens that the former one gave die with it.
+func (appCreds) activate(r *run, e *vault.Environment, id string) {
+	r.forget("", []string{e.ID})
+	e.AppCreds = e.AppCreds.Activate(id)
+}
+
+func (appCreds) drop(_ *run, e *vault.Environment, id string) { e.AppCreds = e.AppCreds.Drop(id) }
+
+func (appCreds) remove(r *run, id string) error {
+	v, _ := r.env.AppCreds.Find(id)
+	listed := r.among(v.Value) // it has an id, though the store may not have it yet
+	if listed == nil {
+		return nil
 	}
-	switch Step(r.rotation.Step) {
-	case StepCreate:
-		return r.createCredential(all)
-	case StepProve:
-		return r.proveCredential(all)
-	case StepFlip:
-		return r.flipCredential()
-	case StepDelete:
-		return r.deleteCredential(all)
-	case StepDead:
-		if old, ok := r.env.AppCreds.Find(r.rotation.Old); ok && r.among(all, old.Value) != nil {
-			return listed, nil, nil
-		}
-		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.AppCreds = e.AppCreds.Drop(j.Old) }, nil
-	case StepWithdraw:
-		return r.withdrawCredential(all)
-	}
-	return "", nil, fmt.Errorf("the journal of %s has a step %q that this ccad does not know", r.env.Name, r.rotation.Step)
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	return r.cloud.DeleteApplicationCredential(ctx, r.user.User, r.grant, listed.ID)
 }
 
 // listedCredentials returns the user's, in every project. A cached token may have
@@ -124,29 +123,29 @@ func delegated(g cloud.Grant) bool { return slices.Contains(g.Methods, "applicat
 
 // among finds one of the environment's in Keystone's list: by its id, or by its
 // name while it has none.
-func (r *run) among(all []cloud.ListedCredential, ac account.ApplicationCredential) *cloud.ListedCredential {
-	i := slices.IndexFunc(all, func(l cloud.ListedCredential) bool {
+func (r *run) among(ac account.ApplicationCredential) *cloud.ListedCredential {
+	i := slices.IndexFunc(r.creds, func(l cloud.ListedCredential) bool {
 		return l.ID == ac.ID || ac.ID == "" && l.Name == ac.Name && l.ProjectID == r.grant.ProjectID
 	})
 	if i < 0 {
 		return nil
 	}
-	return &all[i]
+	return &r.creds[i]
 }
 
-// createCredential asks for the intended one. One that is listed already was made
-// before the answer, or this process, was lost: its secret is the intended one.
-func (r *run) createCredential(all []cloud.ListedCredential) (outcome, edit, error) {
+// create asks for the intended one. One that is listed already was made before
+// the answer, or this process, was lost: its secret is the intended one.
+func (appCreds) create(r *run) (outcome, edit, error) {
 	intended, ok := r.env.AppCreds.Find(r.rotation.New)
 	if !ok {
 		return refused, because("the intended one is no longer stored"), nil
 	}
-	if l := r.among(all, intended.Value); l != nil {
+	if l := r.among(intended.Value); l != nil {
 		return made, identifiedAs(l.ID), nil
 	}
 	var limits cloud.Limits
 	if old, ok := r.env.AppCreds.Find(r.rotation.Old); ok {
-		l := r.among(all, old.Value)
+		l := r.among(old.Value)
 		if l == nil {
 			return refused, because("Keystone does not list the former one, so what the new one may do can't be told"), nil
 		}
@@ -155,6 +154,9 @@ func (r *run) createCredential(all []cloud.ListedCredential) (outcome, edit, err
 	ctx, cancel := detached(r.ctx)
 	defer cancel()
 	created, err := r.cloud.CreateApplicationCredential(ctx, r.user.User, r.grant, intended.Value, limits)
+	if err := r.crash("create: sent"); err != nil {
+		return "", nil, err
+	}
 	switch {
 	case err == nil:
 		return made, identifiedAs(created.ID), nil
@@ -176,11 +178,10 @@ func identifiedAs(id string) edit {
 	}
 }
 
-// proveCredential sees that the new one yields a token of the very user and
-// project.
-func (r *run) proveCredential(all []cloud.ListedCredential) (outcome, edit, error) {
+// prove sees that the new one yields a token of the very user and project.
+func (appCreds) prove(r *run) (outcome, edit, error) {
 	v, ok := r.env.AppCreds.Find(r.rotation.New)
-	if !ok || v.Value.ID == "" || r.among(all, v.Value) == nil {
+	if !ok || v.Value.ID == "" || r.among(v.Value) == nil {
 		return missing, nil, nil
 	}
 	ctx, cancel := detached(r.ctx)
@@ -202,61 +203,4 @@ func (r *run) proveCredential(all []cloud.ListedCredential) (outcome, edit, erro
 			e.AppCreds = e.AppCreds.With(v)
 		}
 	}, nil
-}
-
-// flipCredential puts the new one in force, in one commit. The tokens that the
-// former one gave die with it.
-func (r *run) flipCredential() (outcome, edit, error) {
-	active, has := r.env.AppCreds.Active()
-	_, there := r.env.AppCreds.Find(r.rotation.New)
-	switch {
-	case !there, has && active.ID != r.rotation.Old:
-		return superseded, because("another one was put in force meanwhile"), nil
-	case r.now().After(r.rotation.Since.Add(proofLasts)):
-		return stale, nil, nil
-	}
-	r.forget("", []string{r.env.ID})
-	return flipped, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
-		e.AppCreds = e.AppCreds.Activate(j.New)
-	}, nil
-}
-
-// deleteCredential deletes the old one: the very one that is recorded, and only
-// while Keystone lists the one that serves.
-func (r *run) deleteCredential(all []cloud.ListedCredential) (outcome, edit, error) {
-	old, ok := r.env.AppCreds.Find(r.rotation.Old)
-	active, serves := r.env.AppCreds.Active()
-	switch {
-	case !ok || !serves || old.State != vault.Retiring:
-		return superseded, nil, nil
-	case r.among(all, old.Value) == nil:
-		return deleted, nil, nil
-	case r.among(all, active.Value) == nil:
-		return "", nil, fmt.Errorf("the former application credential of %s is kept: Keystone does not list the one that serves", r.env.Name)
-	}
-	return r.removeCredential(old.Value.ID)
-}
-
-// withdrawCredential takes back the new one, unless it serves.
-func (r *run) withdrawCredential(all []cloud.ListedCredential) (outcome, edit, error) {
-	v, ok := r.env.AppCreds.Find(r.rotation.New)
-	switch {
-	case ok && v.State != vault.Pending:
-		return superseded, nil, nil
-	case ok:
-		if l := r.among(all, v.Value); l != nil {
-			return r.removeCredential(l.ID)
-		}
-	}
-	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { e.AppCreds = e.AppCreds.Drop(j.New) }, nil
-}
-
-func (r *run) removeCredential(id string) (outcome, edit, error) {
-	ctx, cancel := detached(r.ctx)
-	defer cancel()
-	err := r.cloud.DeleteApplicationCredential(ctx, r.user.User, r.grant, id)
-	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
-		return "", nil, fmt.Errorf("delete an application credential of %s: %w", r.env.Name, err)
-	}
-	return deleted, nil, nil
 }

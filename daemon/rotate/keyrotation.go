@@ -44,11 +44,6 @@ func (s3Keys) may(e vault.Environment, u vault.User) error {
 	return MayServePassword(u)
 }
 
-func (s3Keys) ask(r *run) error {
-	_, err := r.listed()
-	return err
-}
-
 func (s3Keys) intend(e *vault.Environment, now time.Time) (intended, former string) {
 	active, _ := e.Keys.Active()
 	keys, v := e.Keys.Stage(cloud.NewKeyPair(), "rotation", now)
@@ -56,31 +51,29 @@ func (s3Keys) intend(e *vault.Environment, now time.Time) (intended, former stri
 	return v.ID, active.ID
 }
 
-func (s3Keys) act(r *run) (outcome, edit, error) {
-	pairs, err := r.listed()
-	if err != nil {
-		return "", nil, err
-	}
-	switch Step(r.rotation.Step) {
-	case StepCreate:
-		return r.createKey(pairs)
-	case StepProve:
-		return r.proveKey(pairs)
-	case StepFlip:
-		return r.flipKey()
-	case StepDelete:
-		return r.deleteKey(pairs)
-	case StepDead:
-		if old, ok := r.env.Keys.Find(r.rotation.Old); ok && holds(pairs, old.Value) {
-			return listed, nil, nil
-		}
-		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
-			e.Keys, e.KeysListed = e.Keys.Drop(j.Old), accessKeys(pairs)
-		}, nil
-	case StepWithdraw:
-		return r.withdrawKey(pairs)
-	}
-	return "", nil, fmt.Errorf("the journal of %s has a step %q that this ccad does not know", r.env.Name, r.rotation.Step)
+func (s3Keys) look(r *run) (err error) {
+	r.pairs, err = r.listed()
+	return err
+}
+
+func (s3Keys) alive(r *run, id string) bool {
+	v, ok := r.env.Keys.Find(id)
+	return ok && holds(r.pairs, v.Value)
+}
+
+func (s3Keys) activate(_ *run, e *vault.Environment, id string) {
+	e.Keys, e.KeysRefused = e.Keys.Activate(id), nil
+}
+
+func (s3Keys) drop(r *run, e *vault.Environment, id string) {
+	e.Keys, e.KeysListed = e.Keys.Drop(id), accessKeys(r.pairs)
+}
+
+func (s3Keys) remove(r *run, id string) error {
+	v, _ := r.env.Keys.Find(id)
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	return r.cloud.DeleteKey(ctx, r.user.User, r.grant, v.Value.AccessKeyID)
 }
 
 // listed returns the pairs that Keystone has for the environment. A cached token
@@ -110,17 +103,17 @@ func holds(pairs []account.KeyPair, pair account.KeyPair) bool {
 	})
 }
 
-// createKey asks for the intended pair. One that is listed already was made
-// before the answer, or this process, was lost.
-func (r *run) createKey(pairs []account.KeyPair) (outcome, edit, error) {
+// create asks for the intended pair. One that is listed already was made before
+// the answer, or this process, was lost.
+func (s3Keys) create(r *run) (outcome, edit, error) {
 	intended, ok := r.env.Keys.Find(r.rotation.New)
 	switch {
 	case !ok:
 		return refused, because("the intended key is no longer stored"), nil
-	case holds(pairs, intended.Value):
+	case holds(r.pairs, intended.Value):
 		return made, nil, nil
 	case r.rotation.Chosen:
-		return r.createAnyKey(pairs, intended)
+		return r.createAnyKey(intended)
 	}
 	ctx, cancel := detached(r.ctx)
 	defer cancel()
@@ -140,8 +133,8 @@ func (r *run) createKey(pairs []account.KeyPair) (outcome, edit, error) {
 // createAnyKey has the cloud choose the pair. What is listed before that is on
 // record is others'. It is asked only while nothing new is listed, so that a lost
 // answer leaves one key; where there are several, nobody can tell which is ours.
-func (r *run) createAnyKey(pairs []account.KeyPair, intended vault.Version[account.KeyPair]) (outcome, edit, error) {
-	strangers := slices.DeleteFunc(slices.Clone(pairs), func(pair account.KeyPair) bool {
+func (r *run) createAnyKey(intended vault.Version[account.KeyPair]) (outcome, edit, error) {
+	strangers := slices.DeleteFunc(slices.Clone(r.pairs), func(pair account.KeyPair) bool {
 		recorded := func(v vault.Version[account.KeyPair]) bool { return v.Value.AccessKeyID == pair.AccessKeyID }
 		return slices.ContainsFunc(r.env.Keys.List, recorded) || slices.Contains(r.rotation.Known, pair.AccessKeyID)
 	})
@@ -206,10 +199,10 @@ func because(reason string) edit {
 // rotation is withdrawn.
 const proveWithin = 10 * time.Minute
 
-// proveKey sees that Keystone has the new pair and S3 accepts it.
-func (r *run) proveKey(pairs []account.KeyPair) (outcome, edit, error) {
+// prove sees that Keystone has the new pair and S3 accepts it.
+func (s3Keys) prove(r *run) (outcome, edit, error) {
 	v, ok := r.env.Keys.Find(r.rotation.New)
-	if !ok || !holds(pairs, v.Value) {
+	if !ok || !holds(r.pairs, v.Value) {
 		return missing, nil, nil
 	}
 	s3, err := r.env.S3, error(nil)
@@ -231,74 +224,4 @@ func (r *run) proveKey(pairs []account.KeyPair) (outcome, edit, error) {
 		}
 		e.S3.Region = s3.Region
 	}, nil
-}
-
-// proofLasts is how old a proof may be that a key is served on.
-const proofLasts = time.Minute
-
-// flipKey puts the new pair in force, in one commit.
-func (r *run) flipKey() (outcome, edit, error) {
-	active, has := r.env.Keys.Active()
-	_, there := r.env.Keys.Find(r.rotation.New)
-	switch {
-	case !there, has && active.ID != r.rotation.Old:
-		return superseded, because("another key was put in force meanwhile"), nil
-	case r.now().After(r.rotation.Since.Add(proofLasts)):
-		return stale, nil, nil
-	}
-	return flipped, func(c *vault.Contents, e *vault.Environment, j *vault.Rotation) {
-		e.Keys, e.KeysRefused = e.Keys.Activate(j.New), nil
-	}, nil
-}
-
-// retiring returns the old version, if it is still one that may be deleted: it
-// is replaced, and by another.
-func (r *run) retiring() (vault.Version[account.KeyPair], bool) {
-	old, ok := r.env.Keys.Find(r.rotation.Old)
-	_, has := r.env.Keys.Active()
-	return old, ok && has && old.State == vault.Retiring
-}
-
-// deleteKey deletes the old pair: the very one that is recorded, and only while
-// Keystone lists the one that serves.
-func (r *run) deleteKey(pairs []account.KeyPair) (outcome, edit, error) {
-	old, ok := r.retiring()
-	if !ok {
-		return superseded, nil, nil
-	}
-	if !holds(pairs, old.Value) {
-		return deleted, nil, nil
-	}
-	if active, _ := r.env.Keys.Active(); !holds(pairs, active.Value) {
-		return "", nil, fmt.Errorf("the former S3 key of %s is kept: Keystone does not list the one that serves", r.env.Name)
-	}
-	return r.remove(old.Value)
-}
-
-// withdrawKey takes back the new pair, unless it serves.
-func (r *run) withdrawKey(pairs []account.KeyPair) (outcome, edit, error) {
-	v, ok := r.env.Keys.Find(r.rotation.New)
-	switch {
-	case ok && v.State != vault.Pending:
-		return superseded, nil, nil
-	case ok && v.Source == foundAlone: // it may be another's, and is told of like any of theirs
-	case ok && holds(pairs, v.Value):
-		return r.remove(v.Value)
-	}
-	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
-		e.Keys, e.KeysListed = e.Keys.Drop(j.New), accessKeys(pairs)
-	}, nil
-}
-
-func (r *run) remove(pair account.KeyPair) (outcome, edit, error) {
-	ctx, cancel := detached(r.ctx)
-	defer cancel()
-	err := r.cloud.DeleteKey(ctx, r.user.User, r.grant, pair.AccessKeyID)
-	if err := r.crash("delete: sent"); err != nil {
-		return "", nil, err
-	}
-	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
-		return "", nil, fmt.Errorf("delete an S3 key of %s: %w", r.env.Name, err)
-	}
-	return deleted, nil, nil
 }

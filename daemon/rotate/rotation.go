@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
@@ -85,7 +86,10 @@ type run struct {
 	user     vault.User
 	env      vault.Environment
 	rotation vault.Rotation
-	grant    cloud.Grant
+
+	grant cloud.Grant // what look asked with, and what it found
+	pairs []account.KeyPair
+	creds []cloud.ListedCredential
 }
 
 // A waitError says that a step is waiting for a time, not failing.
@@ -119,15 +123,13 @@ const (
 // engines are what rotates the values of environments.
 var engines = map[Kind]engine{KindKey: s3Keys{}, KindAppCred: appCreds{}}
 
-// An engine rotates one kind of value of an environment, with overlap. The
-// steps' order, the journal and the drain are not its own.
+// An engine is what one kind of value of an environment needs to be rotated, with
+// overlap. The steps and their order are not its own (overlap.go).
 type engine interface {
 	subject(environment string) string
 	journal(e *vault.Environment) **vault.Rotation
 	// may says why the environment's value can't be rotated.
 	may(e vault.Environment, u vault.User) error
-	// ask asks the cloud for a list that every step needs, and no more.
-	ask(r *run) error
 	// intend stages the value that is to serve and returns the ids for the
 	// journal; former is "" where there is none.
 	intend(e *vault.Environment, now time.Time) (intended, former string)
@@ -135,8 +137,19 @@ type engine interface {
 	version(e vault.Environment, id string) (version, bool)
 	// held is the version of its kind that a lease holds.
 	held(h Held) int
-	// act makes any step but the drain.
-	act(r *run) (outcome, edit, error)
+
+	// look asks the cloud what there is, for the run.
+	look(r *run) error
+	// alive reports whether the version of that id was among what look found.
+	alive(r *run, id string) bool
+	// create and prove make the steps of those names.
+	create(r *run) (outcome, edit, error)
+	prove(r *run) (outcome, edit, error)
+	// remove has the cloud delete a version.
+	remove(r *run, id string) error
+	// activate puts a version in force in the store, drop forgets one there.
+	activate(r *run, e *vault.Environment, id string)
+	drop(r *run, e *vault.Environment, id string)
 }
 
 // A version is one of any kind, without its value.
@@ -145,6 +158,7 @@ type version struct {
 	n        int
 	name     string // an access key, an application credential's name
 	created  time.Time
+	pending  bool   // not in force yet
 	retiring bool   // replaced, and by another
 	spared   string // why it is not deleted; "": it is
 }
@@ -158,7 +172,7 @@ func versionOf[T vault.Value](vs vault.Versions[T], id string, named func(T) str
 	if id == inForce {
 		v, ok = vs.Active()
 	}
-	return version{id: v.ID, n: v.N, name: named(v.Value), created: v.Created, retiring: v.State == vault.Retiring}, ok
+	return version{id: v.ID, n: v.N, name: named(v.Value), created: v.Created, pending: v.State == vault.Pending, retiring: v.State == vault.Retiring}, ok
 }
 
 // advanceLocked does one step. The caller holds the user's gate. A waitError
@@ -177,11 +191,7 @@ func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (b
 		return before, before, err
 	}
 	r := &run{Keeper: k, ctx: ctx, user: u, env: e, rotation: *journal}
-	act := what.act
-	if before == StepDrain {
-		act = func(r *run) (outcome, edit, error) { return r.drain(what) }
-	}
-	how, change, err := act(r)
+	how, change, err := r.act(what)
 	if err != nil {
 		return before, before, err
 	}
