@@ -1,43 +1,21 @@
 package story
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/lab"
 )
 
-// A guarded is a user of a real Keystone that locks accounts, and a ccad of his.
-// Between the two stands a proxy that counts, loses answers and kills.
+// A guarded is a rig on a Keystone that locks accounts. What ccad proves itself
+// with is counted, and its answers may be lost.
 type guarded struct {
-	*testing.T
-	lab     *lab.Lab
-	user    lab.User
-	project string
-	dir     string
-	env     []string
-	bin     string
-	cmd     *exec.Cmd
-	ended   chan struct{}
-	auth    string // the proxy, as an auth URL
+	*rig
 
-	mu     sync.Mutex
 	wrong  map[string]int // how often Keystone said no to each password
 	change func(forward func()) (answer bool)
 	login  func(forward func()) (answer bool)
@@ -49,160 +27,38 @@ func newGuarded(t *testing.T, l *lab.Lab) *guarded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := os.MkdirTemp("", "cc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	g := &guarded{T: t, lab: l, user: l.NewUser(t, "dev-ccontini"), dir: t.TempDir(), bin: bin, wrong: map[string]int{}}
-	for g.project = range g.user.Projects {
-	}
-	g.env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + g.dir, "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + run,
-		"XDG_CONFIG_HOME=" + g.dir + "/c", "XDG_DATA_HOME=" + g.dir + "/d", "XDG_STATE_HOME=" + g.dir + "/s"}
-	proxy := httptest.NewServer(g.proxy())
-	t.Cleanup(proxy.Close)
-	g.auth = proxy.URL
-	g.write("passphrase", "correct horse\n")
-	g.write("c/ccad/config.toml", "[watch]\nprobe = \"1s\"\n")
-	g.start()
-	t.Cleanup(func() { g.kill() })
+	g := &guarded{rig: newRig(t, l, filepath.Join(bin, "plain", "ccad"), "[watch]\nprobe = \"1s\"\n"), wrong: map[string]int{}}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hook = g.pass
 	return g
 }
 
-func (g *guarded) write(name, text string) {
-	g.Helper()
-	path := filepath.Join(g.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		g.Fatal(err)
+// pass is the rig's hook.
+func (g *guarded) pass(_ *http.Request, body []byte, forward func() (int, []byte)) (answers bool) {
+	password, changes := passwordIn(body)
+	if password == "" {
+		forward()
+		return true
 	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		g.Fatal(err)
+	ask := func() {
+		if status, answer := forward(); status == http.StatusUnauthorized && !strings.Contains(string(answer), "expired") {
+			g.mu.Lock()
+			g.wrong[password]++
+			g.mu.Unlock()
+		}
 	}
-}
-
-// openrc writes one with a password.
-func (g *guarded) openrc(password string) {
-	g.Helper()
-	g.write("openrc", fmt.Sprintf("export OS_AUTH_URL=%s\nexport OS_USERNAME=%s\nexport OS_PASSWORD=%s\nexport OS_PROJECT_NAME=%s\nexport OS_IDENTITY_API_VERSION=3\n",
-		g.auth, g.user.Name, password, g.project))
-}
-
-func (g *guarded) start() {
-	g.Helper()
-	cmd := exec.Command(filepath.Join(g.bin, "plain", "ccad"), "run", "--passphrase-file", g.dir+"/passphrase")
-	cmd.Env, cmd.Dir, cmd.Stderr = g.env, g.dir, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		g.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		g.Fatal(err)
-	}
-	line := make([]byte, 256)
-	if n, err := out.Read(line); err != nil || !strings.Contains(string(line[:n]), "ready") {
-		g.Fatalf("no ready line: %q, %v", line[:n], err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.cmd, g.ended = cmd, ended
-}
-
-// kill is kill -9, and returns when the process is gone.
-func (g *guarded) kill() {
-	g.mu.Lock()
-	cmd, ended := g.cmd, g.ended
+	hook := g.login
+	if changes {
+		hook = g.change
+	}
 	g.mu.Unlock()
-	_ = cmd.Process.Signal(syscall.SIGKILL)
-	<-ended
-}
-
-func (g *guarded) restart() { g.kill(); g.start() }
-
-// ccactl runs it and returns what it prints and how it ends.
-func (g *guarded) ccactl(stdin string, args ...string) (out string, code int) {
-	g.Helper()
-	cmd := exec.Command(filepath.Join(g.bin, "ccactl"), args...)
-	cmd.Env, cmd.Dir, cmd.Stdin = g.env, g.dir, strings.NewReader(stdin)
-	data, err := cmd.CombinedOutput()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
-		g.Fatal(err)
+	if hook == nil {
+		ask()
+		return true
 	}
-	return string(data), cmd.ProcessState.ExitCode()
-}
-
-// must runs ccactl and wants it to end so.
-func (g *guarded) must(code int, stdin string, args ...string) string {
-	g.Helper()
-	out, got := g.ccactl(stdin, args...)
-	if got != code {
-		g.Fatalf("ccactl %s: exit %d, want %d\n%s", strings.Join(args, " "), got, code, out)
-	}
-	return out
-}
-
-func (g *guarded) status() (st ipc.Status) {
-	g.Helper()
-	if err := json.Unmarshal([]byte(g.must(0, "", "status", "--json")), &st); err != nil {
-		g.Fatal(err)
-	}
-	return st
-}
-
-// until waits for something.
-func (g *guarded) until(what string, is func() bool) {
-	g.Helper()
-	for limit := time.Now().Add(60 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(limit) {
-			g.Fatalf("never: %s; status %+v", what, g.status().Users)
-		}
-	}
-}
-
-// proxy passes on what ccad asks of Keystone.
-func (g *guarded) proxy() http.Handler {
-	keystone, err := url.Parse(strings.TrimSuffix(g.lab.AuthURL, "/v3"))
-	if err != nil {
-		g.Fatal(err)
-	}
-	forward := httputil.NewSingleHostReverseProxy(keystone)
-	forward.ErrorLog = log.New(io.Discard, "", 0) // clients that go away are what this is about
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.Header.Set("Connection", "close")
-		password, changes := passwordIn(body)
-		if password == "" {
-			forward.ServeHTTP(w, r)
-			return
-		}
-		answer := httptest.NewRecorder()
-		ask := func() {
-			forward.ServeHTTP(answer, r)
-			if answer.Code == http.StatusUnauthorized && !strings.Contains(answer.Body.String(), "expired") {
-				g.mu.Lock()
-				g.wrong[password]++
-				g.mu.Unlock()
-			}
-		}
-		g.mu.Lock()
-		hook := g.login
-		if changes {
-			hook = g.change
-		}
-		g.mu.Unlock()
-		if hook == nil {
-			ask()
-		} else if !hook(ask) {
-			panic(http.ErrAbortHandler)
-		}
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write(answer.Body.Bytes())
-	})
+	return hook(ask)
 }
 
 // passwordIn is the password that a request proves itself with.

@@ -1,13 +1,9 @@
 package story
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,21 +34,12 @@ var rehearsal = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// A victim is a daemon on the real cloud that is killed again and again, on one
-// home. Between it and Keystone stands a proxy.
+// A victim is a rig whose daemon is killed again and again.
 type victim struct {
-	*testing.T
-	lab     *lab.Lab
-	user    lab.User
-	project string
-	dir     string
-	binary  string
-	same    bool // what records its steps is killed there already, in another's rotation
-	env     []string
-	cmd     *exec.Cmd
-	ended   chan struct{}
+	*rig
+	same bool // what records its steps is killed there already, in another's rotation
 
-	mu     sync.Mutex
+	// Guarded by the rig's lock.
 	logins bool   // they count among the requests: they may lock somebody out
 	asked  int    // requests that ask Keystone for more than a look, since the last arming
 	killAt int    // the one that the daemon dies of; 0: none
@@ -66,144 +53,60 @@ func newVictim(t *testing.T, l *lab.Lab) *victim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin, _ := binaries()
-	v := &victim{T: t, lab: l, dir: t.TempDir(), binary: binary}
-	v.user = v.lab.NewUser(t, "dev-ccontini")
-	run, err := os.MkdirTemp("", "cc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	v.env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + v.dir, "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + run,
-		"XDG_CONFIG_HOME=" + v.dir + "/c", "XDG_DATA_HOME=" + v.dir + "/d", "XDG_STATE_HOME=" + v.dir + "/s", "CCAD_TEST_CRASHES=" + v.dir}
-	v.write("passphrase", "correct horse\n")
-	v.start()
-	t.Cleanup(func() { _ = v.cmd.Process.Kill(); <-v.ended })
-	keystone := httptest.NewServer(v.proxy())
-	t.Cleanup(keystone.Close)
-	for v.project = range v.user.Projects {
-	}
-	v.write("openrc", fmt.Sprintf("export OS_AUTH_URL=%s\nexport OS_USERNAME=%s\nexport OS_PASSWORD=%s\nexport OS_PROJECT_NAME=%s\nexport OS_IDENTITY_API_VERSION=3\n",
-		keystone.URL, v.user.Name, v.user.Password, v.project))
-	v.ccactl("import", "openrc", "--name", "dev", "--s3-endpoint", v.lab.S3URL)
-	v.ccactl("rotate", "dev", "--grace", "0s", "--wait")
+	v := &victim{rig: newRig(t, l, binary, "")}
+	v.openrc(v.user.Password)
+	v.must(0, "", "import", "openrc", "--name", "dev", "--s3-endpoint", v.lab.S3URL)
+	v.must(0, "", "rotate", "dev", "--grace", "0s", "--wait")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hook = v.pass
 	return v
-}
-
-func (v *victim) write(name, text string) {
-	v.Helper()
-	if err := os.WriteFile(filepath.Join(v.dir, name), []byte(text), 0o600); err != nil {
-		v.Fatal(err)
-	}
 }
 
 var hexID = regexp.MustCompile("[0-9a-f]{32}")
 
-// proxy passes on what the daemon asks of Keystone, or kills it.
-func (v *victim) proxy() http.Handler {
-	keystone, err := url.Parse(strings.TrimSuffix(v.lab.AuthURL, "/v3"))
-	if err != nil {
-		v.Fatal(err)
-	}
-	forward := httputil.NewSingleHostReverseProxy(keystone)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fatal := false
-		v.mu.Lock()
-		login := strings.HasSuffix(r.URL.Path, "/auth/tokens")
-		if r.Method != http.MethodGet && (v.logins || !login) {
-			v.asked++
-			fatal = v.asked == v.killAt
-		}
-		after, victim := v.after, v.cmd.Process
-		v.mu.Unlock()
-		if !fatal {
-			forward.ServeHTTP(w, r)
-			return
-		}
-		when := "before"
-		if after {
-			when = "after"
-			answer := httptest.NewRecorder()
-			forward.ServeHTTP(answer, r)
-		}
-		path := hexID.ReplaceAllString(r.URL.Path, "ID")
-		v.mu.Lock()
-		v.died = fmt.Sprintf("%s Keystone has %s %s", when, r.Method, path)
-		v.mu.Unlock()
-		_ = victim.Kill()
-		panic(http.ErrAbortHandler)
-	})
-}
-
-// start starts the daemon where nothing is to kill it.
-func (v *victim) start() {
-	v.Helper()
-	v.write("die", "0")
+// pass is the rig's hook: it kills the daemon with the request that it is told.
+func (v *victim) pass(r *http.Request, _ []byte, forward func() (int, []byte)) (answers bool) {
+	fatal := false
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.killAt = 0
-	v.cmd = exec.Command(v.binary, "run", "--passphrase-file", filepath.Join(v.dir, "passphrase"))
-	v.cmd.Env = v.env
-	out, err := v.cmd.StdoutPipe()
-	if err != nil {
-		v.Fatal(err)
+	login := strings.HasSuffix(r.URL.Path, "/auth/tokens")
+	if r.Method != http.MethodGet && (v.logins || !login) {
+		v.asked++
+		fatal = v.asked == v.killAt
 	}
-	if err := v.cmd.Start(); err != nil {
-		v.Fatal(err)
+	after := v.after
+	v.mu.Unlock()
+	if !fatal {
+		forward()
+		return true
 	}
-	line := make([]byte, 256)
-	if n, err := out.Read(line); err != nil || !strings.HasPrefix(string(line[:n]), "ccad ") {
-		v.Fatalf("no ready line: %q, %v", line[:n], err)
+	when := "before"
+	if after {
+		when = "after"
+		forward()
 	}
-	cmd, ended := v.cmd, make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	v.ended = ended
-}
-
-// ccactl runs a command that must succeed, and returns what it prints.
-func (v *victim) ccactl(args ...string) string {
-	v.Helper()
-	return v.hand("", args...)
-}
-
-// hand is ccactl with something on stdin.
-func (v *victim) hand(stdin string, args ...string) string {
-	v.Helper()
-	out, errs, err := v.tryWith(stdin, args...)
-	if err != nil {
-		v.Fatalf("ccactl %q: %v\n%s%s", args, err, out, errs)
-	}
-	return out
-}
-
-func (v *victim) try(args ...string) (stdout, stderr string, err error) {
-	return v.tryWith("", args...)
-}
-
-func (v *victim) tryWith(stdin string, args ...string) (stdout, stderr string, err error) {
-	cmd := exec.Command(filepath.Join(filepath.Dir(filepath.Dir(v.binary)), "ccactl"), args...)
-	cmd.Dir, cmd.Env = v.dir, v.env
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
-	err = cmd.Run()
-	return out.String(), errs.String(), err
+	v.mu.Lock()
+	v.died = fmt.Sprintf("%s Keystone has %s %s", when, r.Method, hexID.ReplaceAllString(r.URL.Path, "ID"))
+	v.mu.Unlock()
+	v.kill()
+	return false
 }
 
 // rotate asks for a rotation that the daemon dies of, says where it did, and
 // starts the next one.
 func (v *victim) rotate(args ...string) (died string) {
 	v.Helper()
-	out, errs, err := v.try(append([]string{"rotate"}, args...)...)
-	if err == nil {
+	out, code := v.ccactl("", append([]string{"rotate"}, args...)...)
+	if code == 0 {
 		v.Fatalf("the daemon lives, and the rotation is over:\n%s", out)
 	}
 	select {
 	case <-v.ended:
 	case <-time.After(10 * time.Second):
-		v.Fatalf("the daemon lives; rotate: %v\n%s%s", err, out, errs)
+		v.Fatalf("the daemon lives; rotate ends with %d\n%s", code, out)
 	}
 	if status := v.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
-		v.Fatalf("the daemon was not killed, it ended with %v; rotate: %v\n%s%s", v.cmd.ProcessState, err, out, errs)
+		v.Fatalf("the daemon was not killed, it ended with %v; rotate ends with %d\n%s", v.cmd.ProcessState, code, out)
 	}
 	v.mu.Lock()
 	died = v.died
@@ -211,6 +114,7 @@ func (v *victim) rotate(args ...string) (died string) {
 	if passed := v.passed(); died == "" {
 		died = "at " + passed[len(passed)-1]
 	}
+	v.arm(0, 0, false)
 	v.start()
 	return died
 }
@@ -228,21 +132,11 @@ func (v *victim) passed() []string {
 // over waits until no rotation is under way any more.
 func (v *victim) over() (s ipc.Status) {
 	v.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		s = ipc.Status{}
-		if err := json.Unmarshal([]byte(v.ccactl("status", "--json")), &s); err != nil {
-			v.Fatal(err)
-		}
-		if len(s.Users) != 1 || len(s.Environments) != 1 {
-			v.Fatalf("status tells of %+v", s)
-		}
-		if !strings.Contains(v.ccactl("status", "--json"), `"step"`) {
-			return s
-		}
-		if time.Now().After(deadline) {
-			v.Fatalf("the rotation does not end: %+v, %+v", s.Users[0].Rotation, s.Environments[0])
-		}
+	v.until("the rotation is over", func() bool { return !strings.Contains(v.must(0, "", "status", "--json"), `"step"`) })
+	if s = v.status(); len(s.Users) != 1 || len(s.Environments) != 1 {
+		v.Fatalf("status tells of %+v", s)
 	}
+	return s
 }
 
 // sound checks that what is served is what the cloud has, all that it has, and
@@ -254,7 +148,7 @@ func (v *victim) sound() {
 		v.Fatalf("user %s, key %s", s.Users[0].State, s.Environments[0].S3.State)
 	}
 	var shown ipc.Shown
-	if err := json.Unmarshal([]byte(v.ccactl("show", "dev", "--reveal", "--json")), &shown); err != nil {
+	if err := json.Unmarshal([]byte(v.must(0, "", "show", "dev", "--reveal", "--json")), &shown); err != nil {
 		v.Fatal(err)
 	}
 	pair := account.KeyPair{AccessKeyID: shown.S3.AccessKeyID, Secret: account.NewSecret(shown.SecretAccessKey)}
@@ -292,7 +186,7 @@ func (v *victim) soundCredential(far *cloud.Cloud, u account.User, grant cloud.G
 		return
 	}
 	var vars map[string]string
-	if err := json.Unmarshal([]byte(v.ccactl("env", "dev", "--auth", "application-credential", "--format", "json")), &vars); err != nil {
+	if err := json.Unmarshal([]byte(v.must(0, "", "env", "dev", "--auth", "application-credential", "--format", "json")), &vars); err != nil {
 		v.Fatal(err)
 	}
 	serves := account.ApplicationCredential{ID: vars["OS_APPLICATION_CREDENTIAL_ID"], Secret: account.NewSecret(vars["OS_APPLICATION_CREDENTIAL_SECRET"])}
@@ -305,11 +199,9 @@ func (v *victim) soundCredential(far *cloud.Cloud, u account.User, grant cloud.G
 }
 
 // arm counts anew, and lets the daemon die of the nth point, or of the nth
-// request; 0: of none. It has a token already, so that the requests are always the
-// same.
+// request; 0: of none.
 func (v *victim) arm(point, request int, after bool) {
 	v.Helper()
-	v.ccactl("env", "dev", "--auth", "token")
 	_ = os.Remove(filepath.Join(v.dir, "passed"))
 	v.mu.Lock()
 	v.asked, v.died, v.killAt, v.after = 0, "", request, after
@@ -321,8 +213,12 @@ func (v *victim) arm(point, request int, after bool) {
 // daemon die there. It returns where it died.
 func (v *victim) killed(rotate ...string) (died []string) {
 	v.Helper()
-	v.arm(0, 0, false)
-	v.ccactl(append([]string{"rotate"}, rotate...)...)
+	arm := func(point, request int, after bool) {
+		v.must(0, "", "env", "dev", "--auth", "token") // one is cached then, and the requests are always the same
+		v.arm(point, request, after)
+	}
+	arm(0, 0, false)
+	v.must(0, "", append([]string{"rotate"}, rotate...)...)
 	points := v.passed()
 	v.mu.Lock()
 	requests := v.asked
@@ -340,17 +236,16 @@ func (v *victim) killed(rotate ...string) (died []string) {
 		if v.same && strings.HasSuffix(point, ": recorded") {
 			continue
 		}
-		v.arm(i+1, 0, false)
+		arm(i+1, 0, false)
 		kill()
 	}
 	for n := range requests {
 		for _, after := range []bool{false, true} {
-			v.arm(0, n+1, after)
+			arm(0, n+1, after)
 			kill()
 		}
 	}
-	v.arm(0, 0, false)
-	v.ccactl("log", "--verify")
+	v.must(0, "", "log", "--verify")
 	return died
 }
 
@@ -367,7 +262,7 @@ func TestKilled(t *testing.T) {
 		"password": {func(v *victim) []string { return []string{"--user", v.user.Name, "--password"} },
 			[]string{"at change: recorded", "at prove: asked", "at flip: asked", "before Keystone has POST /v3/users/ID/password", "after Keystone has POST /v3/users/ID/password"}},
 		"application-credential": {func(v *victim) []string {
-			v.ccactl("env", "dev", "--auth", "application-credential")
+			v.must(0, "", "env", "dev", "--auth", "application-credential")
 			return []string{"dev", "--application-credential", "--grace", "0s", "--wait"}
 		}, []string{"at create: begun", "at flip: asked", "after Keystone has POST /v3/users/ID/application_credentials", "after Keystone has DELETE /v3/users/ID/application_credentials/ID"}},
 	} {
