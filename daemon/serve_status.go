@@ -89,9 +89,12 @@ func due(at, tried time.Time) *ipc.Due {
 
 func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
 	keys, _ := e.Keys.Active()
+	ac, _ := e.AppCreds.Active()
 	t := d.s3.trafficOf(e.ID)
 	return ipc.Environment{
-		ApplicationCredential: d.applicationCredential(k, c, e),
+		ApplicationCredential: ac.Value.ID,
+		CredentialRotation:    underWay(k, rotate.KindAppCred, e),
+		CredentialDue:         due(d.schedule.CredentialDue(e, c.Users[e.UserID]), ac.Tried),
 
 		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
 		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
@@ -99,22 +102,6 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
 		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
-}
-
-// applicationCredential tells of the one in force.
-func (d *Daemon) applicationCredential(k *rotate.Keeper, c *vault.Contents, e vault.Environment) *ipc.ApplicationCredential {
-	ac, ok := e.AppCreds.Active()
-	if !ok {
-		return nil
-	}
-	out := &ipc.ApplicationCredential{
-		Name: ac.Value.Name, Version: ac.N, State: rotate.StateOK, Rotation: underWay(k, rotate.KindAppCred, e),
-		RotationDue: due(d.schedule.CredentialDue(e, c.Users[e.UserID]), ac.Tried),
-	}
-	if !ac.Accepted {
-		out.State = rotate.StateUnverified
-	}
-	return out
 }
 
 // underWay tells who still holds a value that is being replaced, and until when.

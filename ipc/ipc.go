@@ -141,16 +141,9 @@ type Environment struct {
 	RotationDue *Due      `json:"rotation_due,omitempty"`
 	ForeignKeys []string  `json:"foreign_keys,omitempty"` // access keys that the cloud has for it and ccad neither serves nor replaces
 
-	ApplicationCredential *ApplicationCredential `json:"application_credential,omitempty"` // nil: there is none in force
-}
-
-// ApplicationCredential is that part of an Environment.
-type ApplicationCredential struct {
-	Name        string    `json:"name"`
-	Version     int       `json:"version"`
-	State       string    `json:"state"` // ok | unverified
-	Rotation    *Rotation `json:"rotation,omitempty"`
-	RotationDue *Due      `json:"rotation_due,omitempty"`
+	ApplicationCredential string    `json:"application_credential,omitempty"` // its id
+	CredentialRotation    *Rotation `json:"application_credential_rotation,omitempty"`
+	CredentialDue         *Due      `json:"application_credential_due,omitempty"`
 }
 
 // Traffic is what went through the S3 gateway for one environment.

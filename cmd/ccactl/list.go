@@ -106,10 +106,8 @@ func show(e ipc.Shown) error {
 		t.row("S3 key state", coloured(e.S3.State))
 	}
 	line("S3 key rotates", due(e.RotationDue, time.Now()))
-	if ac := e.ApplicationCredential; ac != nil {
-		line("app credential", ac.Name)
-		line("it rotates", due(ac.RotationDue, time.Now()))
-	}
+	line("application credential", e.ApplicationCredential)
+	line("it rotates", due(e.CredentialDue, time.Now()))
 	for _, source := range e.Sources {
 		line("source", source)
 	}

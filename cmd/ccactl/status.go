@@ -146,12 +146,9 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud has not answered about the S3 key yet", mend: "ccactl verify " + e.Name})
 		}
 		all = append(all, overdue(e.RotationDue, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
-		if ac := e.ApplicationCredential; ac != nil {
-			const what = "application credential"
-			mend := "ccactl rotate " + e.Name + " --application-credential"
-			all = append(all, rotating(e.Name, what, mend, ac.Rotation)...)
-			all = append(all, overdue(ac.RotationDue, trouble{environment: e.Name, what: e.Name + ": the " + what, mend: mend}, now)...)
-		}
+		mend := "ccactl rotate " + e.Name + " --application-credential"
+		all = append(all, rotating(e.Name, "application credential", mend, e.CredentialRotation)...)
+		all = append(all, overdue(e.CredentialDue, trouble{environment: e.Name, what: e.Name + ": the application credential", mend: mend}, now)...)
 	}
 	for _, f := range st.Watched {
 		all = append(all, fileTrouble(f))

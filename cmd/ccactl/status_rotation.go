@@ -20,8 +20,8 @@ func withDue(scheduled bool, due string, cells ...string) []string {
 
 // firstDue is when the first of an environment's values is replaced.
 func firstDue(e ipc.Environment) *ipc.Due {
-	if ac := e.ApplicationCredential; ac != nil && ac.RotationDue != nil && (e.RotationDue == nil || ac.RotationDue.At.Before(e.RotationDue.At)) {
-		return ac.RotationDue
+	if e.CredentialDue != nil && (e.RotationDue == nil || e.CredentialDue.At.Before(e.RotationDue.At)) {
+		return e.CredentialDue
 	}
 	return e.RotationDue
 }
