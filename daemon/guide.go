@@ -42,6 +42,8 @@ func (d *Daemon) guide(ctx context.Context, o *opened, s *stream, g guided) erro
 	_ = s.line(g.instructions(o.keeper.Contents()))
 	ctx, stop := context.WithTimeout(ctx, guidedFor)
 	defer stop()
+	poll := time.NewTicker(guidedPoll)
+	defer poll.Stop()
 	password := false
 	for {
 		c := o.keeper.Contents()
@@ -61,7 +63,6 @@ func (d *Daemon) guide(ctx context.Context, o *opened, s *stream, g guided) erro
 				return nil
 			}
 		}
-		poll := time.NewTimer(guidedPoll)
 		select {
 		case _, ok := <-events:
 			if !ok { // too slow a reader
@@ -70,10 +71,8 @@ func (d *Daemon) guide(ctx context.Context, o *opened, s *stream, g guided) erro
 		case <-poll.C:
 			d.lookAtPortal()
 		case <-ctx.Done():
-			poll.Stop()
 			return fmt.Errorf("nothing new was noticed, and %w", g.why)
 		}
-		poll.Stop()
 	}
 }
 
