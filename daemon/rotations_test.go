@@ -177,3 +177,35 @@ func TestServedByItsCredential(t *testing.T) {
 		t.Errorf("dev with a password of its own: %v", err)
 	}
 }
+
+// A plan says what would come of it: nothing, for a password that is refused, that
+// ccad does not have, or that identity API 2.0 can't change.
+func TestPlanOfAPassword(t *testing.T) {
+	for what, c := range map[string]struct {
+		prepare func(w *world)
+		says    string
+	}{
+		"refused": {func(w *world) {
+			w.add("dev", "dev-ccontini")
+			w.cloud.SetPassword(w.cloud.User.Name, "another")
+			_ = w.try("POST", "/v1/verify", ipc.VerifyRequest{Environments: []string{"dev"}}, nil)
+		}, "was refused"},
+		"identity API 2.0": {func(w *world) {
+			r := w.addRequest("dev", "dev-ccontini")
+			r.IdentityAPI, r.NoVerify = "2.0", true
+			w.do("POST", "/v1/environments", r, nil)
+		}, "identity API 2.0 changes no password: only a person can, in the portal"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, practice.Options{})
+			c.prepare(w)
+			lines := w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true, DryRun: true})
+			if len(lines) != 1 || lines[0].Step != "plan" || lines[0].State != "failed" || !strings.Contains(lines[0].Error, c.says) {
+				t.Errorf("the plan: %+v", lines)
+			}
+			if n := w.cloud.Count("POST /v3/users/{user}/password"); n != 0 {
+				t.Errorf("%d changes were asked for", n)
+			}
+		})
+	}
+}
