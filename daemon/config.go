@@ -52,6 +52,16 @@ type Config struct {
 	Metrics struct {
 		Listen string `toml:"listen"` // none: on the socket only; a loopback address otherwise
 	} `toml:"metrics"`
+	Render []Render `toml:"render"` // none
+}
+
+// A Render is a file that ccactl render keeps written: a view of an environment
+// for a program that can only read files.
+type Render struct {
+	Environment string   `toml:"environment"` // it need not exist yet
+	View        string   `toml:"view"`        // a format of ccactl env
+	Path        string   `toml:"path"`        // absolute or below ~/; absolute once the config is read
+	Reload      []string `toml:"reload"`      // argv of what makes the program read the file again, without a shell
 }
 
 // Below a quarter of an hour before Expiration botocore runs the process again
@@ -110,7 +120,10 @@ func LoadConfig(path string, required bool) (Config, error) {
 		}
 		return c, fmt.Errorf("config %s: %w", path, err)
 	}
-	return c, c.check(path)
+	if err := c.check(path); err != nil {
+		return c, err
+	}
+	return c, c.checkRender(path, data)
 }
 
 // check fills in the defaults and refuses values out of bounds.

@@ -89,6 +89,7 @@ type Daemon struct {
 	watched      watched      // files that import has read
 	used         used         // what probes are to ask about
 	portalDenied sync.Map     // ids of the portal's environments that its key may not see
+	rendered     sync.Map     // path of a [[render]] table to the time.Time when its view was last given
 }
 
 // Run serves until ctx ends or something fails that can't be mended. Locking

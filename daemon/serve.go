@@ -42,6 +42,7 @@ var verbs = []verb{
 	{"GET /v1/log", (*Daemon).log, false},
 	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
 	{"GET /v1/portal", (*Daemon).portalFields, false},
+	{"GET /v1/renders", (*Daemon).renders, true},
 	{"GET /v1/stale", (*Daemon).staleFiles, false},
 	{"GET /v1/status", (*Daemon).status, true},
 	{"POST /v1/backup", (*Daemon).backup, false},
@@ -67,6 +68,8 @@ type request struct {
 	w    http.ResponseWriter
 	open *opened // nil only for verbs that are answered while locked
 	pid  int     // the client's, as the kernel says
+
+	holder string // the file or the systemd unit that the answer is for; "": a process
 }
 
 // A reply is an answer that is not JSON of a value.

@@ -18,6 +18,9 @@ func (d *Daemon) staleFiles(r *request) (any, error) {
 			}
 		}
 	}
+	for _, r := range d.Config.Render {
+		out.Files = append(out.Files, r.Path)
+	}
 	slices.Sort(out.Files)
 	out.Files = slices.Compact(out.Files)
 	return out, nil

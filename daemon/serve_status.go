@@ -40,6 +40,7 @@ func (d *Daemon) status(r *request) (any, error) {
 	}
 	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
 	s.Watched = d.watched.troubles()
+	s.Rendered = d.renderedFiles(r.open)
 	counts := r.open.ledger.Counts()
 	for _, e := range c.Environments {
 		s.Environments = append(s.Environments, d.environment(r.open.keeper, c, e, counts))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/gateway"
 	"github.com/cloud-ca/ccad/daemon/rotate"
@@ -63,6 +64,12 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	if file := q.Get("file"); file != "" {
+		if !d.isRendered(file, e.Name, plan.Format) {
+			return nil, usage("no [[render]] table of the config has that file with this environment and view")
+		}
+		r.holder = file
+	}
 	var news []string
 	if strings.HasPrefix(plan.Format, "hook-") {
 		_, parent := processOf(r.pid)
@@ -77,7 +84,11 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), given, time.Time{})
+	what := cmp.Or(as, plan.Client+"/"+plan.Format)
+	if r.holder != "" {
+		what = r.holds() + "/" + plan.Format
+	}
+	d.handOut(r, e, what, given, time.Time{})
 	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: append(warnings, news...)}, nil
 }
 
@@ -114,8 +125,11 @@ func (d *Daemon) viewKey(r *request) (holder string, until time.Time, err error)
 	case q.Get("as") == "exec":
 		client, _ := processOf(r.pid)
 		holder, life = fmt.Sprintf("process %d %d", client.PID, client.Started), maxViewLife
-	case q.Get("file") != "":
-		holder = "file " + q.Get("file")
+	case r.holder != "":
+		holder = r.holds() + " " + r.holder
+		if r.holds() == "unit" {
+			life = maxViewLife // a unit has it for as long as it runs
+		}
 	}
 	if given := q.Get("for"); given != "" {
 		if life, err = time.ParseDuration(given); err != nil || life < time.Minute || life > maxViewLife {
@@ -142,7 +156,12 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 		active, ok := u.Passwords.Active()
 		switch {
 		case ok:
-			if err := rotate.MayServePassword(u); err != nil {
+			err := rotate.MayServePassword(u)
+			if err != nil && r.holder != "" && need.Keys && hasKeys(e) {
+				m.User = account.User{} // the S3 remote of a file goes on without the other one
+				break
+			}
+			if err != nil {
 				return m, held{}, err
 			}
 			m.Password, given.version = active.Value, active.N
@@ -189,36 +208,6 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 		}
 	}
 	return m, given, nil
-}
-
-// held is what of an environment a client was given: the version that is told,
-// and that of the S3 key itself, 0 where it is not in it.
-type held struct{ version, keys int }
-
-// handOut records that a client was given secrets: a lease, a line in the audit
-// trail, an event. A view without an end lasts as long as who holds it: the
-// program that ccactl becomes, or the shell that called it.
-func (d *Daemon) handOut(r *request, e vault.Environment, what string, given held, until time.Time) {
-	d.used.note(e.ID)
-	client, parentPID := processOf(r.pid)
-	parent, _ := processOf(parentPID)
-	holder := parent
-	if what == "exec" || parentPID == 0 {
-		holder = client
-	}
-	if r.URL.Query().Get("anew") == "true" { // what it ran before has ended
-		r.open.ledger.End(e.ID, what, holder)
-	}
-	r.open.ledger.Add(rotate.Lease{
-		Environment: e.ID, View: what, Version: given.version, Keys: given.keys,
-		Holder: holder, Parent: parent.Program, Until: until,
-	})
-	d.metrics.served.WithLabelValues(what).Inc()
-	d.record(r.open, audit.Entry{
-		Event: "handed-out", Environment: e.Name, View: what, Version: given.version,
-		PID: client.PID, Program: client.Program, Parent: parent.Program,
-	})
-	d.feed.publish(ipc.Event{Time: d.now(), Event: "lease", Environment: e.Name, Generation: e.Generation, Message: what})
 }
 
 // show tells everything about one environment; its secrets only if asked.

@@ -88,6 +88,8 @@ type Status struct {
 	Users        []User        `json:"users"`
 	Environments []Environment `json:"environments"`
 	Watched      []WatchedFile `json:"watched,omitempty"` // those with which something is wrong
+
+	Rendered []RenderedFile `json:"rendered,omitempty"`
 }
 
 // WatchedFile is a file that an environment was imported from.

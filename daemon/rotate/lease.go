@@ -14,7 +14,7 @@ type Lease struct {
 	View        string
 	Version     int
 	Keys        int       // the version of the S3 key itself that is in the view; 0: none, or a gateway key
-	Holder      Process   // whose end ends the lease, where Until is zero
+	Holder      Process   // whose end ends the lease, where Until is zero; without a PID nobody sees it end
 	Parent      string    // the program that started the client
 	Until       time.Time // credential-process: its Expiration; zero: until the holder ends
 }
@@ -63,16 +63,19 @@ func (l *Ledger) Add(lease Lease) {
 	}
 }
 
-// End ends a holder's leases on a view of an environment: he has given back what
-// he was given.
-func (l *Ledger) End(environmentID, view string, holder Process) {
+// Succeed is Add for a lease that takes the place of those that its holder had
+// on the same view: these last for lapse yet.
+func (l *Ledger) Succeed(lease Lease, lapse time.Duration) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for k := range l.leases {
-		if k.environment == environmentID && k.view == view && k.holder == holder {
-			delete(l.leases, k)
+	end := l.now().Add(lapse)
+	for k, former := range l.leases {
+		if k.environment == lease.Environment && k.view == lease.View && k.holder == lease.Holder && (former.Until.IsZero() || former.Until.After(end)) {
+			former.Until = end
+			l.leases[k] = former
 		}
 	}
+	l.mu.Unlock()
+	l.Add(lease)
 }
 
 // Of returns an environment's leases, the longest-lived first.
@@ -108,7 +111,7 @@ func (l *Ledger) purgeLocked() {
 	now := l.now()
 	for k, lease := range l.leases {
 		ended := !lease.Until.IsZero() && !now.Before(lease.Until)
-		if ended || lease.Until.IsZero() && !l.alive(lease.Holder) {
+		if ended || lease.Until.IsZero() && lease.Holder.PID != 0 && !l.alive(lease.Holder) {
 			delete(l.leases, k)
 		}
 	}
