@@ -121,7 +121,11 @@ func checkAWSCLI(examination) []finding {
 // who can read them can use.
 func checkPlainText(examination) (found []finding) {
 	const check = "plain text"
+	rendered := writtenFiles()
 	for _, path := range usualFiles() {
+		if slices.Contains(rendered, path) {
+			continue // it is meant to hold some
+		}
 		lines, err := secretLines(path)
 		if err != nil {
 			found = append(found, wrong(check, "mend it, or look into it yourself", "%v", err))
@@ -132,10 +136,13 @@ func checkPlainText(examination) (found []finding) {
 		found = append(found, wrong(check, scrubAdvice(path), "%s holds %s (line %s)", path, count(len(lines), "secret"), joined(lines)))
 		found = append(found, loose(check, path, 0o077)...)
 	}
-	if len(found) == 0 {
-		return fine(check, "no file in the usual places holds a secret")
+	switch {
+	case len(found) > 0:
+		return found
+	case len(rendered) > 0:
+		return fine(check, "no files in the usual places hold secrets but those of ccactl render")
 	}
-	return found
+	return fine(check, "no file in the usual places holds a secret")
 }
 
 // scrubAdvice takes the secrets of a file into ccad.

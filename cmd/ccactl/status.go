@@ -51,6 +51,9 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	if err := reportEnvironments(w, st); err != nil {
 		return err
 	}
+	if err := reportFiles(w, st, now); err != nil {
+		return err
+	}
 	for i, trouble := range troubles(st, now) {
 		if i == 0 {
 			_, _ = fmt.Fprintln(w)
@@ -81,6 +84,21 @@ func reportEnvironments(w io.Writer, st ipc.Status) error {
 	t.head(columns("ENVIRONMENT", "USER", "PROJECT", "S3 KEY", "LEASES", "STATE")...)
 	for _, e := range st.Environments {
 		t.row(columns(signed(e.State, e.Name), e.User, e.Project, shortKey(e.S3.AccessKeyID), strconv.Itoa(e.Leases), coloured(e.State))...)
+	}
+	return t.flush()
+}
+
+// reportFiles tells of the files that ccactl render keeps written, and when it
+// last asked for what is in them.
+func reportFiles(w io.Writer, st ipc.Status, now time.Time) error {
+	if len(st.Rendered) == 0 {
+		return nil
+	}
+	_, _ = fmt.Fprintln(w)
+	t := newTable(w)
+	t.row("FILE", "ENVIRONMENT", "VIEW", "RENDERED")
+	for _, f := range st.Rendered {
+		t.row(f.Path, f.Environment, f.View, relative(f.GivenAt, now))
 	}
 	return t.flush()
 }

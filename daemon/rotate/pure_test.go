@@ -179,6 +179,37 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// What a file holds nobody sees end. The next lease of the same holder takes its
+// place, while the former one lapses.
+func TestLeaseThatTakesAPlace(t *testing.T) {
+	now := epoch
+	l := NewLedger(func() time.Time { return now }, func(Process) bool { return false })
+	file := Lease{Environment: "e1", View: "file/s3cfg", Version: 1, Keys: 1, Holder: Process{Program: "/x/s3cfg"}}
+	l.Succeed(file, time.Minute)
+	now = now.Add(24 * time.Hour)
+	if got := l.Of("e1"); len(got) != 1 || !got[0].Until.IsZero() {
+		t.Fatalf("after a day: %+v", got)
+	}
+	other := file
+	other.Holder.Program = "/x/other"
+	l.Succeed(other, time.Minute)
+	file.Version, file.Keys = 2, 2
+	l.Succeed(file, time.Minute)
+	got := l.Of("e1")
+	if len(got) != 3 || got[0].Keys != 1 || !got[0].Until.Equal(now.Add(time.Minute)) {
+		t.Fatalf("while it is written: %+v", got)
+	}
+	l.Succeed(file, time.Minute) // once more, which prolongs nothing
+	now = now.Add(time.Minute)
+	if got := l.Of("e1"); len(got) != 2 || got[0].Keys+got[1].Keys != 3 {
+		t.Errorf("a minute later: %+v", got)
+	}
+	other.Keys = 2
+	if l.Succeed(other, 0); len(l.Of("e1")) != 2 {
+		t.Errorf("without a lapse: %+v", l.Of("e1"))
+	}
+}
+
 // Whatever Keystone lists, whatever was stored: one active pair at most, and
 // what is active is listed, or called refused.
 func TestReconciledProperty(t *testing.T) {

@@ -22,8 +22,9 @@ const module = "github.com/cloud-ca/ccad/"
 var arrows = map[string][]string{
 	"cmd/ccad":              {"cmd/ccad/service", "daemon", "daemon/session", "daemon/vault/busguard", "ipc"},
 	"cmd/ccad/service":      {"daemon", "daemon/vault", "ipc", "packaging"},
-	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/shell", "cmd/ccactl/stale", "cmd/ccactl/supervise", "ipc"},
+	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/render", "cmd/ccactl/shell", "cmd/ccactl/stale", "cmd/ccactl/supervise", "ipc"},
 	"cmd/ccactl/configure":  {},
+	"cmd/ccactl/render":     {},
 	"cmd/ccactl/shell":      {},
 	"cmd/ccactl/stale":      {},
 	"cmd/ccactl/supervise":  {},
