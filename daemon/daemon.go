@@ -80,6 +80,7 @@ type Daemon struct {
 	gate        *session.Gate
 	s3          *s3Gateway
 	metricsPort metricsPort
+	credentials credentialSocket
 	kick        chan struct{} // cap 1: look again at what is owed
 	askPortal   chan struct{} // cap 1: read the portal now
 
@@ -124,7 +125,7 @@ func Run(ctx context.Context, o Options) error {
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	d.s3, d.metricsPort = d.listenGateway(), d.listenMetrics()
+	d.s3, d.metricsPort, d.credentials = d.listenGateway(), d.listenMetrics(), d.listenCredentials()
 	if err := d.openAtStart(ctx); err != nil {
 		o.Log.Warn("start locked", "reason", err)
 	}
@@ -180,6 +181,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	go func() { failed <- server.Serve(d.gate) }()
 	defer d.serveMetrics(failed)()
 	defer d.serveGateway(failed)()
+	defer d.serveCredentials()()
 	checking, cancelChecks := context.WithCancel(ctx)
 	defer cancelChecks()
 	checked := make(chan struct{})

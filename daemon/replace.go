@@ -41,8 +41,13 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	if h.Metrics, err = fileOf(d.metricsPort.gate); err != nil {
 		return fmt.Errorf("keep the metrics port: %w", err)
 	}
+	if g := d.credentials.gate; g != nil {
+		if h.Units, err = d.credentials.listener.File(); err != nil {
+			return fmt.Errorf("keep the socket for credentials: %w", err)
+		}
+	}
 	var shut sync.WaitGroup
-	for _, g := range []*session.Gate{d.gate, d.s3.gate, d.metricsPort.gate} {
+	for _, g := range []*session.Gate{d.gate, d.s3.gate, d.metricsPort.gate, d.credentials.gate} {
 		if g != nil {
 			shut.Go(g.Shut)
 		}

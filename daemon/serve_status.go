@@ -16,7 +16,7 @@ import (
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
 	logind, _ := d.logindLost.Load().(string)
-	warnings := []string{d.s3.warning(), d.metricsPort.lost, logind}
+	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind}
 	if r.open != nil {
 		warnings = append(warnings, r.open.warning)
 	}

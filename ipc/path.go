@@ -26,6 +26,13 @@ func SocketPath() string {
 	return filepath.Join(StateDir(), "run", "ccad.sock")
 }
 
+// CredentialsPath returns where the daemon answers systemd's LoadCredential=.
+// It lies beside the socket.
+func CredentialsPath() string { return filepath.Join(filepath.Dir(SocketPath()), CredentialsName) }
+
+// CredentialsName is the name of that socket.
+const CredentialsName = "credentials.sock"
+
 // GenerationFolder returns the folder with one file per environment that holds
 // its generation; shells read it at every prompt. It lies beside the socket.
 func GenerationFolder() string { return filepath.Join(filepath.Dir(SocketPath()), "gen") }
