@@ -65,6 +65,13 @@ func (c *Cloud) AddUser(name, pass string, projects ...string) User {
 	return view
 }
 
+// HasUser reports whether there is a user of that name.
+func (c *Cloud) HasUser(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.userNamed(name) != nil
+}
+
 // Reset is what the portal's Regenerate does: a new password, and a new EC2 key
 // in place of the old ones for every project of the user. It returns the keys.
 func (c *Cloud) Reset(name, pass string) []Key {
