@@ -99,6 +99,7 @@ func (d *Daemon) answerUnit(c net.Conn) {
 		d.withhold(c, unit, id, o, err)
 		return
 	}
+	d.asked.note(d.now())
 	d.metrics.requests.WithLabelValues("credential", "ok").Inc()
 	_ = c.SetDeadline(d.now().Add(credentialTimeout))
 	_, _ = c.Write(body)

@@ -67,9 +67,13 @@ func (d *Daemon) lendTo(r *request, lease rotate.Lease) {
 // contents were given: it is yet to be written, and read by its program.
 const rewriting = time.Minute
 
-// holds says what kind of holder a request has, other than a process.
+// holds says what kind of holder a request has, other than a process: "file",
+// "unit" or none.
 func (r *request) holds() string {
-	if strings.HasPrefix(r.holder, "/") {
+	switch {
+	case r.holder == "":
+		return ""
+	case strings.HasPrefix(r.holder, "/"):
 		return "file"
 	}
 	return "unit"

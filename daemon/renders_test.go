@@ -117,3 +117,19 @@ func TestRenderedFileOfARefusedUser(t *testing.T) {
 	_, _, err = ipc.Get("/v1/environments/dev/views/env?format=rclone")
 	w.want(err, ipc.CodeRefused, "refused by the cloud")
 }
+
+// Files that are kept written are nobody's use of ccad: it locks when idle all
+// the same.
+func TestRenderingKeepsNoLockAway(t *testing.T) {
+	c := newChild(t, "[lock]\nidle = \"2s\"\n[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\n")
+	c.unlock()
+	c.do("/v1/environments", ipc.AddRequest{Name: "dev", User: "u", Project: "p", Password: secret, AuthURL: "http://127.0.0.1:9", NoVerify: true})
+	eventually(t, "it locks while a file is rendered", func() bool {
+		var offered ipc.Renders
+		if _, err := ipc.Do(t.Context(), "GET", "/v1/renders", nil, &offered); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = rendered("dev", "dotenv", "/x")
+		return offered.Locked
+	})
+}

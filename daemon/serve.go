@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,6 +63,10 @@ var verbs = []verb{
 	{"POST /v1/verify", (*Daemon).verify, false},
 }
 
+// unattended are asked by who watches ccad, or keeps files written, and uses
+// nothing: they keep no idle lock away.
+var unattended = []string{"GET /metrics", "GET /v1/alive", "GET /v1/renders"}
+
 // A request is what an act gets.
 type request struct {
 	*http.Request
@@ -100,7 +105,7 @@ func (d *Daemon) answer(v verb, w http.ResponseWriter, r *http.Request) {
 	req := &request{Request: r, w: w, open: d.open.Load(), pid: peerOf(r.Context())}
 	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
 	out, err := d.act(v, req)
-	if v.pattern != "GET /v1/alive" && v.pattern != "GET /metrics" { // those who watch ccad do not use it
+	if !slices.Contains(unattended, v.pattern) && req.holds() != "file" {
 		d.asked.note(d.now())
 	}
 	code := "ok"
