@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cloud-ca/ccad/daemon"
 	"github.com/cloud-ca/ccad/ipc"
@@ -116,6 +117,40 @@ func TestRenderedFileOfARefusedUser(t *testing.T) {
 	}
 	_, _, err = ipc.Get("/v1/environments/dev/views/env?format=rclone")
 	w.want(err, ipc.CodeRefused, "refused by the cloud")
+}
+
+// A file that holds the real S3 key keeps a replaced one alive until it has been
+// rendered anew, and a minute for its program; which file, status says.
+func TestRenderedFileHoldsAKey(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.stop()
+	w.start("[[render]]\nenvironment = \"dev\"\nview = \"s3cfg\"\npath = \"/x/s3cfg\"\n")
+	r := w.addRequest("dev", "dev-ccontini")
+	r.S3Endpoint = w.cloud.S3URLUS
+	w.do("POST", "/v1/environments", r, nil)
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	old := w.cloud.Keys(w.cloud.User.Name)[0]
+	if text, err := rendered("dev", "s3cfg", "/x/s3cfg"); err != nil || !strings.Contains(text, old.Secret) {
+		t.Fatalf("%v: %s", err, text)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})
+	held := func() (h ipc.Lease, until time.Duration) {
+		t.Helper()
+		r := w.status().Environments[0].Rotation
+		if r == nil || len(r.Holders) != 1 || r.Until == nil {
+			t.Fatalf("status tells %+v", r)
+		}
+		return r.Holders[0], time.Until(*r.Until)
+	}
+	if h, until := held(); h.Program != "/x/s3cfg" || h.Until != nil || until < 30*time.Minute {
+		t.Errorf("until it is rendered: %+v, %v", h, until)
+	}
+	if text, err := rendered("dev", "s3cfg", "/x/s3cfg"); err != nil || strings.Contains(text, old.Secret) {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if h, until := held(); h.Until == nil || until > time.Minute {
+		t.Errorf("once it is rendered: %+v, %v", h, until)
+	}
 }
 
 // Files that are kept written are nobody's use of ccad: it locks when idle all

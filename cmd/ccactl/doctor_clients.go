@@ -121,11 +121,7 @@ func checkAWSCLI(examination) []finding {
 // who can read them can use.
 func checkPlainText(examination) (found []finding) {
 	const check = "plain text"
-	rendered := writtenFiles()
 	for _, path := range usualFiles() {
-		if slices.Contains(rendered, path) {
-			continue // it is meant to hold some
-		}
 		lines, err := secretLines(path)
 		if err != nil {
 			found = append(found, wrong(check, "mend it, or look into it yourself", "%v", err))
@@ -139,7 +135,7 @@ func checkPlainText(examination) (found []finding) {
 	switch {
 	case len(found) > 0:
 		return found
-	case len(rendered) > 0:
+	case len(writtenFiles()) > 0:
 		return fine(check, "no files in the usual places hold secrets but those of ccactl render")
 	}
 	return fine(check, "no file in the usual places holds a secret")

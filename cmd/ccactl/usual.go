@@ -7,7 +7,8 @@ import (
 )
 
 // usualFiles are the files of credentials that lie where people, portals and
-// programs usually put them.
+// programs usually put them; but for those that ccactl render writes, which have
+// them from ccad.
 func usualFiles() (found []string) {
 	home := os.Getenv("HOME")
 	config := os.Getenv("XDG_CONFIG_HOME")
@@ -25,10 +26,11 @@ func usualFiles() (found []string) {
 			patterns = append(patterns, filepath.Join(folder, name))
 		}
 	}
+	rendered := writtenFiles()
 	for _, pattern := range patterns {
 		paths, _ := filepath.Glob(pattern)
 		for _, path := range paths {
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && !slices.Contains(found, path) {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && !slices.Contains(found, path) && !slices.Contains(rendered, path) {
 				found = append(found, path)
 			}
 		}
