@@ -156,7 +156,7 @@ func TestRenderedFileHoldsAKey(t *testing.T) {
 // Files that are kept written are nobody's use of ccad: it locks when idle all
 // the same.
 func TestRenderingKeepsNoLockAway(t *testing.T) {
-	c := newChild(t, "[lock]\nidle = \"2s\"\n[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\n")
+	c := newChild(t, "[lock]\nidle = \"4s\"\n[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\n")
 	c.unlock()
 	c.do("/v1/environments", ipc.AddRequest{Name: "dev", User: "u", Project: "p", Password: secret, AuthURL: "http://127.0.0.1:9", NoVerify: true})
 	eventually(t, "it locks while a file is rendered", func() bool {

@@ -46,7 +46,7 @@ systemctl --user daemon-reload`)
 		`held by +backup@one\.service has unit/dotenv, version 1, until further notice`, `handed-out dev unit/clouds\.yaml backup@one\.service`)
 	m.alice("ccactl lock")
 	m.says("systemctl --user start backup@two || systemctl --user show -p ExecMainStatus backup@two; ls got-* /run/user/1000/credentials 2>/dev/null || :", `^ExecMainStatus=243$`, `!got-two`)
-	m.says("journalctl --user -u ccad --no-pager", `a credential is withheld unit=backup@two\.service credential=dev\.dotenv error="?ccad is locked`, `!hunter2`)
+	m.says("journalctl --user -u ccad --no-pager", `a credential is withheld unit=backup@two\.service credential=dev\.(dotenv|clouds\.yaml) error="?ccad is locked`, `!hunter2`)
 	m.says("ccactl unlock --passphrase-file passphrase; systemctl --user start backup@two; cat got-two", `^OS_PASSWORD=hunter2$`)
 	m.says("systemctl --user stop ccad; systemctl --user start backup@three || systemctl --user show -p ExecMainStatus backup@three", `^ExecMainStatus=243$`) // it was started, and is locked
 	m.alice("ccactl unlock --passphrase-file passphrase")
