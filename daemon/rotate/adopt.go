@@ -150,6 +150,10 @@ func (a *adoption) commit() error {
 		touch(c, e.Name)
 		if newPassword {
 			touchAll(c, u.ID)
+			oweKeys(c, u.ID)
+			if a.offers { // of this one Keystone has just told
+				_ = inEnvironment(c, e, func(e *vault.Environment) { e.KeysOwed = false })
+			}
 		}
 		return nil
 	})
@@ -193,7 +197,7 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 		u.Refused = nil
 	}
 	if a.offer.By == "person" || a.offer.By == "import" {
-		u.Mistrusted = nil // a person has acted
+		u.Failures = 0 // a person has acted
 	}
 	return u, changed
 }
@@ -250,16 +254,32 @@ func (a *adoption) finish(ctx context.Context) {
 	}
 }
 
+// oweKeys notes, with a new password, that Keystone is to be asked about the S3
+// keys of all environments of its user: they may have been replaced with it.
+func oweKeys(c *vault.Contents, userID string) {
+	for _, e := range c.EnvironmentsOf(userID) {
+		if projectOf(e.Environment) != "" {
+			e.KeysOwed = true
+			c.Environments[e.Name] = e
+		}
+	}
+}
+
 // healLocked brings the S3 keys of a user's environments in line after a new
 // password, all but one of them: one accepted password is enough. What could
-// not be healed is told in notes; a later check goes on with it.
+// not be healed is told in notes, and owed (oweKeys); while nobody answers, the
+// rest is not waited for.
 func (k *Keeper) healLocked(ctx context.Context, userID, except string, base login) (notes []string) {
 	for _, e := range k.vault.Contents().EnvironmentsOf(userID) {
 		if e.Name == except || projectOf(e.Environment) == "" {
 			continue
 		}
-		if err := k.verifyProjectLocked(ctx, userID, e.Name, base); err != nil {
+		err := k.verifyProjectLocked(ctx, userID, e.Name, &base)
+		if err != nil {
 			notes = append(notes, fmt.Sprintf("environment %s: %v", e.Name, err))
+		}
+		if errors.Is(err, cloud.ErrUnreachable) {
+			break
 		}
 	}
 	return notes

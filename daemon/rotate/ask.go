@@ -69,7 +69,7 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if projectOf(e.Environment) == "" {
 		return nil
 	}
-	g, err := a.rescopeLocked(ctx, u, e, base)
+	g, err := a.rescopeLocked(ctx, u, e, &base)
 	if err != nil {
 		return err
 	}

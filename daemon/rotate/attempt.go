@@ -65,28 +65,48 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	if err := k.mayTry(mark, t); err != nil {
 		return login{}, err
 	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := k.affordable(ctx, t); err != nil {
+		return login{}, err
+	}
+	if err := k.answersAgain(ctx, mark, t); err != nil {
+		return login{}, err
+	}
 	if err := k.recordAttempt(mark, t); err != nil {
 		return login{}, err
 	}
-	ctx, cancel := detached(ctx)
-	defer cancel()
 	grant, answer := k.cloud.Password(ctx, t.user, t.password, account.Environment{})
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && !errors.Is(answer, cloud.ErrPasswordExpired) && k.olderTokenLives(ctx, t)
-	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
+	if err := k.recordAnswer(mark, t, answer, lockedOut); err != nil {
 		return login{}, err
 	}
 	if errors.Is(answer, cloud.ErrRefused) {
-		reason := "user name, password or domain is wrong"
-		switch {
-		case errors.Is(answer, cloud.ErrPasswordExpired):
-			reason = "it has expired and must be changed"
-			k.learnID(t.user.ID, answer)
-		case lockedOut:
-			reason = "the account is locked out: an older token still answers"
-		}
-		return login{}, &RefusedError{Subject: t.subject(), At: k.now(), Reason: reason}
+		k.learnID(t.user.ID, answer)
+		return login{}, &RefusedError{Subject: t.subject(), At: k.now(), Reason: reasonOf(k.vault.Contents().Attempts[mark])}
 	}
 	return login{Grant: grant, password: t.password, at: k.now()}, answer
+}
+
+// answersAgain asks a cloud that was silent about the password last time for
+// something else first: while it is down, no more attempts are spent on it.
+func (k *Keeper) answersAgain(ctx context.Context, mark string, t try) error {
+	if t.person || t.rotation || k.vault.Contents().Attempts[mark].Unanswered == 0 {
+		return nil
+	}
+	return k.cloud.Answers(ctx, t.user.Auth)
+}
+
+// reasonOf says what a refusal on record may be about: Keystone gives the same
+// answer for most.
+func reasonOf(a vault.Attempt) string {
+	switch {
+	case a.Expired:
+		return "it has expired and must be changed"
+	case a.LockedOut:
+		return "the account is locked out: an older token still answers"
+	}
+	return "user name, password or domain is wrong"
 }
 
 // recordAttempt notes that a value is about to be sent.
@@ -124,7 +144,7 @@ func (k *Keeper) change(ctx context.Context, t try, to account.Secret) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	answer := k.cloud.ChangePassword(ctx, t.user, t.password, to, token)
-	if err := k.recordAnswer(mark, answer, false); err != nil {
+	if err := k.recordAnswer(mark, t, answer, false); err != nil {
 		return err
 	}
 	return answer
@@ -170,7 +190,7 @@ func (k *Keeper) mayTry(mark string, t try) error {
 	case !known, t.person && (a.LockedOut || rested >= refusedPause):
 		return nil
 	case a.Refused:
-		return &RefusedError{Subject: t.subject(), At: a.At, Again: true}
+		return &RefusedError{Subject: t.subject(), At: a.At, Reason: reasonOf(a), Again: true}
 	case a.Unanswered >= maxUnanswered && !t.person && rested < unansweredPause:
 		return fmt.Errorf("%s: %d attempts had no answer; it is sent again by verify, or by itself in %v: %w",
 			t.subject(), a.Unanswered, (unansweredPause - rested).Round(time.Minute), cloud.ErrUnreachable)
@@ -183,22 +203,24 @@ func (k *Keeper) mayTry(mark string, t try) error {
 func (k *Keeper) known(t try) error {
 	c := k.vault.Contents()
 	if a := c.Attempts[fingerprint(c, t)]; a.Refused {
-		return &RefusedError{Subject: t.subject(), At: a.At, Again: true}
+		return &RefusedError{Subject: t.subject(), At: a.At, Reason: reasonOf(a), Again: true}
 	}
 	return nil
 }
 
 // recordAnswer settles an attempt. No answer leaves it open, but for failures
 // that show that Keystone never judged the value.
-func (k *Keeper) recordAnswer(mark string, answer error, lockedOut bool) error {
+func (k *Keeper) recordAnswer(mark string, t try, answer error, lockedOut bool) error {
 	err := k.vault.Change(func(c *vault.Contents) error {
 		a := c.Attempts[mark]
 		switch {
 		case answer == nil:
 			delete(c.Attempts, mark)
+			discharge(c, t.user.ID)
 			return nil
 		case errors.Is(answer, cloud.ErrRefused):
 			a = vault.Attempt{At: k.now(), Refused: true, LockedOut: lockedOut, Expired: errors.Is(answer, cloud.ErrPasswordExpired)}
+			charge(c, t, a)
 		case !judged(answer):
 			a.Unanswered--
 		}

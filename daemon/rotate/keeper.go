@@ -32,7 +32,7 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string {
 	if e.Again {
-		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again", e.Subject, e.At.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again: %s", e.Subject, e.At.UTC().Format(time.RFC3339), e.Reason)
 	}
 	return fmt.Sprintf("%s is refused by the cloud: %s", e.Subject, e.Reason)
 }

@@ -30,6 +30,9 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 			return gone(e.Name)
 		}
 		e = placed(e, g)
+		if _, has := e.Keys.Active(); offered || !has {
+			e.KeysOwed = false
+		}
 		if offered {
 			var moved bool
 			if e, moved = reconciled(e, listed, k.now()); moved {
@@ -152,7 +155,7 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 				e.Generation = c.NextGeneration()
 			}
 			active.Checked, active.HandsOff, active.Accepted = k.now(), false, true
-			e.S3.Region, e.KeysRefused, e.Keys = s3.Region, nil, e.Keys.With(active)
+			e.S3.Region, e.KeysRefused, e.KeysOwed, e.Keys = s3.Region, nil, false, e.Keys.With(active)
 			if e.UserID == "" {
 				e.S3.Owner = owner
 			}
@@ -253,7 +256,7 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	g, err := k.rescopeLocked(ctx, u, e, base)
+	g, err := k.rescopeLocked(ctx, u, e, &base)
 	if err != nil {
 		return err
 	}

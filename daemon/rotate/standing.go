@@ -64,7 +64,7 @@ func KeyState(e vault.Environment) string {
 		return StateRefused
 	case !ok:
 		return StateNone
-	case !active.Accepted:
+	case !active.Accepted, e.KeysOwed:
 		return StateUnverified
 	}
 	return StateOK

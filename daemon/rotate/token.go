@@ -78,7 +78,7 @@ func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environ
 	if err != nil {
 		return cloud.Grant{}, err
 	}
-	return k.rescopeLocked(ctx, u, e, base)
+	return k.rescopeLocked(ctx, u, e, &base)
 }
 
 // baseLocked returns a young unscoped grant, by a login if need be.
@@ -99,8 +99,9 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Vers
 	return base, err
 }
 
-// rescopeLocked makes a project's token of an unscoped one and caches it.
-func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
+// rescopeLocked makes a project's token of an unscoped one and caches it. A base
+// that turns out dead is replaced by a new login.
+func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base *login) (cloud.Grant, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	g, err := k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment)
@@ -120,10 +121,14 @@ func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Enviro
 	if e.ProjectID != "" && g.ProjectID != e.ProjectID {
 		return cloud.Grant{}, &RefusedError{Subject: "project " + projectOf(e.Environment), At: k.now(), Reason: "the cloud answers for another project of that name"}
 	}
-	k.mu.Lock()
-	k.tokens[e.ID] = g
-	k.mu.Unlock()
+	k.cacheToken(e.ID, g)
 	return g, nil
+}
+
+func (k *Keeper) cacheToken(environmentID string, g cloud.Grant) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tokens[environmentID] = g
 }
 
 // revoked suspects a grant that is dead though its time has not come: the
@@ -135,7 +140,7 @@ func revoked(err error) bool {
 
 // secondBaseLocked logs in again with the same password, in a later second of
 // Keystone's clock, and tries once more.
-func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
+func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Environment, base *login) (cloud.Grant, error) {
 	if wait := base.at.Add(1100 * time.Millisecond).Sub(k.now()); wait > 0 {
 		if err := k.pause(ctx, wait); err != nil {
 			return cloud.Grant{}, err
@@ -146,12 +151,11 @@ func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Env
 		if recordErr := k.settle(u.ID, v.ID, again, err); recordErr != nil {
 			return cloud.Grant{}, recordErr
 		}
-	} else if err == nil {
-		k.accepted(u.ID, again)
 	}
 	if err != nil {
 		return cloud.Grant{}, err
 	}
+	*base = again
 	return k.cloud.Rescope(ctx, u.User, again.Token.ID, e.Environment)
 }
 
@@ -171,9 +175,7 @@ func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.En
 	if err != nil {
 		return cloud.Grant{}, err
 	}
-	k.mu.Lock()
-	k.tokens[e.ID] = g
-	k.mu.Unlock()
+	k.cacheToken(e.ID, g)
 	return g, nil
 }
 
@@ -200,7 +202,7 @@ func (k *Keeper) refuseCredential(e vault.Environment, v vault.Version[account.A
 func withoutCredential(e vault.Environment) error {
 	for _, v := range e.AppCreds.List {
 		if v.State == vault.Refused {
-			return &RefusedError{Subject: "the application credential of " + e.Name, At: v.Checked, Again: true}
+			return &RefusedError{Subject: "the application credential of " + e.Name, At: v.Checked, Reason: credentialReason, Again: true}
 		}
 	}
 	return fmt.Errorf("environment %s has neither a password nor an application credential: %w", e.Name, ErrAbsent)

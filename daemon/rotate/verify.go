@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -34,8 +33,10 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if u.Refused != nil && !person {
 			return standing(u)
 		}
-		if err := k.personActed(u, person); err != nil {
-			return err
+		if person {
+			if err := k.personActed(u); err != nil {
+				return err
+			}
 		}
 		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person})
 		if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
@@ -44,7 +45,7 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if err != nil {
 			return err
 		}
-		if err := k.verifyProjectLocked(ctx, u.ID, name, base); err != nil {
+		if err := k.verifyProjectLocked(ctx, u.ID, name, &base); err != nil {
 			return err
 		}
 	}
@@ -84,7 +85,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 		})
 	case errors.As(answer, &refused):
 		k.forget(userID, nil)
-		lockedOut := k.recordedLockedOut(userID, versionID)
+		a := k.recorded(userID, versionID)
 		return k.commit("refused", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			v, ok := u.Passwords.Find(versionID)
@@ -99,7 +100,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				touchAll(c, userID)
 				return nil
 			}
-			u.Refused = &vault.Refusal{At: refused.At, Reason: cmp.Or(refused.Reason, "the cloud refused this very value before"), LockedOut: lockedOut}
+			u.Refused = &vault.Refusal{At: refused.At, Reason: refused.Reason, LockedOut: a.LockedOut, Expired: a.Expired}
 			c.Users[userID] = u
 			touchAll(c, userID)
 			return nil
@@ -140,11 +141,12 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	return found, ok
 }
 
-func (k *Keeper) recordedLockedOut(userID, versionID string) bool {
+// recorded returns what is on record of a stored password.
+func (k *Keeper) recorded(userID, versionID string) vault.Attempt {
 	c := k.vault.Contents()
 	u := c.Users[userID]
-	v, ok := u.Passwords.Find(versionID)
-	return ok && c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})].LockedOut
+	v, _ := u.Passwords.Find(versionID)
+	return c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]
 }
 
 // identified fills in what the cloud tells of a user and keeps what is known.
@@ -160,7 +162,7 @@ func identified(u vault.User, g cloud.Grant) vault.User {
 
 // verifyProjectLocked checks project and S3 key of an environment with its
 // user's fresh grant. The caller holds the gate.
-func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base login) error {
+func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base *login) error {
 	c := k.vault.Contents()
 	u, e := c.Users[userID], c.Environments[name]
 	if e.ID == "" {

@@ -61,12 +61,12 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
-		u.PasswordExpires, u.Refused, u.Rotation, u.Mistrusted = time.Time{}, nil, nil, nil
+		u.PasswordExpires, u.Refused, u.Rotation, u.Failures = time.Time{}, nil, nil, 0
 		want.Users[id] = u
 	}
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
-		e.Generation, e.Epoch, e.KeysRefused, e.Sources[0].Watched = 0, 0, nil, false
+		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.Sources[0].Watched = 0, 0, nil, false, false
 		e.KeyRotation, e.CredRotation = nil, nil
 		want.Environments[name] = e
 	}

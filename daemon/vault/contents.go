@@ -58,6 +58,7 @@ type Portal struct {
 	Base    account.Endpoint
 	Key     account.Secret
 	Refused *Refusal // by the portal: it is not sent again
+	Denied  []string // the portal's ids of environments that the key may not see: only a person's reading asks for them again
 }
 
 // AuditHead is where the audit trail stood at a checkpoint.
@@ -73,7 +74,7 @@ type User struct {
 	PasswordExpires time.Time // as the cloud said; zero where it said nothing
 	Refused         *Refusal  // nothing is sent for him until a person acts
 	Rotation        *Rotation // of the password; nil: none is under way
-	Mistrusted      []string  // the sources whose value, found by ccad itself, was refused: none of theirs is tried until a person acts
+	Failures        int       // logins that failed unattended since a person acted or the cloud accepted a password of his
 }
 
 // An Environment is a cloud.ca environment and the keys to it.
@@ -84,6 +85,7 @@ type Environment struct {
 	Keys        Versions[account.KeyPair]
 	AppCreds    Versions[account.ApplicationCredential]
 	KeysRefused *Refusal
+	KeysOwed    bool // the user's password is new, and Keystone has not told of the keys since
 	Sources     []Source
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way
@@ -95,12 +97,14 @@ type Refusal struct {
 	At        time.Time
 	Reason    string // one line, never a secret
 	LockedOut bool   // the value once worked and an older token still answers
+	Expired   bool   // the value is right, and only a change of the password may send it
 }
 
 // A Source is a file that said something about an environment.
 type Source struct {
 	Path    string
 	Format  string
+	Name    string // of its entry that is about the environment: a profile, cloud or remote; "" where it names none
 	Watched bool
 }
 

@@ -34,7 +34,7 @@ func encodeContents(w io.Writer, c *Contents) error {
 		r.Retired[mark] = retiredRecord(v)
 	}
 	if p := c.Portal; p != nil {
-		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused)}
+		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused), p.Denied}
 	}
 	head, err := json.Marshal(r)
 	if err != nil {
@@ -100,7 +100,7 @@ func decodeContents(data []byte) (*Contents, error) {
 		c.Retired[mark] = Retired(v)
 	}
 	if p := r.Portal; p != nil {
-		c.Portal = &Portal{account.Endpoint(p.Base), conceal[account.Secret](p.Key), (*Refusal)(p.Refused)}
+		c.Portal = &Portal{account.Endpoint(p.Base), conceal[account.Secret](p.Key), (*Refusal)(p.Refused), p.Denied}
 	}
 	for _, u := range r.Users {
 		c.Users[u.ID] = u.user()
@@ -124,7 +124,7 @@ func recordUser(u User) userRecord {
 		PasswordExpires: u.PasswordExpires,
 		Refused:         (*refusalRecord)(u.Refused),
 		Rotation:        (*rotationRecord)(u.Rotation),
-		Mistrusted:      u.Mistrusted,
+		Failures:        u.Failures,
 	}
 }
 
@@ -143,7 +143,7 @@ func (r userRecord) user() User {
 		PasswordExpires: r.PasswordExpires,
 		Refused:         (*Refusal)(r.Refused),
 		Rotation:        (*Rotation)(r.Rotation),
-		Mistrusted:      r.Mistrusted,
+		Failures:        r.Failures,
 	}
 }
 
@@ -164,6 +164,7 @@ func recordEnvironment(e Environment) environmentRecord {
 		Keys:              recordVersions(e.Keys),
 		AppCreds:          recordVersions(e.AppCreds),
 		KeysRefused:       (*refusalRecord)(e.KeysRefused),
+		KeysOwed:          e.KeysOwed,
 		KeyRotation:       (*rotationRecord)(e.KeyRotation),
 		CredRotation:      (*rotationRecord)(e.CredRotation),
 	}
@@ -192,6 +193,7 @@ func (r environmentRecord) environment() Environment {
 		Keys:        versions[account.KeyPair](r.Keys),
 		AppCreds:    versions[account.ApplicationCredential](r.AppCreds),
 		KeysRefused: (*Refusal)(r.KeysRefused),
+		KeysOwed:    r.KeysOwed,
 
 		KeyRotation:  (*Rotation)(r.KeyRotation),
 		CredRotation: (*Rotation)(r.CredRotation),

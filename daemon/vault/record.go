@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 3
+const schema = 4
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -46,6 +46,7 @@ type portalRecord struct {
 	Base    endpointRecord `json:"base"`
 	Key     valueRecord    `json:"key"`
 	Refused *refusalRecord `json:"refused,omitempty"`
+	Denied  []string       `json:"denied,omitempty"`
 }
 
 type userRecord struct {
@@ -60,8 +61,8 @@ type userRecord struct {
 	PasswordExpires time.Time      `json:"password_expires,omitzero"`
 	Refused         *refusalRecord `json:"refused,omitempty"`
 
-	Rotation   *rotationRecord `json:"rotation,omitempty"`
-	Mistrusted []string        `json:"mistrusted,omitempty"`
+	Rotation *rotationRecord `json:"rotation,omitempty"`
+	Failures int             `json:"failures,omitempty"`
 }
 
 type environmentRecord struct {
@@ -80,6 +81,7 @@ type environmentRecord struct {
 	Keys              versionsRecord `json:"keys,omitzero"`
 	AppCreds          versionsRecord `json:"application_credentials,omitzero"`
 	KeysRefused       *refusalRecord `json:"keys_refused,omitempty"`
+	KeysOwed          bool           `json:"keys_owed,omitempty"`
 	Sources           []sourceRecord `json:"sources,omitempty"`
 
 	KeyRotation  *rotationRecord `json:"key_rotation,omitempty"`
@@ -114,11 +116,13 @@ type refusalRecord struct {
 	At        time.Time `json:"at"`
 	Reason    string    `json:"reason,omitempty"`
 	LockedOut bool      `json:"locked_out,omitempty"`
+	Expired   bool      `json:"expired,omitempty"`
 }
 
 type sourceRecord struct {
 	Path    string `json:"path"`
 	Format  string `json:"format,omitempty"`
+	Name    string `json:"name,omitempty"`
 	Watched bool   `json:"watched,omitempty"`
 }
 

@@ -118,6 +118,17 @@ func (c *Cloud) Enable(name string, on bool) {
 	}
 }
 
+// DeleteUser removes a user and his keys; AddUser may then make another of that
+// name, who is not the same.
+func (c *Cloud) DeleteUser(name string) {
+	c.DeleteKeys(name, "")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.find(name)
+	c.revokeAll(u)
+	delete(c.state.users, u.id)
+}
+
 // LeaveProject takes the user's role in a project away.
 func (c *Cloud) LeaveProject(name, projectID string) {
 	c.mu.Lock()
