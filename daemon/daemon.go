@@ -83,14 +83,16 @@ type Daemon struct {
 	credentials credentialSocket
 	kick        chan struct{} // cap 1: look again at what is owed
 	askPortal   chan struct{} // cap 1: read the portal now
+	askCloud    chan struct{} // cap 1: probe now
 
-	asked        attention    // when a client last asked
-	logindLost   atomic.Value // string: why logind can't be followed, "" once it is
-	told         told         // what shells are to hear
-	watched      watched      // files that import has read
-	used         used         // what probes are to ask about
-	portalDenied sync.Map     // ids of the portal's environments that its key may not see
-	rendered     sync.Map     // path of a [[render]] table to the time.Time when its view was last given
+	asked      attention    // when a client last asked
+	logindLost atomic.Value // string: why logind can't be followed, "" once it is
+	told       told         // what shells are to hear
+	watched    watched      // files that import has read
+	used       used         // what probes are to ask about
+	rejected   rejected     // what programs report
+	portalSay  portalSay    // what the portal shows that is not taken
+	rendered   sync.Map     // path of a [[render]] table to the time.Time when its view was last given
 }
 
 // Run serves until ctx ends or something fails that can't be mended. Locking
@@ -105,6 +107,8 @@ func Run(ctx context.Context, o Options) error {
 		kick:    make(chan struct{}, 1),
 
 		askPortal: make(chan struct{}, 1),
+		askCloud:  make(chan struct{}, 1),
+		rejected:  newRejected(),
 	}
 	d.asked.note(d.now())
 	d.endStreams = sync.OnceFunc(func() { close(d.closing) })
@@ -195,6 +199,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		loops.Go(func() { d.feedWatchdog(checking) })
 		loops.Go(func() { d.lockWhenIdle(checking) })
 		loops.Go(func() { d.followLogind(checking) })
+		loops.Go(func() { d.noticeSleep(checking) })
 		loops.Wait()
 	}()
 	d.announce()

@@ -127,6 +127,7 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOl
 	}
 	d.feed.publish(ipc.Event{Time: d.now(), Event: "unlocked"})
 	d.look()
+	kick(d.askPortal)
 	return nil
 }
 
@@ -275,9 +276,12 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 }
 
 // look wakes the loop that checks what is owed.
-func (d *Daemon) look() {
+func (d *Daemon) look() { kick(d.kick) }
+
+// kick wakes a loop, now or when it is done with what it does.
+func kick(loop chan struct{}) {
 	select {
-	case d.kick <- struct{}{}:
+	case loop <- struct{}{}:
 	default:
 	}
 }

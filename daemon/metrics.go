@@ -95,12 +95,13 @@ var (
 	usersDesc        = prometheus.NewDesc("ccad_users", "Users by state.", []string{"state"}, nil)
 	environmentsDesc = prometheus.NewDesc("ccad_environments", "Environments by state.", []string{"state"}, nil)
 	leasesDesc       = prometheus.NewDesc("ccad_leases", "Leases that have not ended.", nil, nil)
+	portalDesc       = prometheus.NewDesc("ccad_portal_refused", "1 while the portal refuses its API key; absent where none is stored.", nil, nil)
 	storeDesc        = prometheus.NewDesc("ccad_store_sequence", "Number of the store's last commit.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (state) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, oldestDesc} {
+	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, portalDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, oldestDesc} {
 		c <- d
 	}
 }
@@ -136,6 +137,11 @@ func (s state) Collect(c chan<- prometheus.Metric) {
 	}
 	gauge(leasesDesc, float64(leases))
 	gauge(storeDesc, float64(contents.Sequence))
+	if p := contents.Portal; p != nil && p.Refused != nil {
+		gauge(portalDesc, 1)
+	} else if p != nil {
+		gauge(portalDesc, 0)
+	}
 	s.collectRotations(o, gauge)
 }
 

@@ -3,7 +3,6 @@ package daemon_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -135,14 +134,14 @@ func TestPortalKeyIsSentOnce(t *testing.T) {
 // TestPortalElsewhere: the key goes to the portal that it was given for, and
 // what the portal shows of another cloud, user or project is not taken.
 func TestPortalElsewhere(t *testing.T) {
-	for field, value := range map[string]string{
-		"Authentication URL": "https://auth.example.org", "User name": "somebody", "Project name": "elsewhere",
+	for field, is := range map[string][2]string{
+		"Authentication URL": {"https://auth.example.org", "foreign"}, "User name": {"somebody", "foreign"}, "Project name": {"elsewhere", "unknown"},
 	} {
 		w, _ := newPortalWorld(t, func(shown []practice.PortalEnvironment) []practice.PortalEnvironment {
 			for i, f := range shown[0].Fields {
 				switch f[0] {
 				case field:
-					shown[0].Fields[i][1] = value
+					shown[0].Fields[i][1] = is[0]
 				case "Password":
 					shown[0].Fields[i][1] = "planted"
 				}
@@ -151,8 +150,11 @@ func TestPortalElsewhere(t *testing.T) {
 		})
 		w.add("system", "system-ccontini")
 		out, err := w.portalLogin(portalKey)
-		if err != nil || !strings.Contains(out.Environments[0].Trouble, "no such user and project") {
+		if err != nil || out.Environments[0].State != is[1] {
 			t.Errorf("%s: %+v, %v", field, out, err)
+		}
+		if troubles := w.status().Portal.Troubles; (len(troubles) == 1) != (is[1] == "foreign") {
+			t.Errorf("%s: status tells %+v", field, troubles)
 		}
 		if n := w.refusals(); n != 0 {
 			t.Errorf("%s: a planted password was sent", field)

@@ -165,6 +165,7 @@ func (d *Daemon) gatewayDone(r gateway.Record) {
 	if r.Environment == "" {
 		return
 	}
+	d.used.note(r.Environment)
 	g := d.s3
 	g.mu.Lock()
 	t := g.traffic[r.Environment]

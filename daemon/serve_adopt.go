@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,7 +149,7 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	o := rotate.Offer{
 		Name: cmp.Or(in.Name, f.Name), Named: in.Name != "", User: f.User, Environment: f.Environment,
 		Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: "import", NoVerify: in.NoVerify,
-		From: &vault.Source{Path: f.File, Format: f.Format, Watched: !in.NoWatch && f.File != "-"},
+		From: &vault.Source{Path: f.File, Format: f.Format, Name: f.Name, Watched: !in.NoWatch && f.File != "-"},
 	}
 	switch {
 	case f.Missing == "password" && in.Password != "":
@@ -214,6 +213,7 @@ func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
 // adopt puts one offer to the keeper and says what became of it.
 func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change {
 	out, err := r.open.keeper.Adopt(r.Context(), o)
+	d.watched.watcher.Again() // a person has acted
 	change.Environment = cmp.Or(out.Environment, change.Environment)
 	change.Notes = append(change.Notes, out.Notes...)
 	if err != nil {
@@ -290,6 +290,7 @@ func (d *Daemon) updatePassword(r *request, in ipc.UpdateRequest) (any, error) {
 		return nil, err
 	}
 	notes, err := r.open.keeper.UpdatePassword(r.Context(), u.ID, account.NewSecret(in.Password), in.NoVerify)
+	d.watched.watcher.Again() // a person has acted
 	if err != nil {
 		return nil, err
 	}
@@ -310,10 +311,10 @@ func (d *Daemon) verify(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, person := in.Environments, true
 	if in.Rejected != "" {
-		names, person = []string{in.Rejected}, false
+		return d.verifyRejected(r, in)
 	}
+	names := in.Environments
 	c := r.open.keeper.Contents()
 	if len(names) == 0 {
 		for name := range c.Environments {
@@ -325,14 +326,29 @@ func (d *Daemon) verify(r *request) (any, error) {
 		if _, _, err := r.open.keeper.Environment(name); err != nil {
 			return nil, err
 		}
-		changes = append(changes, d.verifyOne(r.Context(), r, name, person))
+		changes = append(changes, d.verified(r, name, r.open.keeper.Verify(r.Context(), name, true)))
 	}
+	d.watched.watcher.Again() // a person has acted
 	return ipc.Changes{Changes: changes}, nil
 }
 
-func (d *Daemon) verifyOne(ctx context.Context, r *request, name string, person bool) ipc.Change {
+// verifyRejected follows a program's report that the cloud refused what it was
+// given.
+func (d *Daemon) verifyRejected(r *request, in ipc.VerifyRequest) (any, error) {
+	if _, _, err := r.open.keeper.Environment(in.Rejected); err != nil {
+		return nil, err
+	}
+	if in.Background {
+		return ipc.Changes{Changes: []ipc.Change{d.report(in.Rejected)}}, nil
+	}
+	err := d.checkRejected(r.Context(), r.open, in.Rejected)
+	return ipc.Changes{Changes: []ipc.Change{d.verified(r, in.Rejected, err)}}, nil
+}
+
+// verified is what the cloud said of an environment, and how it stands now.
+func (d *Daemon) verified(r *request, name string, err error) ipc.Change {
 	change := ipc.Change{Environment: name, Action: "unchanged"}
-	if err := r.open.keeper.Verify(ctx, name, person); err != nil {
+	if err != nil {
 		change.Error = wireError(err)
 		change.Action = "failed"
 		if change.Error.Code == ipc.CodeRefused {

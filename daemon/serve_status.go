@@ -39,7 +39,7 @@ func (d *Daemon) status(r *request) (any, error) {
 		s.Users = append(s.Users, d.user(c, u))
 	}
 	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
-	s.Watched = d.watched.troubles()
+	s.Watched, s.Portal = d.watched.troubles(), d.portalStatus(c)
 	s.Rendered = d.renderedFiles(r.open)
 	counts := r.open.ledger.Counts()
 	for _, e := range c.Environments {
@@ -53,7 +53,7 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 	active, _ := u.Passwords.Active()
 	out := ipc.User{Name: u.User.String(), AuthURL: u.Auth.URL, State: rotate.UserState(c, u, d.now()), PasswordVersion: active.N}
 	if u.Refused != nil {
-		out.Reason = u.Refused.Reason
+		out.Reason, out.Expired = u.Refused.Reason, u.Refused.Expired
 	}
 	if u.Rotation != nil {
 		out.Rotation = &ipc.Rotation{Step: u.Rotation.Step, Version: active.N}

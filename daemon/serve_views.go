@@ -70,12 +70,6 @@ func (d *Daemon) env(r *request) (any, error) {
 		}
 		r.holder = file
 	}
-	var news []string
-	if strings.HasPrefix(plan.Format, "hook-") {
-		_, parent := processOf(r.pid)
-		shell, _ := processOf(parent)
-		news = d.told.hear(shell, e)
-	}
 	m, given, err := d.material(r, e, u, need)
 	if err != nil {
 		return nil, err
@@ -89,7 +83,12 @@ func (d *Daemon) env(r *request) (any, error) {
 		what = r.holds() + "/" + plan.Format
 	}
 	d.handOut(r, e, what, given, time.Time{})
-	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: append(warnings, news...)}, nil
+	if strings.HasPrefix(plan.Format, "hook-") {
+		_, parent := processOf(r.pid)
+		shell, _ := processOf(parent)
+		warnings = append(warnings, d.told.hear(shell, q.Get("selected") == "true", e)...)
+	}
+	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
 }
 
 // holdsCredentialAlone: an application credential, and no password to prefer.

@@ -88,6 +88,7 @@ type Status struct {
 	Users        []User        `json:"users"`
 	Environments []Environment `json:"environments"`
 	Watched      []WatchedFile `json:"watched,omitempty"` // those with which something is wrong
+	Portal       *Portal       `json:"portal,omitempty"`  // nil: no key to its API is stored
 
 	Rendered []RenderedFile `json:"rendered,omitempty"`
 }
@@ -96,7 +97,7 @@ type Status struct {
 type WatchedFile struct {
 	Path        string `json:"path"`
 	Environment string `json:"environment"`
-	State       string `json:"state"` // missing | unsafe | unparsed | foreign | older | refused | waiting
+	State       string `json:"state"` // missing | unsafe | unreadable | unparsed | foreign | older | refused | waiting | withheld
 	Reason      string `json:"reason"`
 }
 
@@ -120,6 +121,7 @@ type User struct {
 	AuthURL         string     `json:"auth_url"`
 	State           string     `json:"state"` // ok | unverified | refused | locked-out | expiring
 	Reason          string     `json:"reason,omitempty"`
+	Expired         bool       `json:"expired,omitempty"` // of a refused one: it is right, and only a change of the password helps
 	PasswordVersion int        `json:"password_version"`
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
@@ -263,7 +265,8 @@ type UpdateRequest struct {
 // VerifyRequest is POST /v1/verify. No names: every environment.
 type VerifyRequest struct {
 	Environments []string `json:"environments,omitempty"`
-	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
+	Rejected     string   `json:"rejected,omitempty"`   // a program reports that the cloud refused what it was given
+	Background   bool     `json:"background,omitempty"` // with Rejected: it does not wait for the cloud's answer
 }
 
 // RotateRequest is POST /v1/rotate: S3 keys, or a password. Its answer is a stream of RotateLine.

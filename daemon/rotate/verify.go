@@ -92,7 +92,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			if !ok || refused.Again && u.Refused != nil {
 				return nil
 			}
-			v.Checked = refused.At
+			v.Checked, v.HandsOff = refused.At, false
 			u.Passwords = u.Passwords.With(v)
 			if older, ok := successorOf(c, u, v); ok {
 				u.Passwords = u.Passwords.Activate(older.ID).Drop(v.ID)

@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"context"
+	"time"
+)
+
+// sleepEvery is how often ccad looks whether the machine has slept.
+const sleepEvery = 10 * time.Second
+
+// noticeSleep looks at everything anew after the machine has slept, until ctx
+// ends: the timers of a process stand still meanwhile.
+func (d *Daemon) noticeSleep(ctx context.Context) {
+	ticker := time.NewTicker(sleepEvery)
+	defer ticker.Stop()
+	for before := slept(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if now := slept(); now-before > time.Second {
+			before = now
+			d.lookAfterSleep()
+		}
+	}
+}
+
+// lookAfterSleep looks at what may have changed while the machine slept: the
+// watched files, the portal, what is in use, what is owed.
+func (d *Daemon) lookAfterSleep() {
+	d.watched.watcher.Again()
+	kick(d.askPortal)
+	kick(d.askCloud)
+	d.look()
+}
