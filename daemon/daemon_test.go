@@ -57,6 +57,17 @@ func newWorld(t *testing.T, o practice.Options) *world {
 // start runs the daemon, unlocked; config is its config.toml.
 func (w *world) start(config string) {
 	w.Helper()
+	w.startWith(config, filepath.Join(w.dir, "passphrase"))
+}
+
+// startLocked runs it without its passphrase.
+func (w *world) startLocked(config string) {
+	w.Helper()
+	w.startWith(config, "")
+}
+
+func (w *world) startWith(config, passphraseFile string) {
+	w.Helper()
 	path := filepath.Join(w.dir, "config.toml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		w.Fatal(err)
@@ -70,7 +81,7 @@ func (w *world) start(config string) {
 	o := daemon.Options{
 		Version: "test", Binary: "/nonexistent", Socket: os.Getenv("CCAD_SOCKET"),
 		DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
-		PassphraseFile: filepath.Join(w.dir, "passphrase"), Config: c, Inherited: w.inherited,
+		PassphraseFile: passphraseFile, Config: c, Inherited: w.inherited,
 		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 	go func() { done <- daemon.Run(ctx, o) }()

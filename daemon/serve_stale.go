@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cloud-ca/ccad/daemon/source"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -13,8 +14,12 @@ func (d *Daemon) staleFiles(r *request) (any, error) {
 	out := ipc.StaleFiles{Files: []string{}}
 	for _, e := range r.open.keeper.Contents().Environments {
 		for _, s := range e.Sources {
-			if filepath.IsAbs(s.Path) {
-				out.Files = append(out.Files, s.Path)
+			if !filepath.IsAbs(s.Path) {
+				continue
+			}
+			out.Files = append(out.Files, s.Path)
+			if companion := source.Companion(s.Path); companion != "" {
+				out.Files = append(out.Files, companion)
 			}
 		}
 	}

@@ -260,6 +260,10 @@ func TestHealingIsOwed(t *testing.T) {
 				t.Errorf("owed %v, then %v", names, left)
 			}
 			w.serves()
+			w.cloud.ResetCounts()
+			if asked, err := w.VerifyOwed(w.Context(), "dev"); asked || err != nil || len(w.cloud.Counts()) != 0 {
+				t.Errorf("nothing is owed: %v, %v, %v", asked, err, w.cloud.Counts())
+			}
 		})
 	}
 }
