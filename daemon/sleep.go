@@ -9,15 +9,14 @@ import (
 const sleepEvery = 10 * time.Second
 
 // noticeSleep looks at everything anew after the machine has slept, until ctx
-// ends: the timers of a process stand still meanwhile.
-func (d *Daemon) noticeSleep(ctx context.Context) {
-	ticker := time.NewTicker(sleepEvery)
-	defer ticker.Stop()
+// ends: the timers of a process stand still meanwhile. slept is for how long it
+// has since it was booted.
+func (d *Daemon) noticeSleep(ctx context.Context, ticks <-chan time.Time, slept func() time.Duration) {
 	for before := slept(); ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-ticks:
 		}
 		if now := slept(); now-before > time.Second {
 			before = now

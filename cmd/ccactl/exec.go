@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/cmd/ccactl/supervise"
 )
 
 func execVerb() *cobra.Command {
@@ -41,8 +43,10 @@ func execVerb() *cobra.Command {
 			return err
 		}
 		warn(warnings)
-		if change.follow {
-			return follow(h, args[1:], change.signal)
+		// A person at a terminal tries again at once: ccactl stays, to report it
+		// when the command fails. What runs by itself is probed soon enough.
+		if change.follow || supervise.HasTerminal() {
+			return supervised(h, args[1:], change)
 		}
 		return become(args[1:], environment(os.Environ(), h.name, string(h.body)))
 	})
@@ -56,10 +60,13 @@ password, a new S3 key):
                pause between growing from 1 to 16 s
   signal:SIG   it gets the signal, such as signal:HUP, and reads by itself what
                it needs: its variables stay as they were
-  ignore       nothing (the default): the command takes ccactl's place
+  ignore       nothing (the default); without a terminal the command takes
+               ccactl's place
 
 A lock changes nothing for a command that runs. Signals to ccactl go on to the
-command, and its exit code is ccactl's.`
+command, and its exit code is ccactl's. A command that ccactl waited for and that
+failed is a reason to ask the cloud whether what it was given is still good: ccad
+does that in the background, at most once in ten seconds for each user.`
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~
   ccactl exec dev --on-change restart -- ./server`

@@ -93,6 +93,9 @@ func env(name string, flags map[string]string) error {
 			query.Set(flag, value)
 		}
 	}
+	if os.Getenv("CCAD_ENV") == name { // a shell's hook says so: it is to hear what happened to what it has
+		query.Set("selected", "true")
+	}
 	body, warnings, err := view(name, "env?"+query.Encode())
 	if err != nil {
 		return err

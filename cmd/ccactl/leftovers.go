@@ -30,7 +30,7 @@ func leftovers() (found []leftover, unread []string, err error) {
 	if err := call("GET", "/v1/stale", nil, &known); err != nil {
 		return nil, nil, err
 	}
-	words, unread := stale.Files(home, append(known.Files, writtenFiles()...))
+	words, unread := stale.Files(home, os.Getenv, append(known.Files, writtenFiles()...))
 	words = append(words, stale.Processes()...)
 	places := map[string][]stale.Place{}
 	var texts []string

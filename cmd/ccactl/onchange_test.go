@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,38 @@ func TestJobControl(t *testing.T) {
 	press("echo code $?.\n", "code 3.")
 	press("exit\n", "exit")
 	_ = c.Wait()
+}
+
+// On a terminal a command that fails is reported, and nobody waits for that; one
+// that succeeds, or is ended by a signal, is not. Without a terminal the command
+// takes ccactl's place.
+func TestExecReportsAFailure(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/environments/dev/views/env?as=exec&format=environ", "OS_USERNAME=u")
+	for script, want := range map[string]bool{"exit 0": false, "exit 3": true, "kill -TERM $$": false} {
+		f.mu.Lock()
+		clear(f.asked)
+		f.mu.Unlock()
+		c, terminal := attend(t, f, "exec", "dev", "--", "sh", "-c", script)
+		_, _ = io.Copy(io.Discard, terminal)
+		_ = c.Wait()
+		if code := c.ProcessState.ExitCode(); want && code != 3 {
+			t.Errorf("%s: code %d", script, code)
+		}
+		f.mu.Lock()
+		body, reported := f.asked["POST /v1/verify"]
+		f.mu.Unlock()
+		if reported != want || want && (!strings.Contains(body, `"rejected":"dev"`) || !strings.Contains(body, `"background":true`)) {
+			t.Errorf("%s: reported %v, %s", script, reported, body)
+		}
+	}
+	c := exec.Command("ccactl", "exec", "dev", "--", "sh", "-c", "echo $$; exit 3")
+	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket)
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, _ := c.Output()
+	if got := strings.TrimSpace(string(out)); got != strconv.Itoa(c.Process.Pid) {
+		t.Errorf("the command is process %s, ccactl was %d", got, c.Process.Pid)
+	}
 }
 
 func TestReactions(t *testing.T) {

@@ -54,14 +54,14 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	if err := reportFiles(w, st, now); err != nil {
 		return err
 	}
-	for i, trouble := range troubles(st, now) {
+	for i, t := range troubles(st, now) {
 		if i == 0 {
 			_, _ = fmt.Fprintln(w)
 		}
 		if colourful() {
-			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(false), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
+			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(t.harmless), plain(t.what), arrow()+bold(plain(t.mend)))
 		} else {
-			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
+			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(t.what), plain(t.mend))
 		}
 	}
 	return nil
@@ -112,7 +112,10 @@ func numbered(n int) string {
 }
 
 // trouble is something wrong and the one command that mends it.
-type trouble struct{ user, environment, what, mend string }
+type trouble struct {
+	user, environment, what, mend string
+	harmless                      bool // worth telling, and nothing is wrong
+}
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	if st.Daemon.Warning != "" {
@@ -150,12 +153,13 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	for _, f := range st.Watched {
 		all = append(all, fileTrouble(f))
 	}
-	return all
+	return append(all, portalTroubles(st.Portal)...)
 }
 
 // fileTrouble tells of a watched file that ccad takes nothing from.
 func fileTrouble(f ipc.WatchedFile) trouble {
-	t := trouble{environment: f.Environment, what: f.Environment + ": watched file " + f.Path + ": " + f.Reason, mend: "ccactl import " + f.Path}
+	t := found(f.Environment, f.State)
+	t.what = f.Environment + ": watched file " + f.Path + ": " + f.Reason
 	switch f.State {
 	case "refused":
 		t.mend = "correct the file, or ccactl update"
@@ -163,10 +167,50 @@ func fileTrouble(f ipc.WatchedFile) trouble {
 		t.mend = "save the present value there; nothing is wrong with what ccad has"
 	case "unsafe":
 		t.mend = "chmod go-w, and make it a file of yours"
+	case "unreadable":
+		t.mend = "make it readable; what ccad has goes on"
 	case "missing":
 		t.mend = "put it back; what ccad has goes on"
+	case "foreign", "unparsed":
+		t.mend = "ccactl import " + f.Path
+	}
+	return t
+}
+
+// portalTroubles tells of what the portal's API shows and ccad does not take.
+func portalTroubles(p *ipc.Portal) (all []trouble) {
+	switch {
+	case p == nil:
+		return nil
+	case p.Refused != nil:
+		return []trouble{{what: "the portal refuses its API key (" + p.Reason + ")", mend: "ccactl portal login, with a key made anew"}}
+	}
+	for _, shown := range p.Troubles {
+		t := found(shown.Environment, shown.State)
+		t.what = "portal, " + shown.Name + ": " + shown.Reason
+		switch shown.State {
+		case "refused":
+			t.mend = "ccactl update"
+		case "older":
+			t.mend = "nothing is wrong with what ccad has"
+		case "foreign":
+			t.mend = "ccactl import, with a file of that user's"
+		case "unnamed":
+			t.mend = "ccactl portal fields shows them, [portal.fields] in config.toml names them"
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// found is a value that ccad found by itself and does not take.
+func found(environment, state string) trouble {
+	t := trouble{environment: environment, harmless: state == "older"}
+	switch state {
 	case "waiting":
 		t.mend = "nothing to do, it is tried again"
+	case "withheld":
+		t.mend = "ccactl verify " + environment
 	}
 	return t
 }
@@ -194,6 +238,9 @@ func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
 	switch u.State {
 	case "refused":
 		t.what = u.Name + ": the cloud refuses the password"
+		if u.Expired {
+			t.mend = "ccactl rotate --user " + u.Name + " --password"
+		}
 	case "locked-out":
 		t.what, t.mend = u.Name+": the cloud seems to have locked the user out for a while", "ccactl verify, once that has ended"
 	case "expiring":
@@ -225,7 +272,7 @@ func mending(name string) string {
 		}
 	}
 	for _, t := range troubles(st, time.Now()) {
-		if t.environment == name || t.user != "" && t.user == user {
+		if !t.harmless && (t.environment == name || t.user != "" && t.user == user) {
 			return t.mend
 		}
 	}
