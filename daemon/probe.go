@@ -38,13 +38,13 @@ func (u *used) take() []string {
 	return slices.Collect(maps.Keys(taken))
 }
 
-// rejected is what programs report that the cloud refused. However many do, a
-// user is asked about once in rejectedEvery.
+// rejected is what programs report that the cloud refused. However many do, what
+// is in force is asked about once in rejectedEvery.
 type rejected struct {
 	reports chan string // names of environments; those that find no room are as good as made
 
 	mu    sync.Mutex
-	asked map[string]time.Time // by the user's key, or the environment's id where it has no user
+	asked map[string]time.Time // by the id of the version that is in force
 }
 
 func newRejected() rejected {
@@ -52,13 +52,14 @@ func newRejected() rejected {
 }
 
 // due reports whether a report is to be followed.
-func (r *rejected) due(key string, now time.Time) bool {
+func (r *rejected) due(version string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Sub(r.asked[key]) < rejectedEvery {
+	maps.DeleteFunc(r.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= rejectedEvery })
+	if _, recently := r.asked[version]; recently {
 		return false
 	}
-	r.asked[key] = now
+	r.asked[version] = now
 	return true
 }
 
@@ -116,14 +117,17 @@ func (d *Daemon) probe(ctx context.Context, o *opened) {
 }
 
 // checkRejected makes one check of an environment that a program reports, unless
-// its user was asked about just now. Of what is refused already nobody asks.
+// what is in force was asked about just now. Of what is refused already nobody
+// asks.
 func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) error {
 	e, u, err := o.keeper.Environment(name)
 	if err != nil {
 		return err
 	}
 	known := u.Refused != nil || e.UserID == "" && e.KeysRefused != nil
-	if !known && !d.rejected.due(cmp.Or(e.UserID, e.ID), d.now()) {
+	password, _ := u.Passwords.Active()
+	keys, _ := e.Keys.Active()
+	if !known && !d.rejected.due(cmp.Or(password.ID, keys.ID, e.ID), d.now()) {
 		return nil
 	}
 	err = o.keeper.Verify(ctx, name, false)

@@ -92,6 +92,11 @@ func sourcesMoved(before, after *vault.Contents) bool {
 func (d *Daemon) takeFile(ctx context.Context, o *opened, r watch.Reading) (again time.Duration) {
 	c, path := o.keeper.Contents(), r.Files[0].Path
 	found, state, reason := readingOf(r.Files)
+	for i := range found { // a profile that configure aws wrote beside the watched one says nothing of where the key belongs
+		if s3 := &found[i].Environment.S3.Endpoint; s3.URL != "" && s3.URL == d.s3.url() {
+			*s3 = account.Endpoint{}
+		}
+	}
 	if state == "unparsed" && d.now().Sub(r.Since) < unparsedFor {
 		return unparsedRetry // an editor may be writing it
 	}

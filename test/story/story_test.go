@@ -245,6 +245,13 @@ func admin(t *testing.T, real *lab.Lab, ts *testscript.TestScript, _ bool, args 
 		key := real.CreateKey(t, u.Name, args[1])
 		ts.Setenv("ACCESS", key.Access)
 		ts.Setenv("SECRET", key.Secret)
+	case "stranger": // somebody else has a key that works
+		other := real.NewUser(t, "stranger")
+		for _, id := range other.Projects {
+			key := real.CreateKey(t, other.Name, id)
+			ts.Setenv("ACCESS", key.Access)
+			ts.Setenv("SECRET", key.Secret)
+		}
 	case "delete-keys":
 		real.DeleteKeys(t, u.Name, args[1])
 	default:
@@ -274,7 +281,7 @@ func eventually(ts *testscript.TestScript, _ bool, args []string) {
 
 func storyEnv(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LANG", "USERNAME", "DEV", "SYSTEM"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LANG", "USERNAME", "DEV", "SYSTEM", "S3_URL_US"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env
