@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // In a real shell on a real terminal a followed command is under job control
@@ -70,6 +73,29 @@ func TestExecReportsAFailure(t *testing.T) {
 	out, _ := c.Output()
 	if got := strings.TrimSpace(string(out)); got != strconv.Itoa(c.Process.Pid) {
 		t.Errorf("the command is process %s, ccactl was %d", got, c.Process.Pid)
+	}
+}
+
+// What the cloud refuses is not given to the next start, and the mend is said;
+// while ccad is locked the next start has what there was.
+func TestRenewed(t *testing.T) {
+	f := daemonFor(t)
+	t.Setenv("CCAD_SOCKET", f.socket)
+	const request = "GET /v1/environments/dev/views/env?as=exec&format=environ&anew=true"
+	f.set("GET /v1/status", ipc.Status{Users: []ipc.User{{Name: "u", State: "refused"}}, Environments: []ipc.Environment{{Name: "dev", User: "u", State: "refused"}}})
+	h := &holding{name: "dev", path: "env?as=exec&format=environ", body: []byte("OLD=1")}
+	for code, want := range map[ipc.Code]string{ipc.CodeLocked: "OLD=1", ipc.CodeRefused: ""} {
+		body, _ := json.Marshal(map[string]any{"error": ipc.Error{Code: code, Message: "the password of u was refused"}})
+		f.mu.Lock()
+		f.answers[request] = answer{status: code.HTTPStatus(), body: body}
+		f.mu.Unlock()
+		got, err := h.renewed()
+		if string(got) != want || (err != nil) != (code == ipc.CodeRefused) {
+			t.Errorf("%s: %q, %v", code, got, err)
+		}
+		if err != nil && err.Error() != "the password of u was refused; the command is not started again, ccactl update --user u mends it" {
+			t.Error(err)
+		}
 	}
 }
 
