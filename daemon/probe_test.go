@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func TestProbes(t *testing.T) {
 }
 
 // TestProbesWhatIsHeld: what a shell was given is asked about as long as the
-// shell lives, though it asks for nothing; so is what goes through the gateway.
+// shell lives, though it asks for nothing.
 func TestProbesWhatIsHeld(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.add("dev", "dev-ccontini")
@@ -52,6 +53,27 @@ func TestProbesWhatIsHeld(t *testing.T) {
 	}
 	w.cloud.SetPassword(w.cloud.User.Name, "second")
 	w.until("a probe finds it refused", func() bool { return w.status().Users[0].State == "refused" })
+}
+
+// TestProbesTheGatewaysTraffic: what goes through the gateway is in use, with a
+// key that a daemon before this one gave.
+func TestProbesTheGatewaysTraffic(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key := w.gatewayKey("dev")
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.until("a probe finds it refused", func() bool {
+		if status := w.buckets(key); status != http.StatusOK { // the S3 key is good all the same
+			t.Fatalf("status %d", status)
+		}
+		return w.status().Users[0].State == "refused"
+	})
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Errorf("while the user is refused: status %d", status)
+	}
 }
 
 // TestRejectedReports: however many programs report, the user is asked about

@@ -159,7 +159,8 @@ func TestNoticeIsTheSame(t *testing.T) {
 	for name, change := range map[string]func(w *world){
 		"another user": func(w *world) {
 			w.cloud.DeleteUser(w.cloud.User.Name)
-			w.cloud.AddUser(w.cloud.User.Name, "theirs", "dev-ccontini")
+			w.cloud.AddUser(w.cloud.User.Name, "theirs")
+			w.cloud.JoinProject(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"]) // the very project
 		},
 		"another project": func(w *world) {
 			w.cloud.SetPassword(w.cloud.User.Name, "theirs")

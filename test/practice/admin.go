@@ -129,6 +129,14 @@ func (c *Cloud) DeleteUser(name string) {
 	delete(c.state.users, u.id)
 }
 
+// JoinProject gives the user a role in a project that is there.
+func (c *Cloud) JoinProject(name, projectID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.find(name)
+	u.roles = append(u.roles, projectID)
+}
+
 // LeaveProject takes the user's role in a project away.
 func (c *Cloud) LeaveProject(name, projectID string) {
 	c.mu.Lock()
