@@ -257,15 +257,20 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 	now := d.now()
 	for name, e := range after.Environments {
 		was := before.Environments[name]
-		d.recordMade(o, after.Users[e.UserID].Name, was, e)
+		d.recordMade(o, after.Users[e.UserID].Called, was, e)
 		d.recordRotation(o, name, was, e)
+		said := ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Called, Environment: name, Generation: e.Generation}
 		if e.Generation != was.Generation {
-			d.feed.publish(ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Name, Environment: name, Generation: e.Generation})
+			d.feed.publish(said)
+		}
+		verdict := verdictOn(before, after, was, e, now)
+		if said.Event = verdict; verdict != "" && (verdict != why || e.Generation == was.Generation) {
+			d.feed.publish(said)
 		}
 	}
 	for name, e := range before.Environments {
 		if _, ok := after.Environments[name]; !ok {
-			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Name, Environment: name})
+			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Called, Environment: name})
 		}
 	}
 	d.tell(before, after)

@@ -217,6 +217,7 @@ func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change
 	change.Environment = cmp.Or(out.Environment, change.Environment)
 	change.Notes = append(change.Notes, out.Notes...)
 	if err != nil {
+		d.tellRefused(change.User, change.Environment, err)
 		change.Error = wireError(err)
 		change.Action = "failed"
 		if change.Error.Code == ipc.CodeRefused {
@@ -242,7 +243,7 @@ func (d *Daemon) describe(r *request, change *ipc.Change) {
 	}
 	keys, _ := e.Keys.Active()
 	change.State = rotate.EnvironmentState(c, e, d.now())
-	change.User, change.Project = c.Users[e.UserID].Name, cmp.Or(e.Project, e.ProjectID)
+	change.User, change.Project = c.Users[e.UserID].Called, cmp.Or(e.Project, e.ProjectID)
 	change.S3Endpoint, change.AccessKeyID = e.S3.Endpoint.URL, keys.Value.AccessKeyID
 }
 
@@ -292,6 +293,7 @@ func (d *Daemon) updatePassword(r *request, in ipc.UpdateRequest) (any, error) {
 	notes, err := r.open.keeper.UpdatePassword(r.Context(), u.ID, account.NewSecret(in.Password), in.NoVerify)
 	d.watched.watcher.Again() // a person has acted
 	if err != nil {
+		d.tellRefused(u.Called, "", err)
 		return nil, err
 	}
 	out := ipc.Changes{Notes: notes, Changes: []ipc.Change{}}

@@ -97,7 +97,7 @@ func (d *Daemon) rotatePassword(r *request, in ipc.RotateRequest) (any, error) {
 		_ = s.line(failedLine(subject, err))
 		return hijacked{}, nil
 	}
-	d.record(r.open, audit.Entry{Event: "rotated", User: u.Name, Note: "password"})
+	d.record(r.open, audit.Entry{Event: "rotated", User: u.Called, Note: "password"})
 	return hijacked{}, nil
 }
 

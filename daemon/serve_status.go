@@ -70,13 +70,19 @@ func (d *Daemon) user(c *vault.Contents, u vault.User) ipc.User {
 func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Environment, leases map[string]int) ipc.Environment {
 	keys, _ := e.Keys.Active()
 	t := d.s3.trafficOf(e.ID)
-	return ipc.Environment{
+	out := ipc.Environment{
+		ProjectState: rotate.ProjectState(c, e),
+
 		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
-		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
+		Name:    e.Name, User: c.Users[e.UserID].Called, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
 		Rotation: rotation(k, e),
 	}
+	if e.Binding.Refused != nil {
+		out.Reason = e.Binding.Refused.Reason
+	}
+	return out
 }
 
 // rotation tells who still holds a key that is being replaced, and until when.

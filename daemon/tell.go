@@ -89,14 +89,14 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 		name := is.User.String()
 		switch {
 		case was.Refused == nil && is.Refused != nil:
-			d.incident("password", "refused", is.Name, "", fmt.Sprintf("the cloud refuses the password of %s", name))
+			d.incident("password", "refused", name, "", fmt.Sprintf("the cloud refuses the password of %s", name))
 		case was.Refused != nil && is.Refused == nil:
 			line := fmt.Sprintf("the password of %s works again", name)
-			d.incident("password", "healed", is.Name, "", line)
+			d.incident("password", "healed", name, "", line)
 			d.toShells(touched, line)
 		case noticed(was.Passwords, is.Passwords, rotate.ByFile, rotate.ByPortal):
 			line := fmt.Sprintf("the password of %s was changed elsewhere, its %d environments have the new one", name, len(touched))
-			d.incident("password", "noticed", is.Name, "", line)
+			d.incident("password", "noticed", name, "", line)
 			d.toShells(touched, line)
 		}
 	}

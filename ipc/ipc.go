@@ -130,14 +130,18 @@ type User struct {
 
 // Environment is one environment in Status and in list.
 type Environment struct {
-	Name       string  `json:"name"`
-	User       string  `json:"user"`
-	Project    string  `json:"project"`
-	Generation uint64  `json:"generation"`
-	State      string  `json:"state"`
-	S3         S3      `json:"s3"`
-	Leases     int     `json:"leases"`
-	Traffic    Traffic `json:"gateway"` // since the daemon started
+	Name       string `json:"name"`
+	User       string `json:"user"`
+	Project    string `json:"project"`
+	Generation uint64 `json:"generation"`
+	State      string `json:"state"`
+	S3         S3     `json:"s3"`
+
+	ProjectState string `json:"project_state"`    // ok | unverified | refused | none
+	Reason       string `json:"reason,omitempty"` // why the project is refused
+
+	Leases  int     `json:"leases"`
+	Traffic Traffic `json:"gateway"` // since the daemon started
 
 	Rotation *Rotation `json:"rotation,omitempty"` // of the S3 key
 }
@@ -360,7 +364,7 @@ type RestoreRequest struct {
 // Event is a line of GET /v1/events (ccactl watch).
 type Event struct {
 	Time        time.Time `json:"time"`
-	Event       string    `json:"event"` // adopted | removed | refused | verified | locked | unlocked | lease | end
+	Event       string    `json:"event"` // adopted | rotated | removed | refused | verified | healed | noticed | locked | unlocked | lease | end; a stream begins with (un)locked
 	User        string    `json:"user,omitempty"`
 	Environment string    `json:"environment,omitempty"`
 	Generation  uint64    `json:"generation,omitempty"`

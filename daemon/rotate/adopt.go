@@ -134,14 +134,16 @@ func (a *adoption) commit() error {
 			if e.UserID != stored.UserID || e.S3.Endpoint != stored.S3.Endpoint {
 				stored.Epoch++ // another binding: the gateway keys of the former one are void
 			}
-			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Sources
+			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Binding, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Binding, stored.Sources
 		}
 		_, had := u.Passwords.Active()
 		u, newPassword := a.withPassword(u, now)
 		a.replaced = had && newPassword
 		e = remember(a.withValues(e, now), a.offer.From)
 		if a.grant != nil {
-			u, e = identified(u, *a.grant), placed(e, *a.grant)
+			u, e = identified(u, *a.grant), placed(e, *a.grant, now)
+		} else if a.offer.hasUser() {
+			e.Binding = unplaced(e.Binding, a.offer.NoVerify)
 		}
 		if u.ID != "" {
 			c.Users[u.ID] = u
@@ -271,10 +273,10 @@ func oweKeys(c *vault.Contents, userID string) {
 // rest is not waited for.
 func (k *Keeper) healLocked(ctx context.Context, userID, except string, base login) (notes []string) {
 	for _, e := range k.vault.Contents().EnvironmentsOf(userID) {
-		if e.Name == except || projectOf(e.Environment) == "" {
+		if e.Name == except {
 			continue
 		}
-		err := k.verifyProjectLocked(ctx, userID, e.Name, &base)
+		err := k.verifyProjectLocked(ctx, userID, e.Name, &base, false)
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("environment %s: %v", e.Name, err))
 		}

@@ -16,7 +16,7 @@ func (a *adoption) ask(ctx context.Context) error {
 	var err error
 	switch {
 	case a.offer.Keys != nil && a.offer.Password.Empty() && a.unusable():
-		a.note("stored unverified: it is checked with Keystone once the user's password works")
+		a.note("stored unverified: Keystone is asked once ccactl verify has sent what was stored with --no-verify, or a password works")
 		return nil
 	case !a.place.secret.Empty():
 		err = a.askPassword(ctx)
@@ -40,14 +40,16 @@ func (a *adoption) ask(ctx context.Context) error {
 	return err
 }
 
-// unusable: the stored password may not be sent for the sake of something else.
+// unusable: the stored password may not be sent for the sake of something else,
+// nor the project be asked about.
 func (a *adoption) unusable() bool {
 	active, ok := a.place.user.Passwords.Active()
-	return ok && (active.HandsOff || a.place.user.Refused != nil)
+	return ok && (active.HandsOff || a.place.user.Refused != nil || a.place.env.Binding.HandsOff)
 }
 
 func (a *adoption) askPassword(ctx context.Context) error {
 	u, e := a.place.user, a.place.env
+	e.Binding.HandsOff = false // a person asks
 	active, has := u.Passwords.Active()
 	known := has && active.Value.Equal(a.place.secret)
 	var base login
@@ -73,7 +75,6 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.grant = &g
 	if a.place.env.S3.Endpoint.IsZero() && g.S3URL != "" {
 		a.pinS3(g.S3URL)
 	}
@@ -86,6 +87,7 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.grant = &g // nothing is owed any more
 	if err := a.chosenKeys(); err != nil {
 		return err
 	}

@@ -60,9 +60,7 @@ func Awaits(c *vault.Contents, e vault.Environment) bool {
 		}
 		if v, ok := u.Passwords.Active(); ok && v.HandsOff {
 			return false
-		} else if ok && !v.Accepted {
-			return true
-		} else if ok && e.KeysOwed {
+		} else if ok && (!v.Accepted || awaitsProject(e)) {
 			return true
 		}
 	}

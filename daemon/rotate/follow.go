@@ -219,7 +219,7 @@ func (k *Keeper) PlanKey(name string, grace *time.Duration) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Environment: name, User: u.Name, Under: e.KeyRotation != nil, Err: mayRotateKey(e, u)}
+	p := Plan{Environment: name, User: u.Called, Under: e.KeyRotation != nil, Err: mayRotateKey(e, u)}
 	flip := k.now()
 	old, ok := e.Keys.Active()
 	if j := e.KeyRotation; j != nil && Step(j.Step) == StepDrain {

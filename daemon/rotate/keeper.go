@@ -1,11 +1,11 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,11 +142,12 @@ func (k *Keeper) Environment(name string) (vault.Environment, vault.User, error)
 	return e, c.Users[e.UserID], nil
 }
 
-// FindUser returns the user that a person means by "NAME" or "NAME@host".
+// FindUser returns the user that a person means by NAME, NAME@HOST or
+// NAME@HOST/DOMAIN.
 func (k *Keeper) FindUser(name string) (vault.User, error) {
 	var found []vault.User
 	for _, u := range k.vault.Contents().Users {
-		if u.Name == name || u.Name+"@"+u.Auth.Host() == name {
+		if u.Name != "" && slices.Contains([]string{u.Name, u.AtHost(), u.InDomain()}, name) {
 			found = append(found, u)
 		}
 	}
@@ -156,8 +157,12 @@ func (k *Keeper) FindUser(name string) (vault.User, error) {
 	case 1:
 		return found[0], nil
 	}
-	slices.SortFunc(found, func(a, b vault.User) int { return cmp.Compare(a.Auth.URL, b.Auth.URL) })
-	return vault.User{}, fmt.Errorf("user %q is at %s and at %s: say %s@HOST: %w", name, found[0].Auth.Host(), found[1].Auth.Host(), name, ErrUnknown)
+	var called []string
+	for _, u := range found {
+		called = append(called, u.User.String())
+	}
+	slices.Sort(called)
+	return vault.User{}, fmt.Errorf("there are several users %q, say which: %s: %w", name, strings.Join(called, ", "), ErrUnknown)
 }
 
 // Remove forgets an environment, and its user with the last of them. What it

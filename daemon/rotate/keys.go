@@ -29,7 +29,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		if !ok || e.ID != id {
 			return gone(e.Name)
 		}
-		e = placed(e, g)
+		e = placed(e, g, k.now())
 		if _, has := e.Keys.Active(); offered || !has {
 			e.KeysOwed = false
 		}
@@ -249,7 +249,7 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if u.Refused != nil {
 		return standing(u)
 	}
-	if active.HandsOff {
+	if active.HandsOff || e.Binding.HandsOff {
 		return nil // only a person's verify sends it
 	}
 	base, err := k.baseLocked(ctx, u, active)

@@ -235,7 +235,7 @@ func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environm
 	switch {
 	case !ok, u.Refused != nil:
 		return ErrWaits
-	case active.HandsOff:
+	case active.HandsOff, e.Binding.HandsOff:
 		return ErrWithheld
 	}
 	base, err := k.baseLocked(ctx, u, active)

@@ -128,7 +128,7 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 		case e.UserID == "":
 			e.UserID = u.ID
 		case e.UserID != u.ID:
-			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID], o.User, ErrConflict)
+			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID].AtHost(), o.User.AtHost(), ErrConflict)
 		}
 		if projectOf(e.Environment) == "" {
 			e.Project, e.ProjectID = o.Environment.Project, o.Environment.ProjectID

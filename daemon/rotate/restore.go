@@ -24,6 +24,7 @@ func (k *Keeper) Restore(old *vault.Contents, handsOff bool) ([]Outcome, error) 
 				e.UserID = adoptUser(c, u, handsOff)
 			}
 			e.Keys, e.AppCreds = cautious(e.Keys, handsOff), cautious(e.AppCreds, handsOff)
+			e.Binding.HandsOff = handsOff
 			c.Environments[name] = e
 			touch(c, name)
 			outcomes = append(outcomes, Outcome{Environment: name, Added: true})

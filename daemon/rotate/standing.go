@@ -70,19 +70,29 @@ func KeyState(e vault.Environment) string {
 	return StateOK
 }
 
-// EnvironmentState is the user's state, or that of the keys where there is no
-// user, or where they are what is wrong.
+// EnvironmentState is the worst of what it rests on: the user, his way into the
+// project, the S3 key. A user without a password is as good as each
+// environment's application credential.
 func EnvironmentState(c *vault.Contents, e vault.Environment, now time.Time) string {
 	keys := KeyState(e)
 	if e.UserID == "" {
 		return keys
 	}
-	state := UserState(c, c.Users[e.UserID], now)
-	if state == StateOK && (keys == StateRefused || keys == StateUnverified) {
-		return keys
+	u := c.Users[e.UserID]
+	state := StateOK
+	if _, ok := u.Passwords.Active(); ok {
+		state = UserState(c, u, now)
+	}
+	for _, other := range []string{ProjectState(c, e), keys} {
+		if gravity[other] > gravity[state] {
+			state = other
+		}
 	}
 	return state
 }
+
+// gravity orders the states by how much they ask of a person.
+var gravity = map[string]int{StateExpiring: 1, StateUnverified: 2, StateRefused: 3, StateLockedOut: 3}
 
 // standing is the error for a user whose password was refused earlier.
 func standing(u vault.User) error {

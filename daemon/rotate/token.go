@@ -100,26 +100,32 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Vers
 }
 
 // rescopeLocked makes a project's token of an unscoped one and caches it. A base
-// that turns out dead is replaced by a new login.
+// that turns out dead is replaced by a new login. It is the only way of a user's
+// into a project, and records its refusal; that it is granted records who has
+// looked at its S3 keys, too (placed).
 func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base *login) (cloud.Grant, error) {
+	if e.Binding.HandsOff {
+		return cloud.Grant{}, untouched(e)
+	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	g, err := k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment)
 	if revoked(err) {
 		g, err = k.secondBaseLocked(ctx, u, e, base)
 	}
-	var known *RefusedError
-	if errors.As(err, &known) {
+	var password *RefusedError
+	switch {
+	case errors.As(err, &password): // settled already
 		return cloud.Grant{}, err
-	}
-	if revoked(err) {
-		return cloud.Grant{}, &RefusedError{Subject: fmt.Sprintf("project %s for user %s", projectOf(e.Environment), u.User), At: k.now(), Reason: "the user has no role on it, or it does not exist"}
-	}
-	if err != nil {
+	case revoked(err):
+		return cloud.Grant{}, k.refuseBinding(u, e, "the user has no role on it, or it does not exist")
+	case err != nil:
 		return cloud.Grant{}, err
+	case e.ProjectID != "" && g.ProjectID != e.ProjectID:
+		return cloud.Grant{}, k.refuseBinding(u, e, "the cloud answers for another project of that name")
 	}
-	if e.ProjectID != "" && g.ProjectID != e.ProjectID {
-		return cloud.Grant{}, &RefusedError{Subject: "project " + projectOf(e.Environment), At: k.now(), Reason: "the cloud answers for another project of that name"}
+	if err := k.mendBinding(e); err != nil {
+		return cloud.Grant{}, err
 	}
 	k.cacheToken(e.ID, g)
 	return g, nil

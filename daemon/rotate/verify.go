@@ -63,7 +63,7 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) err
 		if err != nil {
 			return err
 		}
-		if err := k.verifyProjectLocked(ctx, u.ID, name, &base); err != nil {
+		if err := k.verifyProjectLocked(ctx, u.ID, name, &base, person); err != nil {
 			return err
 		}
 	}
@@ -179,13 +179,17 @@ func identified(u vault.User, g cloud.Grant) vault.User {
 }
 
 // verifyProjectLocked checks project and S3 key of an environment with its
-// user's fresh grant. The caller holds the gate.
-func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base *login) error {
+// user's fresh grant, unless that is left to a person. The caller holds the gate.
+func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base *login, person bool) error {
 	c := k.vault.Contents()
 	u, e := c.Users[userID], c.Environments[name]
-	if e.ID == "" {
+	switch {
+	case e.ID == "":
 		return gone(name)
+	case projectOf(e.Environment) == "", e.Binding.HandsOff && !person:
+		return nil
 	}
+	e.Binding.HandsOff = false
 	g, err := k.rescopeLocked(ctx, u, e, base)
 	if err != nil {
 		return err
@@ -207,25 +211,11 @@ func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e va
 		active.Accepted, active.HandsOff, active.Checked = true, false, k.now()
 		err := inEnvironment(c, e, func(e *vault.Environment) {
 			e.AppCreds = e.AppCreds.With(active)
-			*e = placed(*e, g)
+			*e = placed(*e, g, k.now())
 		})
 		if err != nil {
 			return err
 		}
 		return inUser(c, e.UserID, func(u *vault.User) { *u = identified(*u, g) })
 	})
-}
-
-// placed fills in what the cloud tells of a project and keeps what is pinned.
-func placed(e vault.Environment, g cloud.Grant) vault.Environment {
-	if e.ProjectID == "" {
-		e.ProjectID = g.ProjectID
-	}
-	if e.Project == "" {
-		e.Project, e.ProjectDomainID, e.ProjectDomainName = g.ProjectName, g.ProjectDomainID, ""
-	}
-	if e.StorageURL == "" {
-		e.StorageURL = g.StorageURL
-	}
-	return e
 }

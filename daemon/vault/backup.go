@@ -131,6 +131,7 @@ func bindings(c *Contents) *Contents {
 			Environment: e.Environment,
 			Keys:        proven(e.Keys),
 			AppCreds:    proven(e.AppCreds),
+			KeyWanted:   e.KeyWanted,
 			Sources:     sources,
 		}
 	}

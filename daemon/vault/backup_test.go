@@ -67,7 +67,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
 		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.Sources[0].Watched = 0, 0, nil, false, false
-		e.KeyRotation, e.CredRotation = nil, nil
+		e.KeyRotation, e.CredRotation, e.Binding = nil, nil, Binding{}
 		want.Environments[name] = e
 	}
 	if d := diff(want, c); d != "" {

@@ -85,11 +85,22 @@ type Environment struct {
 	Keys        Versions[account.KeyPair]
 	AppCreds    Versions[account.ApplicationCredential]
 	KeysRefused *Refusal
-	KeysOwed    bool // the user's password is new, and Keystone has not told of the keys since
+	KeysOwed    bool   // the user's password is new, and Keystone has not told of the keys since
+	KeyWanted   string // the access key that a person named, and Keystone's list must give the secret of
+	Binding     Binding
 	Sources     []Source
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way
 	CredRotation *Rotation // of the application credential
+}
+
+// A Binding is what the cloud has said of a user's way into a project. The zero
+// value: nothing yet.
+type Binding struct {
+	Accepted bool      // it granted the project at least once
+	Checked  time.Time // its last answer
+	HandsOff bool      // given with --no-verify: only a person's verify asks
+	Refused  *Refusal  // its last answer was no
 }
 
 // A Refusal is the cloud's no.
@@ -125,6 +136,22 @@ func (c *Contents) EnvironmentsOf(userID string) []Environment {
 	}
 	slices.SortFunc(found, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
 	return found
+}
+
+// callApart lets every user be called by a name that is his alone.
+func (c *Contents) callApart() {
+	users := func(yield func(account.User) bool) {
+		for _, u := range c.Users {
+			if !yield(u.User) {
+				return
+			}
+		}
+	}
+	for _, called := range account.CallApart(users) {
+		u := c.Users[called.ID]
+		u.User = called
+		c.Users[called.ID] = u
+	}
 }
 
 // Format prints how much there is and none of it: the keys in Contents are

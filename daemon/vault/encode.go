@@ -165,6 +165,8 @@ func recordEnvironment(e Environment) environmentRecord {
 		AppCreds:          recordVersions(e.AppCreds),
 		KeysRefused:       (*refusalRecord)(e.KeysRefused),
 		KeysOwed:          e.KeysOwed,
+		KeyWanted:         e.KeyWanted,
+		Binding:           bindingRecord{e.Binding.Accepted, e.Binding.Checked, e.Binding.HandsOff, (*refusalRecord)(e.Binding.Refused)},
 		KeyRotation:       (*rotationRecord)(e.KeyRotation),
 		CredRotation:      (*rotationRecord)(e.CredRotation),
 	}
@@ -194,6 +196,8 @@ func (r environmentRecord) environment() Environment {
 		AppCreds:    versions[account.ApplicationCredential](r.AppCreds),
 		KeysRefused: (*Refusal)(r.KeysRefused),
 		KeysOwed:    r.KeysOwed,
+		KeyWanted:   r.KeyWanted,
+		Binding:     Binding{r.Binding.Accepted, r.Binding.Checked, r.Binding.HandsOff, (*Refusal)(r.Binding.Refused)},
 
 		KeyRotation:  (*Rotation)(r.KeyRotation),
 		CredRotation: (*Rotation)(r.CredRotation),

@@ -82,6 +82,8 @@ type environmentRecord struct {
 	AppCreds          versionsRecord `json:"application_credentials,omitzero"`
 	KeysRefused       *refusalRecord `json:"keys_refused,omitempty"`
 	KeysOwed          bool           `json:"keys_owed,omitempty"`
+	KeyWanted         string         `json:"key_wanted,omitempty"`
+	Binding           bindingRecord  `json:"binding,omitzero"`
 	Sources           []sourceRecord `json:"sources,omitempty"`
 
 	KeyRotation  *rotationRecord `json:"key_rotation,omitempty"`
@@ -110,6 +112,13 @@ type s3Record struct {
 	Endpoint endpointRecord `json:"endpoint,omitzero"`
 	Region   string         `json:"region,omitempty"`
 	Owner    string         `json:"owner,omitempty"`
+}
+
+type bindingRecord struct {
+	Accepted bool           `json:"accepted,omitempty"`
+	Checked  time.Time      `json:"checked,omitzero"`
+	HandsOff bool           `json:"hands_off,omitempty"`
+	Refused  *refusalRecord `json:"refused,omitempty"`
 }
 
 type refusalRecord struct {

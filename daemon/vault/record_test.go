@@ -26,6 +26,7 @@ func filled() *Contents {
 	users, environments := c.Users, c.Environments
 	c.Users, c.Environments = map[string]User{}, map[string]Environment{}
 	for _, u := range users {
+		u.Called = "" // follows from the others
 		c.Users[u.ID] = u
 	}
 	for _, e := range environments {

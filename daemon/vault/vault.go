@@ -103,6 +103,7 @@ func (v *Vault) load(dir string, atLeast uint64) error {
 	if c.Sequence < atLeast {
 		return fmt.Errorf("%w: its number is %d, %d was seen", ErrOlder, c.Sequence, atLeast)
 	}
+	c.callApart()
 	v.sequence = c.Sequence
 	v.current.Store(c)
 	debug.FreeOSMemory() // the plaintext is as large as the contents and garbage now
@@ -157,6 +158,7 @@ func (v *Vault) Change(fn func(*Contents) error) error {
 // with a higher number, and a crash before that opens it, which is as good as a
 // crash right after the commit.
 func (v *Vault) commit(next *Contents) error {
+	next.callApart()
 	v.sequence++
 	next.Sequence = v.sequence
 	seal := func(w io.Writer) error { return v.master.seal(w, next) }
