@@ -82,6 +82,11 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 	if e.Binding.Refused != nil {
 		out.Reason = e.Binding.Refused.Reason
 	}
+	for _, v := range e.AppCreds.List { // one that is refused is told of, too
+		if v.State == vault.Active || v.State == vault.Refused && out.ApplicationCredential == "" {
+			out.ApplicationCredential = v.Value.ID
+		}
+	}
 	return out
 }
 

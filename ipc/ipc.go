@@ -122,7 +122,7 @@ type User struct {
 	State           string     `json:"state"` // ok | unverified | refused | locked-out | expiring
 	Reason          string     `json:"reason,omitempty"`
 	Expired         bool       `json:"expired,omitempty"` // of a refused one: it is right, and only a change of the password helps
-	PasswordVersion int        `json:"password_version"`
+	PasswordVersion int        `json:"password_version"`  // 0: none is stored
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
 	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
@@ -136,6 +136,8 @@ type Environment struct {
 	Generation uint64 `json:"generation"`
 	State      string `json:"state"`
 	S3         S3     `json:"s3"`
+
+	ApplicationCredential string `json:"application_credential,omitempty"` // its id
 
 	ProjectState string `json:"project_state"`    // ok | unverified | refused | none
 	Reason       string `json:"reason,omitempty"` // why the project is refused

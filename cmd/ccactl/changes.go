@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -12,7 +13,6 @@ import (
 // exit code is the first failure's. Hint, if there is one, names the command that
 // helps.
 func tell(done ipc.Changes, hint func(ipc.Change) string) error {
-	var first error
 	for _, c := range done.Changes {
 		if c.Error == nil {
 			_, _ = fmt.Fprintln(os.Stdout, plain(sentence(c, done.DryRun)))
@@ -20,6 +20,24 @@ func tell(done ipc.Changes, hint func(ipc.Change) string) error {
 		for _, note := range c.Notes {
 			_, _ = fmt.Fprintln(os.Stdout, "  "+plain(note))
 		}
+	}
+	for _, note := range done.Notes {
+		_, _ = fmt.Fprintln(os.Stdout, plain(note))
+	}
+	return failures(done, hint)
+}
+
+// tellJSON is tell with the daemon's own document in place of sentences.
+func tellJSON(done ipc.Changes, hint func(ipc.Change) string) error {
+	if err := json.NewEncoder(os.Stdout).Encode(done); err != nil {
+		return err
+	}
+	return failures(done, hint)
+}
+
+// failures says what failed, and returns the first one's exit code.
+func failures(done ipc.Changes, hint func(ipc.Change) string) (first error) {
+	for _, c := range done.Changes {
 		if c.Error == nil {
 			continue
 		}
@@ -31,9 +49,6 @@ func tell(done ipc.Changes, hint func(ipc.Change) string) error {
 		if first == nil {
 			first = exitCode(code)
 		}
-	}
-	for _, note := range done.Notes {
-		_, _ = fmt.Fprintln(os.Stdout, plain(note))
 	}
 	return first
 }

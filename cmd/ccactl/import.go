@@ -10,12 +10,19 @@ import (
 
 func importVerb() *cobra.Command {
 	var r ipc.ImportRequest
-	c := verb("import FILE…|- [--name N] [--dry-run]", "Import environments from files: openrc, clouds.yaml, AWS, s3cfg, rclone, .env", words(1, -1), func(_ *cobra.Command, args []string) (err error) {
+	var asJSON bool
+	c := verb("import FILE…|- [--name N] [--dry-run [--json]]", "Import environments from files: openrc, clouds.yaml, AWS, s3cfg, rclone, .env", words(1, -1), func(c *cobra.Command, args []string) (err error) {
+		if asJSON && !r.DryRun {
+			return misused(c, "--json goes with --dry-run")
+		}
 		if r.Name != "" && !validName(r.Name) {
 			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
 		}
 		if r.Files, err = gather(args); err != nil {
 			return err
+		}
+		if asJSON {
+			return emitImport(r)
 		}
 		return bringIn(r)
 	})
@@ -26,11 +33,21 @@ func importVerb() *cobra.Command {
 	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is")
 	f.StringVar(&r.S3Region, "s3-region", "", "the region that S3 requests are signed for")
 	f.BoolVar(&r.DryRun, "dry-run", false, "show what would be stored, store nothing, ask the cloud nothing")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
 	f.BoolVar(&r.NoWatch, "no-watch", false, "do not keep an eye on the files")
 	f.BoolVar(&r.NoVerify, "no-verify", false, "store without asking the cloud")
 	f.BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
 	c.ValidArgsFunction = nil // files
 	return c
+}
+
+// emitImport prints what an import would do as JSON.
+func emitImport(r ipc.ImportRequest) error {
+	var done ipc.Changes
+	if err := call("POST", "/v1/import", r, &done); err != nil {
+		return err
+	}
+	return tellJSON(done, nil)
 }
 
 // bringIn imports, and where secrets are missing asks for them and imports

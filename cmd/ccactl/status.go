@@ -129,26 +129,21 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	case st.Daemon.Locked:
 		return append(all, trouble{what: "ccad is locked", mend: "ccactl unlock"})
 	}
+	password := map[string]bool{} // by what the users are called
 	for _, u := range st.Users {
+		password[u.Name] = u.PasswordVersion > 0
 		if u.Rotation != nil {
 			all = append(all, trouble{user: u.Name, what: u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")", mend: "ccactl rotate --user " + u.Name + " --password"})
 		}
-		if t, is := userTrouble(u, now); is {
+		if t, is := userTrouble(u, now); is && password[u.Name] {
 			all = append(all, t)
 		}
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e)...)
-		t := trouble{environment: e.Name}
-		switch e.S3.State {
-		case "refused":
-			t.what, t.mend = e.Name+": the cloud refuses the S3 key", "ccactl update "+e.Name
-		case "unverified":
-			t.what, t.mend = e.Name+": the cloud has not answered about the S3 key yet", "ccactl verify "+e.Name
-		default:
-			continue
+		if t, is := environmentTrouble(e, password[e.User]); is {
+			all = append(all, t)
 		}
-		all = append(all, t)
 	}
 	for _, f := range st.Watched {
 		all = append(all, fileTrouble(f))
@@ -231,6 +226,35 @@ func rotating(e ipc.Environment) (all []trouble) {
 		what += ", held by " + heldBy(l)
 	}
 	return []trouble{{what: what, mend: "ccactl rotate " + e.Name + " --grace 0s deletes it now"}}
+}
+
+// environmentTrouble tells what is wrong with an environment beside its user:
+// what the cloud refuses before what it has not answered about.
+func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
+	t := trouble{environment: e.Name, mend: "ccactl verify " + e.Name}
+	credential := !password && e.ApplicationCredential != ""
+	switch {
+	case e.User != "" && !password && !credential:
+		t.user, t.what, t.mend = e.User, "the password of "+e.User+" is not stored", "ccactl update --user "+e.User
+	case credential && e.ProjectState == "refused":
+		t.what = "the cloud refuses the application credential, it is wrong, expired or deleted"
+		t.mend = "ccactl import the file of a new one, or ccactl remove " + e.Name
+	case e.ProjectState == "refused":
+		t.what = "the cloud refuses the project " + e.Project + " (" + e.Reason + ")"
+		t.mend += " once that is mended, or ccactl remove " + e.Name
+	case e.S3.State == "refused":
+		t.what, t.mend = "the cloud refuses the S3 key", "ccactl update "+e.Name
+	case credential && e.ProjectState == "unverified":
+		t.what = "the cloud has not answered about the application credential yet"
+	case password && e.ProjectState == "unverified":
+		t.what = "the cloud has not answered about the project yet"
+	case e.S3.State == "unverified":
+		t.what = "the cloud has not answered about the S3 key yet"
+	default:
+		return t, false
+	}
+	t.what = e.Name + ": " + t.what
+	return t, true
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {

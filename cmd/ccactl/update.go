@@ -1,9 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -63,10 +60,11 @@ func verifyVerb() *cobra.Command {
 		if err := call("POST", "/v1/verify", r, &done); err != nil {
 			return err
 		}
+		show := tell
 		if asJSON {
-			return json.NewEncoder(os.Stdout).Encode(done)
+			show = tellJSON
 		}
-		return tell(done, func(c ipc.Change) string {
+		return show(done, func(c ipc.Change) string {
 			if c.Error.Code != ipc.CodeRefused {
 				return ""
 			}
