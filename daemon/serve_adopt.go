@@ -65,6 +65,8 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 		if auth.Origin() == defaultAuthURL+":443" {
 			in.S3Endpoint = cmp.Or(in.S3Endpoint, defaultS3Endpoint)
 		}
+	} else if in.AuthURL == "" {
+		in.S3Endpoint = cmp.Or(in.S3Endpoint, defaultS3Endpoint)
 	}
 	if o.Environment.S3, err = s3Of(in.S3Endpoint, in.S3Region, in.InsecureHTTP); err != nil {
 		return o, err
@@ -128,12 +130,44 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	if in.Name != "" && len(found) > 1 {
 		return nil, usage("--name is for one environment, and the files hold %d", len(found))
 	}
+	if err := distinct(r.open.keeper, in, found); err != nil {
+		return nil, err
+	}
 	var changes []ipc.Change
 	for _, f := range found {
 		changes = append(changes, d.importOne(r, in, f))
 	}
 	out := ipc.Changes{DryRun: in.DryRun, Changes: changes, Notes: notes}
 	return out, nil
+}
+
+// offered is a finding as an offer.
+func offered(in ipc.ImportRequest, f source.Found) rotate.Offer {
+	return rotate.Offer{
+		Name: cmp.Or(in.Name, f.Name), Named: in.Name != "", User: f.User, Environment: f.Environment,
+		Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: "import", NoVerify: in.NoVerify,
+		From: &vault.Source{Path: f.File, Format: f.Format, Name: f.Name, Watched: !in.NoWatch && f.File != "-"},
+	}
+}
+
+// distinct refuses findings that would take one name and are not one thing: the
+// second would push the first out.
+func distinct(k *rotate.Keeper, in ipc.ImportRequest, found []source.Found) error {
+	byName := map[string][]source.Found{}
+	for _, f := range found {
+		p, err := k.Preview(offered(in, f))
+		if err != nil {
+			continue // refused for itself
+		}
+		for _, other := range byName[p.Environment] {
+			if !offered(in, f).MayBe(offered(in, other)) {
+				return fmt.Errorf("%s:%d and %s:%d would both be environment %s and are not the same: rename one, nothing is stored",
+					other.File, other.Line, f.File, f.Line, p.Environment)
+			}
+		}
+		byName[p.Environment] = append(byName[p.Environment], f)
+	}
+	return nil
 }
 
 // importOne adopts one finding and says what became of it.
@@ -146,11 +180,7 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	if f.Keys != nil {
 		change.AccessKeyID = f.Keys.AccessKeyID
 	}
-	o := rotate.Offer{
-		Name: cmp.Or(in.Name, f.Name), Named: in.Name != "", User: f.User, Environment: f.Environment,
-		Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: "import", NoVerify: in.NoVerify,
-		From: &vault.Source{Path: f.File, Format: f.Format, Name: f.Name, Watched: !in.NoWatch && f.File != "-"},
-	}
+	o := offered(in, f)
 	switch {
 	case f.Missing == "password" && in.Password != "":
 		o.Password, f.Missing = account.NewSecret(in.Password), ""
@@ -276,7 +306,7 @@ func (d *Daemon) updateKeys(r *request, in ipc.UpdateRequest) (any, error) {
 		return nil, err
 	}
 	active, _ := e.Keys.Active()
-	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID)
+	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID, e.KeyWanted)
 	if access == "" {
 		return nil, usage("environment %s has no S3 key: give --s3-access-key", in.Environment)
 	}

@@ -31,6 +31,9 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("environment %s has no S3 key", e.Name)
 	}
+	if e.S3.Endpoint.IsZero() { // a client's own default is Amazon, who must never see the key
+		return nil, fmt.Errorf("environment %s has no S3 endpoint", e.Name)
+	}
 	until := d.now().Add(time.Duration(d.Config.Serve.Lease))
 	if r.URL.Query().Get("gateway") == "true" {
 		minted, _, err := d.mint(e, until, "")

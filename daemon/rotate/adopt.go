@@ -218,7 +218,12 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 			e.AppCreds = e.AppCreds.Activate(v.ID)
 		}
 	}
+	if a.offer.Keys == nil && a.offer.AccessKeyID != "" {
+		e.KeyWanted = a.offer.AccessKeyID
+		a.note("the S3 key %s is taken once Keystone has told its secret", e.KeyWanted)
+	}
 	if a.offer.Keys != nil {
+		e.KeyWanted = ""
 		keys, v := e.Keys.Stage(*a.offer.Keys, a.offer.By, now)
 		v.HandsOff = a.offer.NoVerify && !v.Accepted
 		if a.offers || a.s3Proved {

@@ -155,9 +155,6 @@ func (a *adoption) askApplication(ctx context.Context) error {
 
 func (a *adoption) askKeys(ctx context.Context) error {
 	s3 := a.place.env.S3
-	if s3.Endpoint.IsZero() {
-		return fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", a.place.env.Name)
-	}
 	proved, owner, err := a.probeS3(ctx, s3, *a.offer.Keys)
 	if errors.Is(err, cloud.ErrRefused) {
 		return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: s3.Endpoint.Host() + " does not accept it"}

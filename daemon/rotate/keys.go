@@ -47,7 +47,11 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 	if err != nil {
 		return err
 	}
-	if e := k.vault.Contents().Environments[e.Name]; probe && offered && !e.S3.Endpoint.IsZero() {
+	e = k.vault.Contents().Environments[e.Name]
+	switch {
+	case offered && e.KeysRefused != nil:
+		return &RefusedError{Subject: keySubject(e), At: e.KeysRefused.At, Reason: e.KeysRefused.Reason}
+	case probe && offered && !e.S3.Endpoint.IsZero():
 		return k.learnRegionLocked(ctx, e)
 	}
 	return nil
@@ -94,7 +98,14 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 		}
 	}
 	pair, there := byAccess[active.Value.AccessKeyID]
+	wanted, told := byAccess[e.KeyWanted]
 	switch {
+	case told:
+		pair = wanted
+	case e.KeyWanted != "" && !has: // no other takes its place
+		moved = e.KeysRefused == nil
+		e.KeysRefused = &vault.Refusal{At: now, Reason: "Keystone does not list it"}
+		return e, moved
 	case has && there && pair.Secret.Equal(active.Value.Secret):
 	case has && there: // the same access key with another secret: regenerated
 	case len(listed) > 0:
@@ -116,7 +127,7 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 	keys, v := e.Keys.Stage(pair, "cloud", now)
 	moved = v.State != vault.Active || e.KeysRefused != nil
 	v.Accepted, v.HandsOff, v.Checked = true, false, now
-	e.Keys, e.KeysRefused = keys.With(v), nil
+	e.Keys, e.KeysRefused, e.KeyWanted = keys.With(v), nil, ""
 	if v.State != vault.Active {
 		e.Keys = e.Keys.Activate(v.ID)
 	}

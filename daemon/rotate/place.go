@@ -37,6 +37,20 @@ func (o Offer) settled() Offer {
 // hasUser reports whether the offer names a Keystone user or project at all.
 func (o Offer) hasUser() bool { return !o.User.Auth.IsZero() }
 
+// MayBe reports whether two offers can be of one environment: nothing that both
+// say of its identity differs.
+func (o Offer) MayBe(other Offer) bool {
+	o, other = o.settled(), other.settled()
+	if o.hasUser() && other.hasUser() && o.User.Name != "" && other.User.Name != "" &&
+		!(o.User.Same(other.User) && o.Environment.SameProject(other.Environment)) {
+		return false
+	}
+	if o.AppCred != nil && other.AppCred != nil && o.AppCred.ID != other.AppCred.ID {
+		return false
+	}
+	return o.Keys == nil || other.Keys == nil || o.Keys.AccessKeyID == other.Keys.AccessKeyID
+}
+
 // A place is where an offer belongs.
 type place struct {
 	user   vault.User        // stored or new
@@ -66,6 +80,9 @@ func placeFor(c *vault.Contents, o Offer) (place, error) {
 		p.env.ID, p.env.Name, p.env.UserID = account.NewID(), name, p.user.ID
 	} else if p.env, err = merged(c, stored, o, p.user); err != nil {
 		return p, err
+	}
+	if p.env.UserID == "" && p.env.S3.Endpoint.IsZero() {
+		return p, fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", name)
 	}
 	if p.user.ID == "" && p.env.UserID != "" {
 		p.user = c.Users[p.env.UserID]
@@ -108,7 +125,7 @@ func nameFor(c *vault.Contents, o Offer, userID string) (string, error) {
 				continue
 			}
 			if o.Named && o.Name != e.Name {
-				return "", fmt.Errorf("project %s of %s is environment %s already: %w", projectOf(e.Environment), o.User, e.Name, ErrConflict)
+				return "", fmt.Errorf("project %s of %s is environment %s already: name it so to merge, or remove that one first", projectOf(e.Environment), o.User, e.Name)
 			}
 			return e.Name, nil
 		}
@@ -139,6 +156,10 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 		if o.Environment.Region != "" {
 			e.Region = o.Environment.Region
 		}
+	}
+	if active, ok := e.Keys.Active(); ok && o.By == "import" && e.UserID == "" && e.S3.Owner == "" && o.Keys != nil && o.Keys.AccessKeyID != active.Value.AccessKeyID {
+		return e, fmt.Errorf("environment %s has the S3 key %s, and the cloud has not said that %s is the same owner's (ccactl update replaces it): %w",
+			e.Name, active.Value.AccessKeyID, o.Keys.AccessKeyID, ErrConflict)
 	}
 	given := o.Environment.S3
 	switch {

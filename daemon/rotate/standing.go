@@ -111,7 +111,15 @@ func MayServePassword(u vault.User) error {
 // MayServeKeys is MayServePassword for an environment's S3 key.
 func MayServeKeys(e vault.Environment) error {
 	if e.KeysRefused != nil {
-		return &RefusedError{Subject: "the S3 key of " + e.Name, At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
+		return &RefusedError{Subject: keySubject(e), At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
 	}
 	return nil
+}
+
+// keySubject names the S3 key that an environment has, or is to have.
+func keySubject(e vault.Environment) string {
+	if e.KeyWanted != "" {
+		return "the S3 key " + e.KeyWanted + " of " + e.Name
+	}
+	return "the S3 key of " + e.Name
 }

@@ -69,7 +69,7 @@ func (k *Keeper) cachedToken(environmentID string) (cloud.Grant, bool) {
 func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
 	active, ok := u.Passwords.Active()
 	if !ok {
-		return k.applicationLocked(ctx, u, e)
+		return k.applicationLocked(ctx, u, e, false)
 	}
 	if u.Refused != nil {
 		return cloud.Grant{}, standing(u)
@@ -166,11 +166,14 @@ func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Env
 }
 
 // applicationLocked obtains a token with the environment's application
-// credential.
-func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
+// credential, which a person alone may have sent that was given with --no-verify.
+func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) (cloud.Grant, error) {
 	active, ok := e.AppCreds.Active()
-	if !ok {
+	switch {
+	case !ok:
 		return cloud.Grant{}, withoutCredential(e)
+	case active.HandsOff && !person:
+		return cloud.Grant{}, fmt.Errorf("the application credential of %s was given with --no-verify: only ccactl verify sends it", e.Name)
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()

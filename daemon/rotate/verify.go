@@ -200,10 +200,14 @@ func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, b
 func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) error {
 	active, ok := e.AppCreds.Active()
 	_, hasPassword := u.Passwords.Active()
-	if !ok || active.HandsOff && !person || active.Accepted && hasPassword {
+	_, hasKeys := e.Keys.Active()
+	switch {
+	case !ok && !hasPassword && (len(e.AppCreds.List) > 0 || !hasKeys):
+		return withoutCredential(e)
+	case !ok || active.HandsOff && !person || active.Accepted && hasPassword:
 		return nil
 	}
-	g, err := k.applicationLocked(ctx, u, e)
+	g, err := k.applicationLocked(ctx, u, e, person)
 	if err != nil {
 		return err
 	}

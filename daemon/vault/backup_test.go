@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -175,12 +176,21 @@ func TestReadBackupBelievesLittle(t *testing.T) {
 		"cut":              {good[:len(good)-1], right, ErrCorrupt},
 		"empty":            {nil, right, ErrCorrupt},
 		"noise":            {bytes.Repeat([]byte{0xff}, 99), right, ErrCorrupt},
+		"an openrc":        {[]byte("hunter2\nexport OS_PASSWORD=hunter2\n"), right, ErrCorrupt},
+		"armour":           {[]byte("-----BEGIN AGE ENCRYPTED FILE-----\nhunter2\n"), right, ErrCorrupt},
+		"half an age file": {[]byte("age-encryption.org/v1\n-> hunter2 hunter2\nhunter2\n"), right, ErrCorrupt},
 		"other contents":   {sealed(header{Schema: schema}, []byte(`{"users":7}`), 10), right, ErrCorrupt},
+		"a word in it":     {sealed(header{Schema: schema}, []byte(`{"generation":hunter2}`), 10), right, ErrCorrupt},
+		"a number in it":   {sealed(header{Schema: schema}, []byte(`{"users":[{"id":8675309}]}`), 10), right, ErrCorrupt},
 		"too much work":    {sealed(header{Schema: schema}, contents, backupWork+1), right, ErrCorrupt},
 		"a store":          {storeBytes(t), right, ErrCorrupt},
 	} {
-		if _, err := ReadBackup(c.data, c.passphrase); !errors.Is(err, c.want) {
+		_, err := ReadBackup(c.data, c.passphrase)
+		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
+		}
+		if said := fmt.Sprint(err); strings.Contains(said, "hunter") || strings.Contains(said, "8675309") || strings.Contains(said, "'h'") {
+			t.Errorf("%s: the error shows what is in the file: %s", what, said)
 		}
 	}
 	if _, err := ReadBackup(sealed(header{Schema: schema + 1}, contents, 10), right); err == nil {

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -76,7 +77,7 @@ func encodeList[V, R any](w io.Writer, name string, values map[string]V, record 
 func decodeContents(data []byte) (*Contents, error) {
 	var r contentsRecord
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("decode the contents: %w", err)
+		return nil, errors.New("the contents are of another form") // JSON's own words show what stands there
 	}
 	c := &Contents{
 		Generation:   r.Generation,
