@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -45,19 +44,15 @@ func reactionTo(word string) (reaction, error) {
 
 // supervised stays the parent of a command: it tells it of changes, if it is to follow
 // them, and reports its failure.
-func supervised(h *holding, command []string, on reaction) error {
-	program, err := exec.LookPath(command[0])
-	if err != nil {
-		return fmt.Errorf("run %s: %w", quote(command[0]), err)
-	}
+func supervised(h *holding, program string, command []string, on reaction) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	c := supervise.Command{
 		Path: program, Args: command, Signal: on.signal, Say: say,
-		Env: environment(os.Environ(), h.name, string(h.body)),
+		Env: environment(os.Environ(), h.selected, string(h.body)),
 		Renew: func() ([]string, error) {
 			body, err := h.renewed()
-			return environment(os.Environ(), h.name, string(body)), err
+			return environment(os.Environ(), h.selected, string(body)), err
 		},
 	}
 	if on.follow {
@@ -94,6 +89,7 @@ func reportFailure(name string) {
 // A holding is the view that a command was given.
 type holding struct {
 	name, path string
+	selected   string // what CCAD_ENV says to a hooked shell
 
 	mu         sync.Mutex
 	generation string // read before body, so that it is never newer
