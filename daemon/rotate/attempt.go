@@ -189,6 +189,8 @@ func (k *Keeper) mayTry(mark string, t try) error {
 	switch {
 	case !known, t.person && (a.LockedOut || rested >= refusedPause):
 		return nil
+	case a.Refused && t.person:
+		return &RefusedError{Subject: t.subject(), At: a.At, Reason: reasonOf(a), Again: true, Until: a.At.Add(refusedPause)}
 	case a.Refused:
 		return &RefusedError{Subject: t.subject(), At: a.At, Reason: reasonOf(a), Again: true}
 	case a.Unanswered >= maxUnanswered && !t.person && rested < unansweredPause:

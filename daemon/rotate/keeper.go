@@ -28,14 +28,20 @@ type RefusedError struct {
 	At      time.Time // when it was refused
 	Reason  string    // the cloud's, in our words
 	Again   bool      // it was not sent this time
+	Until   time.Time // when a person may have it sent once more; zero: nobody may
 }
 
 func (e *RefusedError) Error() string {
-	if e.Again {
-		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again: %s", e.Subject, e.At.UTC().Format(time.RFC3339), e.Reason)
+	switch {
+	case e.Again && !e.Until.IsZero():
+		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again before %s: %s", e.Subject, stamp(e.At), stamp(e.Until), e.Reason)
+	case e.Again:
+		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again: %s", e.Subject, stamp(e.At), e.Reason)
 	}
 	return fmt.Sprintf("%s is refused by the cloud: %s", e.Subject, e.Reason)
 }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // A Keeper owns the decisions about one opened vault.
 type Keeper struct {
