@@ -74,7 +74,7 @@ func (d disk) openVault(dir string, m Master, atLeast uint64) (*Vault, error) {
 		return nil, errors.New("open the store: no master key")
 	}
 	v := &Vault{path: filepath.Join(dir, storeName), master: m, disk: d}
-	if err := removeTemporary(dir); err != nil {
+	if err := removeTemporary(dir, storeName); err != nil { // a lock may be writing its marker right now
 		return nil, err
 	}
 	if !present(v.path) {
