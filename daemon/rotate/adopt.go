@@ -135,6 +135,8 @@ func (a *adoption) commit() error {
 				stored.Epoch++ // another binding: the gateway keys of the former one are void
 			}
 			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Binding, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Binding, stored.Sources
+		} else if !a.place.added {
+			return gone(e.Name)
 		}
 		_, had := u.Passwords.Active()
 		u, newPassword := a.withPassword(u, now)

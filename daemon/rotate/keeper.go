@@ -171,34 +171,6 @@ func (k *Keeper) FindUser(name string) (vault.User, error) {
 	return vault.User{}, fmt.Errorf("there are several users %q, say which: %s: %w", name, strings.Join(called, ", "), ErrUnknown)
 }
 
-// Remove forgets an environment, and its user with the last of them. What it
-// had at the cloud stays there. The store's predecessors go too.
-func (k *Keeper) Remove(name string) error {
-	e, u, err := k.Environment(name)
-	if err != nil {
-		return err
-	}
-	defer k.gate(u.Key())() // nothing is being made for it at the cloud
-	err = k.commit("removed", func(c *vault.Contents) error {
-		if c.Environments[name].ID != e.ID {
-			return gone(name)
-		}
-		delete(c.Environments, name)
-		if e.UserID != "" && len(c.EnvironmentsOf(e.UserID)) == 0 {
-			delete(c.Users, e.UserID)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	k.forget(e.UserID, []string{e.ID})
-	if err := k.vault.PrunePredecessors(); err != nil {
-		return fmt.Errorf("%s is removed, but older copies of the store are left: %w", name, err)
-	}
-	return nil
-}
-
 // forget drops cached tokens.
 func (k *Keeper) forget(userID string, environmentIDs []string) {
 	k.mu.Lock()

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -58,6 +59,9 @@ type place struct {
 	added  bool              // the environment is new
 	secret account.Secret    // the password to try: offered, else the user's own
 }
+
+// errNamed: the same user and project have another name.
+var errNamed = errors.New("stored already")
 
 // placeFor decides whose an offer is. Same user and project: merged into what
 // is there. Same name, other identity: refused. It changes nothing.
@@ -125,7 +129,7 @@ func nameFor(c *vault.Contents, o Offer, userID string) (string, error) {
 				continue
 			}
 			if o.Named && o.Name != e.Name {
-				return "", fmt.Errorf("project %s of %s is environment %s already: name it so to merge, or remove that one first", projectOf(e.Environment), o.User, e.Name)
+				return "", fmt.Errorf("project %s of %s is %w as environment %s: name it so to merge, or remove that one first", projectOf(e.Environment), o.User, errNamed, e.Name)
 			}
 			return e.Name, nil
 		}

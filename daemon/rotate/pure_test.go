@@ -96,7 +96,7 @@ func TestPlaceFor(t *testing.T) {
 		err   error
 	}{
 		{"same user and project: merged into the name it has", Offer{Name: "dev-ccontini", User: same, Environment: project("dev-ccontini")}, "dev", false, nil},
-		{"the same under another name", Offer{Name: "second", Named: true, User: same, Environment: project("dev-ccontini")}, "", false, ErrConflict},
+		{"the same under another name", Offer{Name: "second", Named: true, User: same, Environment: project("dev-ccontini")}, "", false, errNamed},
 		{"another project of the user", Offer{Name: "system-ccontini", User: same, Environment: project("system-ccontini")}, "system-ccontini", true, nil},
 		{"same name, other user", Offer{Name: "dev", Named: true, User: other, Environment: project("dev-ccontini")}, "", false, ErrConflict},
 		{"same name and user, other origin", Offer{Name: "dev", Named: true, User: elsewhere, Environment: project("dev-ccontini")}, "", false, ErrConflict},

@@ -138,6 +138,9 @@ func (k *Keeper) accepted(userID string, g login) {
 		}
 		k.forget(userID, ids)
 	}
+	if _, ok := c.Users[userID]; !ok {
+		return // removed while he was asked about
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.logins[userID] = g
