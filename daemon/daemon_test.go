@@ -246,6 +246,7 @@ func TestCloudInTrouble(t *testing.T) {
 		"garbage": {practice.Garbage(route), "127.0.0.1"},
 		"cut":     {practice.Fault{Route: route, Break: practice.Cut}, "127.0.0.1"},
 		"reset":   {practice.Fault{Route: route, Break: practice.Reset}, "127.0.0.1"},
+		"hang":    {practice.Fault{Route: route, Break: practice.Hang, Times: 1}, "127.0.0.1"}, // 10 s, and then an answer to us
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, practice.Options{})

@@ -100,7 +100,11 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOl
 	d.opening.Lock()
 	defer d.opening.Unlock()
 	if d.open.Load() != nil {
-		return nil
+		if passphrase.Empty() || !d.keyring.NeedsPassphrase() {
+			return nil
+		}
+		_, err := d.keyring.Master(ctx, passphrase) // a wrong one is told of now, not when it is needed
+		return err
 	}
 	o, older, err := d.openStore(ctx, passphrase, acceptOlder)
 	if d.image.Err() != nil {

@@ -53,6 +53,9 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 		}
 		in.AuthURL = cmp.Or(in.AuthURL, defaultAuthURL)
 		api := cmp.Or(in.IdentityAPI, "3")
+		if in.IdentityAPI == "" && strings.HasSuffix(strings.TrimRight(in.AuthURL, "/"), "/v2.0") {
+			api = "2.0"
+		}
 		if api != "3" && api != "2.0" {
 			return o, usage("--identity-api is 3 or 2.0")
 		}
@@ -353,7 +356,7 @@ func (d *Daemon) verify(r *request) (any, error) {
 			names = append(names, name)
 		}
 	}
-	var changes []ipc.Change
+	changes := []ipc.Change{}
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		if _, _, err := r.open.keeper.Environment(name); err != nil {
 			return nil, err

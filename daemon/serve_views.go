@@ -58,6 +58,9 @@ func (d *Daemon) env(r *request) (any, error) {
 	if as != "" && as != "exec" {
 		return nil, usage("as= is exec or nothing")
 	}
+	if _, err := lifeOf(q, defaultViewLife); err != nil { // also where no key is in it
+		return nil, err
+	}
 	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
 	plan, need, err := view.Plan(asked)
 	if err == nil && asked.Auth == "" && plan.Auth == view.Password && holdsCredentialAlone(e, u) {
@@ -133,15 +136,26 @@ func (d *Daemon) viewKey(r *request) (holder string, until time.Time, err error)
 			life = maxViewLife // a unit has it for as long as it runs
 		}
 	}
-	if given := q.Get("for"); given != "" {
-		if life, err = time.ParseDuration(given); err != nil || life < time.Minute || life > maxViewLife {
-			return "", until, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
-		}
+	if life, err = lifeOf(q, life); err != nil {
+		return "", until, err
 	}
 	if holder == "" {
 		return "", d.now().Add(life), nil
 	}
 	return holder, d.now().Truncate(life / 2).Add(life / 2 * 2), nil
+}
+
+// lifeOf is how long the gateway key inside a view is to live.
+func lifeOf(q url.Values, otherwise time.Duration) (time.Duration, error) {
+	given := q.Get("for")
+	if given == "" {
+		return otherwise, nil
+	}
+	life, err := time.ParseDuration(given)
+	if err != nil || life < time.Minute || life > maxViewLife {
+		return 0, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
+	}
+	return life, nil
 }
 
 // The life of a gateway key that is printed into a view.

@@ -341,8 +341,9 @@ type CloudsFileRequest struct {
 
 // CloudsFileReply is the text with the clouds in it, without their secrets.
 type CloudsFileReply struct {
-	Data   []byte   `json:"data"`
-	Clouds []string `json:"clouds"` // their names
+	Data    []byte   `json:"data"`
+	Clouds  []string `json:"clouds"`            // their names
+	Changed []string `json:"changed,omitempty"` // of them, those that were not there as they are now
 }
 
 // BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -143,7 +144,7 @@ func writeProfiles(profiles []configure.AWSProfile) error {
 		return err
 	}
 	for _, p := range profiles {
-		sayWritten(changed, "profile "+p.Name, config)
+		sayWritten(slices.Contains(changed, p.Name), "profile "+p.Name, config)
 		conflicts, err := configure.Conflicts(credentials, p.Name)
 		if err != nil {
 			return err
@@ -175,11 +176,11 @@ func configureOpenStackVerb() *cobra.Command {
 			return err
 		}
 		for _, name := range reply.Clouds {
-			sayWritten(changed, "cloud "+name, request.Path)
+			sayWritten(changed && slices.Contains(reply.Changed, name), "cloud "+name, request.Path)
 		}
 		return nil
 	})
-	c.Example = "  ccactl configure openstack dev && openstack --os-cloud dev token issue"
+	c.Example = "  ccactl configure openstack dev && ccactl exec dev -- openstack --os-cloud dev token issue"
 	return ofEnvironments(c, -1)
 }
 

@@ -112,8 +112,12 @@ func view(name, view string) (body []byte, warnings []string, err error) {
 	}
 	body, warnings, err = ipc.Get("/v1/environments/" + name + "/views/" + view)
 	var failure *ipc.Error
-	if errors.As(err, &failure) && failure.Code == ipc.CodeRefused {
+	switch {
+	case !errors.As(err, &failure):
+	case failure.Code == ipc.CodeRefused:
 		err = advised(err, mending(name))
+	case failure.Code == ipc.CodeFailed && strings.HasPrefix(view, "credential-process") && keyless(name):
+		err = advised(err, "ccactl configure aws "+name)
 	}
 	return body, warnings, err
 }

@@ -280,13 +280,30 @@ func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
 	return t, true
 }
 
+// glance is status for a hint: it does not wait, and does not complain.
+func glance() (st ipc.Status, ok bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st)
+	return st, err == nil
+}
+
+// keyless reports whether an environment lacks an S3 key and nothing else.
+func keyless(name string) bool {
+	st, _ := glance()
+	for _, e := range st.Environments {
+		if e.Name == name {
+			return e.S3.State == "none" && e.S3.Endpoint != ""
+		}
+	}
+	return false
+}
+
 // mending returns the command for an environment that the cloud refused.
 func mending(name string) string {
 	const otherwise = "ccactl status says what is wrong"
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	var st ipc.Status
-	if _, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st); err != nil {
+	st, ok := glance()
+	if !ok {
 		return otherwise
 	}
 	user := ""

@@ -77,16 +77,13 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("ccad run", flag.ContinueOnError)
 	configPath := flags.String("config", "", "the configuration `file`")
 	passphrase := flags.String("passphrase-file", "", "unlock with the passphrase in this `file`")
-	level := flags.String("log-level", "info", "debug, info, warn or error")
+	var level slog.Level
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		os.Exit(2)
-	}
-	var logLevel slog.Level
-	if err := logLevel.UnmarshalText([]byte(*level)); err != nil {
-		return fmt.Errorf("--log-level: %w", err)
 	}
 	unix.Umask(0o077)
 	inherited, err := session.Inherited()
@@ -95,7 +92,7 @@ func run(args []string) error {
 	}
 	o := daemon.Options{
 		Version: version, Ready: os.Stdout, Inherited: inherited,
-		Log:    newLog(logLevel),
+		Log:    newLog(level),
 		Socket: ipc.SocketPath(), DataDir: ipc.DataDir(), StateDir: ipc.StateDir(),
 	}
 	if o.Binary, err = os.Executable(); err != nil {

@@ -39,37 +39,48 @@ func CredentialProcess(ccactl, environment string, flags ...string) string {
 	return strings.Join(words, " ")
 }
 
-// AWS writes profiles to an AWS config file, and reports whether that changed
-// it. A profile of such a name that isn't ours is an *ExistsError, and nothing
+// AWS writes profiles to an AWS config file, and returns the names of those that
+// were not there as they are now. A profile of such a name that isn't ours is an *ExistsError, and nothing
 // is written.
 //
 // Beside the obvious, a profile asks for path-style addressing, and for no more
 // checksums than S3-compatible servers know. Both ways of giving an endpoint are
 // used: clients differ in which they honour, and a profile without the general
 // one would send everything but S3 to AWS.
-func AWS(path string, profiles []AWSProfile) (changed bool, err error) {
-	return Edit(path, func(text string) (string, error) { return editAWS(path, text, profiles) })
+func AWS(path string, profiles []AWSProfile) (changed []string, err error) {
+	_, err = Edit(path, func(text string) (after string, err error) {
+		after, changed, err = editAWS(path, text, profiles)
+		return after, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, nil
 }
 
-func editAWS(path, text string, profiles []AWSProfile) (string, error) {
+func editAWS(path, text string, profiles []AWSProfile) (after string, changed []string, err error) {
 	f, err := parseINI(path, text)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, p := range profiles { // before an edit moves the lines that errors name
 		if err := p.valid(); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if err := p.ours(f); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
 	for _, p := range profiles {
+		before := f.String()
 		if err := p.write(f); err != nil {
-			return "", err
+			return "", nil, err
+		}
+		if f.String() != before {
+			changed = append(changed, p.Name)
 		}
 	}
-	return f.String(), nil
+	return f.String(), changed, nil
 }
 
 func (p AWSProfile) valid() error {
