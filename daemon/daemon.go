@@ -149,9 +149,6 @@ func (d *Daemon) own() (*ipc.Listener, error) {
 		}
 	}
 	err := d.gens.claim()
-	if err == nil {
-		err = d.gens.lock()
-	}
 	if err != nil && !d.Inherited.Relocked() {
 		return nil, err
 	} else if err != nil { // a lock must not end in no daemon

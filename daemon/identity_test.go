@@ -78,12 +78,12 @@ func TestImportOverAnUnprovedKey(t *testing.T) {
 func TestRestoreMakesNoTwin(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.add("dev", "dev-ccontini")
-	var backup ipc.BackupReply
+	var backup []byte
 	w.do("POST", "/v1/backup", ipc.BackupRequest{Passphrase: "p"}, &backup)
 	w.do("DELETE", "/v1/environments/dev", nil, nil)
 	w.add("other", "dev-ccontini")
 	var out ipc.Changes
-	w.do("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "p", Data: backup.Data}, &out)
+	w.do("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "p", Data: backup}, &out)
 	if c := out.Changes[0]; c.Action != "unchanged" || !strings.Contains(strings.Join(c.Notes, " "), "other") {
 		t.Errorf("restore: %+v", c)
 	}

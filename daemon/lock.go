@@ -184,6 +184,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 		d.unreadable.Store(err.Error())
 		return nil, "", err
 	}
+	frugal()
 	d.unreadable.Store("")
 	o = &opened{vault: v, cloud: d.newCloud(), ledger: rotate.NewLedger(d.now, alive)}
 	if o.trail, o.warning, err = d.openTrail(trailPath, v.Contents()); err != nil {

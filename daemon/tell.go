@@ -85,7 +85,6 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 		if !known {
 			continue
 		}
-		touched := after.EnvironmentsOf(id)
 		name := is.User.String()
 		switch {
 		case was.Refused == nil && is.Refused != nil:
@@ -93,11 +92,11 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 		case was.Refused != nil && is.Refused == nil:
 			line := fmt.Sprintf("the password of %s works again", name)
 			d.incident("password", "healed", name, "", line)
-			d.toShells(touched, line)
+			d.toShells(after.EnvironmentsOf(id), line)
 		case noticed(was.Passwords, is.Passwords, rotate.ByFile, rotate.ByPortal):
-			line := fmt.Sprintf("the password of %s was changed elsewhere, its %d environments have the new one", name, len(touched))
+			line := fmt.Sprintf("the password of %s was changed elsewhere, its %d environments have the new one", name, len(after.NamesOf(id)))
 			d.incident("password", "noticed", name, "", line)
-			d.toShells(touched, line)
+			d.toShells(after.EnvironmentsOf(id), line)
 		}
 	}
 	for name, is := range after.Environments {

@@ -347,14 +347,10 @@ type CloudsFileReply struct {
 }
 
 // BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,
-// sealed with a passphrase of its own (age's scrypt recipient).
+// sealed with a passphrase of its own (age's scrypt recipient). The answer to a
+// backup is that file itself.
 type BackupRequest struct {
 	Passphrase string `json:"passphrase"`
-}
-
-// BackupReply holds the sealed store.
-type BackupReply struct {
-	Data []byte `json:"data"`
 }
 
 // RestoreRequest brings a backup's bindings and values as unverified.

@@ -220,8 +220,8 @@ func touch(c *vault.Contents, name string) {
 
 // touchAll raises the generations of all environments of a user in one step.
 func touchAll(c *vault.Contents, userID string) {
-	for _, e := range c.EnvironmentsOf(userID) {
-		touch(c, e.Name)
+	for _, name := range c.NamesOf(userID) {
+		touch(c, name)
 	}
 }
 

@@ -45,7 +45,7 @@ func (k *Keeper) removeUnless(e vault.Environment, not func(*vault.Contents, vau
 			return errUnderWay
 		}
 		delete(c.Environments, e.Name)
-		if e.UserID != "" && len(c.EnvironmentsOf(e.UserID)) == 0 {
+		if e.UserID != "" && len(c.NamesOf(e.UserID)) == 0 {
 			delete(c.Users, e.UserID)
 		}
 		return nil

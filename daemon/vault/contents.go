@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -126,15 +125,25 @@ func (c *Contents) NextGeneration() uint64 {
 	return c.Generation
 }
 
-// EnvironmentsOf returns the environments of a user, sorted by name.
-func (c *Contents) EnvironmentsOf(userID string) []Environment {
-	var found []Environment
-	for _, e := range c.Environments {
+// NamesOf returns the names of a user's environments, sorted.
+func (c *Contents) NamesOf(userID string) []string {
+	var names []string
+	for name, e := range c.Environments {
 		if e.UserID == userID {
-			found = append(found, e)
+			names = append(names, name)
 		}
 	}
-	slices.SortFunc(found, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(names)
+	return names
+}
+
+// EnvironmentsOf returns the environments of a user, sorted by name. Of 10,000
+// that is some megabytes: NamesOf does where names do.
+func (c *Contents) EnvironmentsOf(userID string) []Environment {
+	var found []Environment
+	for _, name := range c.NamesOf(userID) {
+		found = append(found, c.Environments[name])
+	}
 	return found
 }
 

@@ -11,8 +11,7 @@ import (
 )
 
 // encodeContents writes everything but the sequence number, which is the
-// envelope's: a record a line, and one after another, since all at once would
-// take several times the room of the contents.
+// envelope's.
 func encodeContents(w io.Writer, c *Contents) error {
 	r := contentsRecord{
 		Generation: c.Generation,
@@ -37,6 +36,13 @@ func encodeContents(w io.Writer, c *Contents) error {
 	if p := c.Portal; p != nil {
 		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused), p.Denied}
 	}
+	return encode(w, r, c, func(u User) User { return u }, func(e Environment) Environment { return e })
+}
+
+// encode writes a head and what of the users and environments of c is to be
+// written: a record a line, and one after another, since all at once would take
+// several times the room of the contents.
+func encode(w io.Writer, r contentsRecord, c *Contents, user func(User) User, environment func(Environment) Environment) error {
 	head, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode the contents: %w", err)
@@ -44,10 +50,10 @@ func encodeContents(w io.Writer, c *Contents) error {
 	if _, err := w.Write(head[:len(head)-1]); err != nil {
 		return err
 	}
-	if err := encodeList(w, "users", c.Users, recordUser); err != nil {
+	if err := encodeList(w, "users", c.Users, func(u User) userRecord { return recordUser(user(u)) }); err != nil {
 		return err
 	}
-	if err := encodeList(w, "environments", c.Environments, recordEnvironment); err != nil {
+	if err := encodeList(w, "environments", c.Environments, func(e Environment) environmentRecord { return recordEnvironment(environment(e)) }); err != nil {
 		return err
 	}
 	_, err = io.WriteString(w, "}")
