@@ -2,9 +2,11 @@ package aws_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,14 +16,15 @@ import (
 	"github.com/cloud-ca/ccad/test/lab"
 )
 
-// TestProfile lets each SDK live by the profile that ccactl writes, and nothing
-// else: a real daemon, credential_process, the gateway, the region cloud.ca.
+// TestProfile lets each SDK live by the profiles that ccactl writes, and nothing
+// else: a real daemon, credential_process, the gateway for the region cloud.ca
+// ("dev"), and straight to the endpoint for another ("direct").
 func TestProfile(t *testing.T) {
 	if os.Getenv("CCAD_LAB") == "" {
 		t.Skip("CCAD_LAB is unset: make test sets it")
 	}
 	l := lab.Start(t, lab.Options{})
-	u := l.NewUser(t, "profile")
+	u := l.NewUser(t, "dev", "direct")
 	env := daemon(t, l, u)
 
 	t.Run("boto3", func(t *testing.T) {
@@ -44,6 +47,24 @@ print("works")`
 			leaveOut(t, "no python3 has boto3")
 		}
 	})
+	t.Run("aws", func(t *testing.T) {
+		for name, path := range clis(t) {
+			if !knowsEndpoints(name) {
+				t.Logf("%s reads no endpoint_url of a profile", name)
+				continue
+			}
+			for _, profile := range []string{"dev", "direct"} {
+				c := client{t: t, dir: t.TempDir(), env: env, argv: []string{path, "--profile", profile}}
+				_, data := file(t, c.dir, "sent", 1000)
+				bucket := "s3://by-" + strings.ReplaceAll(name, ".", "-") + "-" + profile
+				c.run("s3", "mb", bucket)
+				c.run("s3", "cp", "--quiet", "sent", bucket+"/k")
+				contains(t, name, c.run("s3", "ls", bucket), "1000 k")
+				c.run("s3", "cp", "--quiet", bucket+"/k", "back")
+				same(t, filepath.Join(c.dir, "back"), data)
+			}
+		}
+	})
 	t.Run("JavaScript", func(t *testing.T) {
 		installJS(t)
 		js, err := filepath.Abs("js")
@@ -56,8 +77,10 @@ await s3.createBucket({ Bucket: "javascript-profile" });
 await s3.putObject({ Bucket: "javascript-profile", Key: "k", Body: "v" });
 const got = await (await s3.getObject({ Bucket: "javascript-profile", Key: "k" })).Body.transformToString();
 console.log(got === "v" ? "works" : "differs");`
-		c := client{t: t, dir: js, env: append(env, "AWS_PROFILE=dev", "AWS_SDK_LOAD_CONFIG=1"), argv: []string{need(t, "node"), "--input-type=module", "-e"}}
-		contains(t, "node", c.run(script), "works")
+		for _, profile := range []string{"dev", "direct"} {
+			c := client{t: t, dir: js, env: append(slices.Clone(env), "AWS_PROFILE="+profile, "AWS_SDK_LOAD_CONFIG=1"), argv: []string{need(t, "node"), "--input-type=module", "-e"}}
+			contains(t, "node", c.run(script), "works")
+		}
 	})
 	t.Run("Go", func(t *testing.T) {
 		for _, pair := range env {
@@ -65,15 +88,25 @@ console.log(got === "v" ? "works" : "differs");`
 				t.Setenv(name, value)
 			}
 		}
-		cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile("dev"), config.WithSharedConfigFiles([]string{os.Getenv("AWS_CONFIG_FILE")}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
-		if _, err := s.ListBuckets(t.Context(), nil); err != nil {
-			t.Error(err)
+		for _, profile := range []string{"dev", "direct"} {
+			cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile(profile), config.WithSharedConfigFiles([]string{os.Getenv("AWS_CONFIG_FILE")}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+			if _, err := s.ListBuckets(t.Context(), nil); err != nil {
+				t.Errorf("%s: %v", profile, err)
+			}
 		}
 	})
+}
+
+// knowsEndpoints reports whether an AWS CLI reads endpoint_url in a profile:
+// from 1.29 and 2.13 on.
+func knowsEndpoints(name string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(name, "aws-cli-%d.%d", &major, &minor)
+	return err == nil && (major == 1 && minor >= 29 || major == 2 && minor >= 13 || major > 2)
 }
 
 // daemon builds ccad and ccactl, starts a daemon that holds the user's
@@ -113,16 +146,19 @@ func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
 	if n, err := out.Read(make([]byte, 256)); err != nil || n == 0 {
 		t.Fatalf("no ready line: %v", err)
 	}
-	var project string
-	for project = range u.Projects {
-	}
 	ccactl := client{t: t, dir: home, env: env, argv: []string{filepath.Join(bin, "ccactl")}}
-	rc := "OS_AUTH_URL=" + l.AuthURL + "\nOS_USERNAME=" + u.Name + "\nOS_PASSWORD=" + u.Password + "\nOS_PROJECT_NAME=" + project + "\nOS_IDENTITY_API_VERSION=3\n"
-	if err := os.WriteFile(filepath.Join(home, "rc.env"), []byte(rc), 0o600); err != nil {
-		t.Fatal(err)
+	for project := range u.Projects {
+		name, endpoint := "dev", l.S3URL
+		if strings.HasPrefix(project, "direct") {
+			name, endpoint = "direct", l.S3URLUS
+		}
+		rc := "OS_AUTH_URL=" + l.AuthURL + "\nOS_USERNAME=" + u.Name + "\nOS_PASSWORD=" + u.Password + "\nOS_PROJECT_NAME=" + project + "\nOS_IDENTITY_API_VERSION=3\n"
+		if err := os.WriteFile(filepath.Join(home, "rc.env"), []byte(rc), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ccactl.run("import", "rc.env", "--name", name, "--s3-endpoint", endpoint)
 	}
-	ccactl.run("import", "rc.env", "--name", "dev", "--s3-endpoint", l.S3URL)
-	ccactl.run("configure", "aws", "dev")
+	ccactl.run("configure", "aws", "dev", "direct")
 	data, err := os.ReadFile(filepath.Join(home, "config"))
 	if err != nil {
 		t.Fatal(err)

@@ -77,6 +77,18 @@ func TestStories(t *testing.T) {
 	})
 }
 
+// TestLeftOut follows the stories, and lists what they left out: a line of a
+// story that has a condition is nothing that go test sees.
+func TestLeftOut(t *testing.T) {
+	missing.Range(func(program, _ any) bool {
+		t.Run(program.(string), func(t *testing.T) { t.Skipf("%s is not installed: stories left out what needs it", program) })
+		return true
+	})
+}
+
+// missing are the programs that conditions did not find.
+var missing sync.Map
+
 // condition is "prog:NAME": the program is there. One that is missing fails the
 // story, unless leaving things out is known and wanted.
 func condition(cond string) (bool, error) {
@@ -87,6 +99,9 @@ func condition(cond string) (bool, error) {
 	_, err := exec.LookPath(name)
 	if err != nil && os.Getenv("CCAD_TEST_PARTIAL") == "" {
 		return false, fmt.Errorf("%s is not installed (make test installs it)", name)
+	}
+	if err != nil {
+		missing.Store(name, true)
 	}
 	return err == nil, nil
 }
