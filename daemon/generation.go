@@ -102,14 +102,15 @@ func (g *generations) lock() error {
 // zero does that for files that were just found. What can't be written is left:
 // the error is the first.
 func (g *generations) zero(ours map[string]string) (err error) {
+	if _, left := ours[generationTemp]; left { // it would be in the way of all others
+		g.remove(generationTemp)
+	}
 	for name, text := range ours {
-		switch {
-		case name == generationTemp:
-			g.remove(name)
-		case text != locked:
-			if e := g.replace(name, 0); err == nil {
-				err = e
-			}
+		if name == generationTemp || text == locked {
+			continue
+		}
+		if e := g.replace(name, 0); err == nil {
+			err = e
 		}
 	}
 	return err
