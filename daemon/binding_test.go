@@ -30,7 +30,9 @@ func (w *world) verify(name string) *ipc.Error {
 
 func TestNoVerifyOfAKnownUsersProject(t *testing.T) {
 	w := newWorld(t, practice.Options{})
-	w.add("dev", "dev-ccontini")
+	if c := w.add("dev", "dev-ccontini"); c.State != "ok" || w.environment("dev").ProjectState != "ok" {
+		t.Errorf("the cloud accepts it, and it is %s", c.State)
+	}
 	r := w.addRequest("bogus", "doesnotexist")
 	r.NoVerify = true
 	var out ipc.Changes

@@ -92,6 +92,28 @@ func TestRestoreMakesNoTwin(t *testing.T) {
 	}
 }
 
+// What is restored with --no-verify waits for a person, though its user is known.
+func TestRestoreWithoutVerifying(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.add("sys", "system-ccontini")
+	var backup []byte
+	w.do("POST", "/v1/backup", ipc.BackupRequest{Passphrase: "p"}, &backup)
+	for _, noVerify := range []bool{true, false} {
+		w.do("DELETE", "/v1/environments/dev", nil, nil)
+		w.do("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "p", Data: backup, NoVerify: noVerify}, nil)
+		_, err := w.view("dev", "&auth=token")
+		if !noVerify {
+			w.until("it is checked by itself", func() bool { return w.environment("dev").State == "ok" })
+			continue
+		}
+		w.want(err, ipc.CodeFailed, "--no-verify")
+		if e := w.environment("dev"); e.State != "unverified" {
+			t.Errorf("nobody has asked, and it is %s", e.State)
+		}
+	}
+}
+
 func TestNoVerifyCredentialIsSentByAPersonOnly(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	text := fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\nexport OS_APPLICATION_CREDENTIAL_ID=none\nexport OS_APPLICATION_CREDENTIAL_SECRET=s\n", w.cloud.AuthURL)
