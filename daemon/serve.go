@@ -60,6 +60,7 @@ var unheard = verb{unheardPattern, func(*Daemon, *request) (any, error) { return
 // verbs is every request there is, sorted by pattern.
 var verbs = []verb{
 	{"DELETE /v1/environments/{name}", (*Daemon).remove, false},
+	{"DELETE /v1/kept/{id}", (*Daemon).unkeep, false},
 	{"DELETE /v1/portal", (*Daemon).portalLogout, false},
 	{"GET /metrics", (*Daemon).prometheus, true},
 	{"GET /v1/alive", (*Daemon).alive, true},
@@ -68,6 +69,7 @@ var verbs = []verb{
 	{"GET /v1/environments/{name}/views/endpoint", (*Daemon).endpoint, false},
 	{"GET /v1/environments/{name}/views/env?format&auth&client&for&gateway&direct&as&anew&file&selected", (*Daemon).env, false},
 	{"GET /v1/events", (*Daemon).events, true},
+	{"GET /v1/kept", (*Daemon).keptFiles, false},
 	{"GET /v1/log?follow", (*Daemon).log, false},
 	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
 	{"GET /v1/portal", (*Daemon).portalFields, false},
@@ -80,13 +82,16 @@ var verbs = []verb{
 	{"POST /v1/environments/{name}/revoke", (*Daemon).revoke, false},
 	{"POST /v1/environments/{name}/s3-key?gateway&direct", (*Daemon).ensureKey, false},
 	{"POST /v1/import", (*Daemon).importFiles, false},
+	{"POST /v1/kept", (*Daemon).keep, false},
 	{"POST /v1/lock", (*Daemon).lockNow, true},
 	{"POST /v1/passphrase", (*Daemon).changePassphrase, false},
 	{"POST /v1/portal", (*Daemon).portalLogin, false},
 	{"POST /v1/restore", (*Daemon).restore, false},
 	{"POST /v1/rotate", (*Daemon).rotate, false},
+	{"POST /v1/scrub", (*Daemon).scrub, false},
 	{"POST /v1/stale", (*Daemon).stale, false},
 	{"POST /v1/unlock", (*Daemon).unlockNow, true},
+	{"POST /v1/unwatch", (*Daemon).unwatch, false},
 	{"POST /v1/update", (*Daemon).update, false},
 	{"POST /v1/verify", (*Daemon).verify, false},
 }

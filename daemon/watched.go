@@ -102,7 +102,12 @@ func (d *Daemon) takeFile(ctx context.Context, o *opened, r watch.Reading) (agai
 	}
 	for _, name := range fromFile(c, path) {
 		is, why := state, reason
-		if state == "" {
+		switch {
+		case state == "empty" && emptied(c.Environments[name], path):
+			is, why = "ok", ""
+		case state == "empty":
+			is = "unparsed"
+		case state == "":
 			is, why = d.takeFound(ctx, o, c.Environments[name], found, path)
 		}
 		if is == "waiting" {
@@ -132,6 +137,11 @@ func watchedSource(e vault.Environment, path string) (vault.Source, bool) {
 	return e.Sources[i], true
 }
 
+// emptied reports whether what an environment had in a file was taken out of it.
+func emptied(e vault.Environment, path string) bool {
+	return slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return s.Path == path && s.Emptied })
+}
+
 // readingOf parses a file and the one that belongs to it, or says what is wrong
 // with them. The second may be missing, and nothing else: an unsafe one would
 // leave out the secrets without a word.
@@ -158,7 +168,11 @@ func readingOf(read []watch.File) (found []source.Found, state, reason string) {
 	}
 	// Plain http is let pass here: where anything goes is not the file's to say.
 	found, _, err := source.Parse(files, true)
-	if err != nil {
+	var syntax *source.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && syntax.Empty:
+		return nil, "empty", err.Error()
+	case err != nil:
 		return nil, "unparsed", err.Error()
 	}
 	return found, "", ""
@@ -169,6 +183,9 @@ func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, 
 	u := o.keeper.Contents().Users[e.UserID]
 	from, _ := watchedSource(e, path)
 	f, ok := foundFor(e, u.User, from.Name, found)
+	if from.Emptied && (!ok || e.UserID == "" && f.Name != from.Name) {
+		return "ok", "" // another profile's key is none of its own
+	}
 	if !ok {
 		return "foreign", "it does not name the cloud, user and project of " + e.Name + " any more: nothing is taken from it"
 	}

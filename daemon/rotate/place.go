@@ -180,18 +180,3 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 	}
 	return e, nil
 }
-
-// remember adds a source to an environment's, once a path.
-func remember(e vault.Environment, from *vault.Source) vault.Environment {
-	if from == nil {
-		return e
-	}
-	kept := make([]vault.Source, 0, len(e.Sources)+1)
-	for _, s := range e.Sources {
-		if s.Path != from.Path {
-			kept = append(kept, s)
-		}
-	}
-	e.Sources = append(kept, *from)
-	return e
-}

@@ -141,7 +141,7 @@ func boundUser(u User) User { return User{User: u.User, Passwords: proven(u.Pass
 func boundEnvironment(e Environment) Environment {
 	sources := slices.Clone(e.Sources)
 	for i := range sources {
-		sources[i].Watched = false
+		sources[i].Watched, sources[i].Emptied = false, false
 	}
 	return Environment{
 		Environment: e.Environment,

@@ -58,7 +58,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	}
 	want := rich()
 	want.Generation, want.AuditKey, want.GatewayKey, want.AuditHead = 0, nil, nil, AuditHead{}
-	want.FingerprintKey, want.Attempts, want.Retired, want.Portal = nil, nil, nil, nil
+	want.FingerprintKey, want.Attempts, want.Retired, want.Portal, want.Kept = nil, nil, nil, nil, nil
 	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
@@ -67,7 +67,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	}
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
-		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.Sources[0].Watched = 0, 0, nil, false, false
+		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.Sources[0].Watched, e.Sources[0].Emptied = 0, 0, nil, false, false, false
 		e.KeyRotation, e.CredRotation, e.Binding = nil, nil, Binding{}
 		want.Environments[name] = e
 	}
@@ -85,7 +85,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	if _, err := text.ReadFrom(clear); err != nil || !strings.Contains(text.String(), "hunter2") {
 		t.Errorf("no value inside: %v", err)
 	}
-	for _, never := range []string{"intended", "formerly", "audit", "gateway", "watched", "refused"} {
+	for _, never := range []string{"intended", "formerly", "audit", "gateway", "watched", "emptied", "kept", "refused"} {
 		if strings.Contains(text.String(), never) {
 			t.Errorf("the backup holds: %s", never)
 		}

@@ -29,6 +29,8 @@ type Contents struct {
 	Retired map[string]Retired // by fingerprint: values that were in force once, to be found where they still lie about
 	Portal  *Portal            // how the portal is read; nil: it is not
 
+	Kept []Kept // files that ccactl edited for a person, as they were; the oldest first
+
 	Lease     time.Duration // the longest lease that this daemon gives; the next one must wait for its end
 	LeasesEnd time.Time     // when the last lease of a daemon before this one ends
 }
@@ -58,6 +60,19 @@ type Portal struct {
 	Key     account.Secret
 	Refused *Refusal // by the portal: it is not sent again
 	Denied  []string // the portal's ids of environments that the key may not see: only a person's reading asks for them again
+}
+
+// Kept is a file as it was before ccactl edited it for a person, to be put back
+// byte for byte. Secrets that were taken out of it are in it, so it is kept here
+// and nowhere else.
+type Kept struct {
+	ID     string
+	Path   string
+	Mode   uint32         // its permissions
+	Absent bool           // there was no such file
+	Before account.Secret // its bytes
+	After  []byte         // SHA-256 of what it was made
+	At     time.Time
 }
 
 // AuditHead is where the audit trail stood at a checkpoint.
@@ -116,6 +131,7 @@ type Source struct {
 	Format  string
 	Name    string // of its entry that is about the environment: a profile, cloud or remote; "" where it names none
 	Watched bool
+	Emptied bool // what it held was taken out of it: an entry that is gone is no news
 }
 
 // NextGeneration returns the next generation number. Numbers rise over all

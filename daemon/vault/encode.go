@@ -33,6 +33,9 @@ func encodeContents(w io.Writer, c *Contents) error {
 	for mark, v := range c.Retired {
 		r.Retired[mark] = retiredRecord(v)
 	}
+	for _, k := range c.Kept {
+		r.Kept = append(r.Kept, keptRecord{k.ID, k.Path, k.Mode, k.Absent, reveal(k.Before), k.After, k.At})
+	}
 	if p := c.Portal; p != nil {
 		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused), p.Denied}
 	}
@@ -105,6 +108,9 @@ func decodeContents(data []byte) (*Contents, error) {
 	}
 	for mark, v := range r.Retired {
 		c.Retired[mark] = Retired(v)
+	}
+	for _, k := range r.Kept {
+		c.Kept = append(c.Kept, Kept{k.ID, k.Path, k.Mode, k.Absent, conceal[account.Secret](k.Before), k.After, k.At})
 	}
 	if p := r.Portal; p != nil {
 		c.Portal = &Portal{account.Endpoint(p.Base), conceal[account.Secret](p.Key), (*Refusal)(p.Refused), p.Denied}

@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 4
+const schema = 5
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -24,6 +24,8 @@ type contentsRecord struct {
 	Retired map[string]retiredRecord `json:"retired,omitempty"`
 	Portal  *portalRecord            `json:"portal,omitempty"`
 
+	Kept []keptRecord `json:"kept,omitempty"`
+
 	Lease     time.Duration `json:"lease,omitempty"`
 	LeasesEnd time.Time     `json:"leases_end,omitzero"`
 }
@@ -40,6 +42,16 @@ type retiredRecord struct {
 	Kind    string    `json:"kind"`
 	Subject string    `json:"subject"`
 	At      time.Time `json:"at"`
+}
+
+type keptRecord struct {
+	ID     string      `json:"id"`
+	Path   string      `json:"path"`
+	Mode   uint32      `json:"mode,omitempty"`
+	Absent bool        `json:"absent,omitempty"`
+	Before valueRecord `json:"before,omitzero"`
+	After  []byte      `json:"after"`
+	At     time.Time   `json:"at"`
 }
 
 type portalRecord struct {
@@ -133,6 +145,7 @@ type sourceRecord struct {
 	Format  string `json:"format,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Watched bool   `json:"watched,omitempty"`
+	Emptied bool   `json:"emptied,omitempty"`
 }
 
 type versionsRecord struct {

@@ -55,7 +55,7 @@ func fill(v reflect.Value, name string, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
-	case reflect.Uint64, reflect.Uint8:
+	case reflect.Uint64, reflect.Uint32, reflect.Uint8:
 		v.SetUint(uint64(*n % 256))
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
