@@ -113,10 +113,10 @@ func LoadConfig(path string, required bool) (Config, error) {
 		var strict *toml.StrictMissingError
 		var decode *toml.DecodeError
 		switch {
-		case errors.As(err, &strict):
-			return c, fmt.Errorf("config %s: unknown key\n%s", path, strict.String())
+		case errors.As(err, &strict) && len(strict.Errors) > 0:
+			return c, pointed(path, data, &strict.Errors[0], "unknown key "+strings.Join(strict.Errors[0].Key(), "."))
 		case errors.As(err, &decode):
-			return c, fmt.Errorf("config %s: %w\n%s", path, err, decode.String())
+			return c, pointed(path, data, decode, strings.TrimPrefix(err.Error(), "toml: "))
 		}
 		return c, fmt.Errorf("config %s: %w", path, err)
 	}
@@ -124,6 +124,30 @@ func LoadConfig(path string, required bool) (Config, error) {
 		return c, err
 	}
 	return c, c.checkRender(path, data)
+}
+
+// pointed is an error of one place: the line in full, and a caret below the word.
+func pointed(path string, data []byte, at *toml.DecodeError, what string) error {
+	row, column := at.Position()
+	lines := strings.Split(string(data), "\n")
+	if row < 1 || row > len(lines) {
+		return fmt.Errorf("config %s: %s", path, what)
+	}
+	line := strings.TrimRight(lines[row-1], "\r")
+	if strings.HasPrefix(strings.TrimSpace(line), "[") {
+		what = strings.Replace(what, "unknown key", "unknown section", 1)
+	}
+	if strings.Contains(what, "into struct field") { // a name of ours, not the file's
+		what = "this takes another kind of value"
+	}
+	before := line[:min(max(column-1, 0), len(line))]
+	indent := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, before)
+	return fmt.Errorf("config %s:%d:%d: %s\n  %s\n  %s^", path, row, column, what, line, indent)
 }
 
 // check fills in the defaults and refuses values out of bounds.
