@@ -239,6 +239,9 @@ func (d *Daemon) announce() {
 	fmt.Fprintf(d.Ready, "ccad %s ready at %s (%s)\n", d.Version, d.Socket, state)
 }
 
+// Keyrings returns the keyrings that work on this machine, the usual one first.
+func Keyrings() []string { return vault.Usable(context.Background()) }
+
 // now is the daemon's clock.
 func (d *Daemon) now() time.Time { return time.Now() }
 

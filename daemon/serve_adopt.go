@@ -129,6 +129,9 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	if len(found) == 0 {
 		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
 	}
+	if len(in.Only) > 0 {
+		found = slices.DeleteFunc(found, func(f source.Found) bool { return !slices.Contains(in.Only, origin(f)) })
+	}
 	if in.Name != "" && len(found) > 1 {
 		return nil, usage("--name is for one environment, and the files hold %d", len(found))
 	}
@@ -143,12 +146,15 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	return out, nil
 }
 
+// origin is where a finding stands.
+func origin(f source.Found) string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
+
 // importOne adopts one finding and says what became of it.
 func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc.Change {
 	change := ipc.Change{
 		Environment: cmp.Or(in.Name, f.Name), User: f.User.Name, Project: f.Environment.Project,
 		AuthURL: f.User.Auth.URL, S3Endpoint: f.Environment.S3.Endpoint.URL,
-		Source: fmt.Sprintf("%s:%d", f.File, f.Line), Notes: f.Notes,
+		Source: origin(f), Notes: f.Notes,
 	}
 	if f.Keys != nil {
 		change.AccessKeyID = f.Keys.AccessKeyID
@@ -163,7 +169,9 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	case f.Missing != "" && f.Keys != nil:
 		o.Keys = nil
 	}
-	if err := applyS3(&o, in); err != nil {
+	err := applyS3(&o, in)
+	change.S3Endpoint = o.Environment.S3.Endpoint.URL
+	if err != nil {
 		change.Action, change.Error = "failed", wireError(err)
 		return change
 	}

@@ -232,6 +232,8 @@ type ImportRequest struct {
 	NoWatch      bool   `json:"no_watch,omitempty"`
 	NoVerify     bool   `json:"no_verify,omitempty"`
 	InsecureHTTP bool   `json:"insecure_http,omitempty"`
+
+	Only []string `json:"only,omitempty"` // of what is found: the Sources of a dry run's Changes; none: all
 }
 
 // Change says what an add, import or update did to one environment.

@@ -18,7 +18,8 @@ type Outcome struct {
 	Notes       []string // one line each, for the person
 }
 
-// Preview returns what Adopt would be about, without asking the cloud.
+// Preview returns what Adopt would be about, without asking the cloud, or why it
+// would not get as far as asking.
 func (k *Keeper) Preview(o Offer) (Outcome, error) {
 	p, err := placeFor(k.vault.Contents(), o.settled())
 	return Outcome{Environment: p.env.Name, Added: p.added}, err
