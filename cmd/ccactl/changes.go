@@ -13,16 +13,25 @@ import (
 // exit code is the first failure's. Hint, if there is one, names the command that
 // helps.
 func tell(done ipc.Changes, hint func(ipc.Change) string) error {
+	return tellBy(printOut, done, hint)
+}
+
+// A teller prints what was done, a sentence at a time.
+type teller func(format string, args ...any)
+
+func printOut(format string, args ...any) { _, _ = fmt.Println(fmt.Sprintf(format, args...)) }
+
+func tellBy(print teller, done ipc.Changes, hint func(ipc.Change) string) error {
 	for _, c := range done.Changes {
 		if c.Error == nil {
-			_, _ = fmt.Fprintln(os.Stdout, plain(sentence(c, done.DryRun)))
+			print("%s", plain(sentence(c, done.DryRun)))
 		}
 		for _, note := range c.Notes {
-			_, _ = fmt.Fprintln(os.Stdout, "  "+plain(note))
+			print("  %s", plain(note))
 		}
 	}
 	for _, note := range done.Notes {
-		_, _ = fmt.Fprintln(os.Stdout, plain(note))
+		print("%s", plain(note))
 	}
 	return failures(done, hint)
 }

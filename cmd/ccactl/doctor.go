@@ -39,9 +39,9 @@ type examination struct {
 // checks are all there are, in the order in which they are told. One that
 // does not apply returns nothing.
 var checks = []func(examination) []finding{
-	checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
+	checkHome, checkConfig, checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
 	checkFolders, checkProgram, checkShell,
-	checkAWSVariables, checkAWSFiles, checkAWSCLI, checkPlainText,
+	checkAWSVariables, checkOpenStackVariables, checkAWSFiles, checkAWSCLI, checkPlainText,
 }
 
 func doctorVerb() *cobra.Command {
@@ -142,9 +142,11 @@ func checkTroubles(x examination) (found []finding) {
 	return found
 }
 
-func count(n int, what string) string {
+func count(n int, what string) string { return fmt.Sprintf("%d %s", n, plural(n, what)) }
+
+func plural(n int, what string) string {
 	if n != 1 {
 		what += "s"
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	return what
 }

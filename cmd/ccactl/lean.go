@@ -118,6 +118,8 @@ func view(name, view string) (body []byte, warnings []string, err error) {
 		err = advised(err, mending(name))
 	case failure.Code == ipc.CodeFailed && strings.HasPrefix(view, "credential-process") && keyless(name):
 		err = advised(err, "ccactl configure aws "+name)
+	case failure.Code == ipc.CodeFailed && keysAlone(name):
+		err = advised(err, "it holds S3 keys, for AWS clients: ccactl configure aws "+name)
 	}
 	return body, warnings, err
 }

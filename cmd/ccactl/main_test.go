@@ -154,6 +154,14 @@ func (f *fake) set(request string, body any) {
 	f.answers[request] = answer{status: 200, body: data}
 }
 
+// refuse answers a request with a typed failure.
+func (f *fake) refuse(request string, code ipc.Code, message string) {
+	body, _ := json.Marshal(map[string]any{"error": ipc.Error{Code: code, Message: message}})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[request] = answer{status: code.HTTPStatus(), body: body}
+}
+
 func (f *fake) answerCommand(ts *testscript.TestScript, args []string) {
 	if len(args) < 3 {
 		ts.Fatalf("usage: answer METHOD PATH FILE | CODE TEXT")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -118,8 +119,10 @@ type trouble struct {
 }
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
-	if st.Daemon.Warning != "" {
-		all = append(all, trouble{what: st.Daemon.Warning, mend: logAdvice()})
+	for what := range strings.SplitSeq(st.Daemon.Warning, "; ") {
+		if what != "" {
+			all = append(all, trouble{what: what, mend: mendOf(what)})
+		}
 	}
 	switch {
 	case st.Daemon.Unreadable != "":
@@ -146,30 +149,11 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		}
 	}
 	for _, f := range st.Watched {
-		all = append(all, fileTrouble(f))
+		if t, is := fileTrouble(f, named(st, f.Environment)); is {
+			all = append(all, t)
+		}
 	}
 	return append(all, portalTroubles(st.Portal)...)
-}
-
-// fileTrouble tells of a watched file that ccad takes nothing from.
-func fileTrouble(f ipc.WatchedFile) trouble {
-	t := found(f.Environment, f.State)
-	t.what = f.Environment + ": watched file " + f.Path + ": " + f.Reason
-	switch f.State {
-	case "refused":
-		t.mend = "correct the file, or ccactl update"
-	case "older":
-		t.mend = "save the present value there; nothing is wrong with what ccad has"
-	case "unsafe":
-		t.mend = "chmod go-w, and make it a file of yours"
-	case "unreadable":
-		t.mend = "make it readable; what ccad has goes on"
-	case "missing":
-		t.mend = "put it back; what ccad has goes on"
-	case "foreign", "unparsed":
-		t.mend = "ccactl import " + f.Path
-	}
-	return t
 }
 
 // portalTroubles tells of what the portal's API shows and ccad does not take.
@@ -202,12 +186,58 @@ func portalTroubles(p *ipc.Portal) (all []trouble) {
 func found(environment, state string) trouble {
 	t := trouble{environment: environment, harmless: state == "older"}
 	switch state {
-	case "waiting":
-		t.mend = "nothing to do, it is tried again"
-	case "withheld":
+	case "waiting", "withheld":
 		t.mend = "ccactl verify " + environment
 	}
 	return t
+}
+
+// mendOf is the command for something that is wrong with the daemon itself.
+func mendOf(warning string) string {
+	switch {
+	case strings.Contains(warning, "gateway has no port"):
+		return restartAdvice() + ", once that port is free, or with another in [gateway] listen of " + ipc.ConfigPath()
+	case strings.Contains(warning, "metrics"):
+		return restartAdvice() + ", with another port in [metrics] listen of " + ipc.ConfigPath()
+	}
+	return "ccactl log --verify"
+}
+
+// named returns the environment of that name, or an empty one of that name.
+func named(st ipc.Status, name string) ipc.Environment {
+	for _, e := range st.Environments {
+		if e.Name == name {
+			return e
+		}
+	}
+	return ipc.Environment{Name: name}
+}
+
+// fileTrouble tells of a watched file that ccad takes nothing from. One that is
+// gone is no trouble: what it held is here.
+func fileTrouble(f ipc.WatchedFile, e ipc.Environment) (trouble, bool) {
+	path := shellWord(f.Path)
+	t := found(f.Environment, f.State)
+	t.what = f.Environment + ": watched file " + f.Path + ": " + f.Reason
+	switch f.State {
+	case "missing":
+		return t, false
+	case "refused":
+		t.mend = "ccactl update " + e.Name
+		if e.User != "" {
+			t.mend = "ccactl update --user " + e.User
+		}
+	case "older":
+		t.mend = "ccactl import --no-watch " + path + " looks at it no more"
+	case "unsafe":
+		t.mend = "chmod go-w " + path
+	case "unreadable":
+		t.mend = "chmod u+r " + path
+	}
+	if t.mend == "" {
+		t.mend = "ccactl import " + path
+	}
+	return t, true
 }
 
 // rotating tells of a rotation under way: who still holds the key that goes.
@@ -306,16 +336,21 @@ func mending(name string) string {
 	if !ok {
 		return otherwise
 	}
-	user := ""
-	for _, e := range st.Environments {
-		if e.Name == name {
-			user = e.User
-		}
-	}
+	user := named(st, name).User
 	for _, t := range troubles(st, time.Now()) {
 		if !t.harmless && (t.environment == name || t.user != "" && t.user == user) {
 			return t.mend
 		}
 	}
 	return otherwise
+}
+
+// keysAlone reports whether an environment is S3 keys and no user's.
+func keysAlone(name string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var st ipc.Status
+	_, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st)
+	e := named(st, name)
+	return err == nil && e.User == "" && e.S3.AccessKeyID != ""
 }

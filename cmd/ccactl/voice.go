@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -25,8 +26,16 @@ func warn(warnings []string) {
 	}
 }
 
-// exit says what went wrong and returns the exit code.
+// exit says what went wrong, of several things each, and returns the exit code
+// of the first.
 func exit(err error) int {
+	if all, several := err.(interface{ Unwrap() []error }); several {
+		code := 0
+		for _, one := range all.Unwrap() {
+			code = cmp.Or(code, exit(one))
+		}
+		return code
+	}
 	var said exitCode
 	switch {
 	case err == nil:
@@ -78,7 +87,7 @@ func hintFor(err error) string {
 		if serviceInstalled() {
 			return "ccad start"
 		}
-		return "ccactl setup, or ccad run, starts one"
+		return "ccactl setup"
 	case ipc.CodeLocked:
 		return "ccactl unlock"
 	case ipc.CodeUnknown:
@@ -104,7 +113,7 @@ func restartAdvice() string {
 	if serviceInstalled() {
 		return "ccad restart"
 	}
-	return "restart the daemon, so that both are of one version"
+	return "end the daemon; ccactl setup starts the new one"
 }
 
 // usage is a misuse that no flag parser sees.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 
 	_ "github.com/cloud-ca/ccad/daemon/vault/busguard" // before anything that talks to D-Bus
 
@@ -34,6 +35,8 @@ const usage = `usage:
   ccad install [--seal]      make it your service; as root: seal its passphrase to this machine
   ccad uninstall [--seal]    take away what install made; the credentials stay
   ccad start | stop | restart | status
+  ccad check                 read the configuration, and say what is wrong with it
+  ccad keyrings              the keyrings that work on this machine
   ccad version
 `
 
@@ -58,6 +61,12 @@ func main() {
 		} else if err != nil {
 			fail(err)
 		}
+	case "check":
+		if _, err := daemon.LoadConfig(ipc.ConfigPath(), true); err != nil {
+			fail(err)
+		}
+	case "keyrings":
+		fmt.Println(strings.Join(daemon.Keyrings(), "\n"))
 	case "version", "--version":
 		fmt.Println("ccad", version)
 	case "help", "--help", "-h":
@@ -84,6 +93,9 @@ func run(args []string) error {
 			return nil
 		}
 		os.Exit(2)
+	}
+	if err := ipc.CheckHome(); err != nil && (os.Getenv("XDG_DATA_HOME") == "" || os.Getenv("XDG_STATE_HOME") == "") {
+		return err // a folder of root's would be made in the root of the disk
 	}
 	unix.Umask(0o077)
 	inherited, err := session.Inherited()

@@ -2,10 +2,12 @@ package story
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -30,6 +32,34 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(l.Close())
 	ts.Setenv(args[0], port)
+}
+
+// stranger COMMAND…: runs it as a user whom no password file knows, without HOME
+// and without any XDG folder, in the folder "strange".
+func stranger(ts *testscript.TestScript, neg bool, args []string) {
+	program := args[0]
+	if !strings.Contains(program, "/") {
+		program = filepath.Join(ts.Getenv("BIN"), program)
+	}
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Dir = ts.MkAbs("strange")
+	ts.Check(os.MkdirAll(cmd.Dir, 0o700))
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "SHELL=/bin/bash"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 54321, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 54321, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	ts.Logf("%s", out)
+	ts.Check(os.WriteFile(ts.MkAbs("said"), out, 0o600))
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		ts.Fatalf("run it in a user namespace: %v", err)
+	}
+	if (err != nil) != neg {
+		ts.Fatalf("it ended with %v", err)
+	}
 }
 
 // endStray ends the daemon that a story's setup started in the background.

@@ -65,6 +65,7 @@ func TestStories(t *testing.T) {
 			"fill":       fill,
 			"free-port":  freePort,
 			"readme":     readme,
+			"stranger":   stranger,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
 			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
 			"portal-regenerate": func(ts *testscript.TestScript, neg bool, args []string) {
