@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,9 @@ func hintFor(err error) string {
 	var a advice
 	if errors.As(err, &a) {
 		return a.hint
+	}
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) {
+		return "ccactl doctor"
 	}
 	var failure *ipc.Error
 	if !errors.As(err, &failure) {
