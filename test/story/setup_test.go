@@ -1,8 +1,10 @@
 package story
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +24,27 @@ func repo() string {
 		panic(err)
 	}
 	return path
+}
+
+// nextProtocol writes what go build makes a ccactl of the next protocol from, as
+// an upgrade would bring it while the old daemon still runs.
+func nextProtocol(dir string) (overlay string, err error) {
+	original := filepath.Join(repo(), "ipc", "ipc.go")
+	text, err := os.ReadFile(original)
+	if err != nil {
+		return "", err
+	}
+	now := fmt.Sprintf("const Protocol = %d", ipc.Protocol)
+	if !bytes.Contains(text, []byte(now)) {
+		return "", fmt.Errorf("%s does not say %s", original, now)
+	}
+	changed, overlay := filepath.Join(dir, "next.go"), filepath.Join(dir, "next.json")
+	text = bytes.Replace(text, []byte(now), fmt.Appendf(nil, "const Protocol = %d", ipc.Protocol+1), 1)
+	data, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	if err == nil {
+		err = errors.Join(os.WriteFile(changed, text, 0o600), os.WriteFile(overlay, data, 0o600))
+	}
+	return overlay, err
 }
 
 // freePort NAME: sets a variable to a loopback port that is free just now.

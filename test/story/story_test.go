@@ -27,7 +27,12 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	next, err := nextProtocol(dir)
+	if err != nil {
+		return "", err
+	}
 	for _, args := range [][]string{
+		{"build", "-overlay", next, "-o", dir + "/next/", "../../cmd/ccactl"},
 		{"build", "-race", "-ldflags", "-X main.version=test", "-o", dir + "/", "../../cmd/ccad"},
 		{"build", "-ldflags", "-X main.version=test", "-o", dir + "/", "../../cmd/ccactl"},
 		{"build", "-ldflags", "-X main.version=test", "-o", dir + "/plain/", "../../cmd/ccad"}, // without the detector's terabytes of shadow
