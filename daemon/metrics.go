@@ -60,6 +60,10 @@ func newMetrics(d *Daemon) *metrics {
 		auditFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ccad_audit_failures_total", Help: "Lines that could not be written to the audit trail."}),
 	}
+	for _, outcome := range []string{"accepted", "refused", "unreachable", "failed"} { // there from the start: a rule sees the first one rise
+		m.checks.WithLabelValues(outcome)
+		m.probes.WithLabelValues(outcome)
+	}
 	m.s3Requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ccad_gateway_requests_total", Help: "Requests to the S3 gateway, by class of operation and status."}, []string{"class", "status"})
 	m.s3Duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
