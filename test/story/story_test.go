@@ -69,7 +69,7 @@ func TestStories(t *testing.T) {
 			"eventually": eventually,
 			"fill":       fill,
 			"free-port":  freePort,
-			"readme":     readme,
+			"readme":     func(ts *testscript.TestScript, _ bool, _ []string) { readme(t, real, ts) },
 			"stranger":   stranger,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
 			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
