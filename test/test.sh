@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
-packages="lintian rpm ruby mmdebstrap systemd-container bash-completion prometheus curl zsh fish tmux strace dbus gnome-keyring pass gnupg age openssl duplicity python3-yaml python3-boto3 python3-dotenv"
+packages="lintian rpm ruby mmdebstrap systemd-container bash-completion prometheus curl zsh fish tmux strace dbus gnome-keyring pass gnupg age openssl duplicity python3-yaml python3-boto3 python3-dotenv groff-base"
 command -v gcc >/dev/null || packages="$packages gcc libc6-dev" # the race detector's
 command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
 left_out=()

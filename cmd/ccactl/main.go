@@ -75,8 +75,10 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 		for _, verb := range group.verbs {
 			verb.GroupID = group.title
 			c.AddCommand(verb)
+			describe(verb)
 		}
 	}
+	_, c.Example = manual(c.Name())
 	c.SetHelpCommandGroupID("Other:")
 	return c
 }
