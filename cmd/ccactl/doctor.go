@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,7 +88,11 @@ func diagnose(w io.Writer, found []finding, asJSON bool) error {
 		}
 	} else {
 		for _, f := range found {
-			_, _ = fmt.Fprintf(w, "%s %-11s %s\n", mark(f.OK), f.Check, plain(f.What))
+			what := plain(f.What)
+			if colourful() {
+				what = strings.Join(cut(tilde(what), columns-15), "\n"+strings.Repeat(" ", 14))
+			}
+			_, _ = fmt.Fprintf(w, "%s %-11s %s\n", mark(f.OK), f.Check, what)
 			if f.Mend != "" {
 				_, _ = fmt.Fprintf(w, "  %-11s %s\n", "", arrow()+plain(f.Mend))
 			}

@@ -18,8 +18,10 @@ func describe(c *cobra.Command) {
 
 // manual is the text of a verb, and examples of its use.
 func manual(verb string) (long, example string) {
-	if long, example = manualOfClients(verb); long != "" || example != "" {
-		return long, example
+	for _, of := range []func(string) (string, string){manualOfClients, manualOfKeyring} {
+		if long, example = of(verb); long != "" || example != "" {
+			return long, example
+		}
 	}
 	switch verb {
 	case "ccactl":
@@ -32,17 +34,61 @@ func manual(verb string) (long, example string) {
 The password is asked for, or read from stdin. With a user, the S3 keys that
 Keystone lists for the project are found; without one the environment is S3 keys
 alone. Nothing is stored that the cloud refuses.`, ""
-	case "backup":
-		return `
-
-It holds environments, users and their secrets, sealed with a passphrase of its
-own: ccactl restore brings it back anywhere, and age -d opens it.`, "  ccactl backup saved.age"
 	case "doctor":
 		return "", `  ccactl doctor
   ccactl doctor --stale              # who still has a former secret`
 	case "list":
 		return "", `  ccactl list
   ccactl list --json | jq -r '.[].name'`
+	case "remove":
+		return `
+
+What there is at the cloud stays there, and is named. The former copies of the
+store, which hold it too, are removed.`, "  ccactl remove dev"
+	case "rotate":
+		return `
+
+An S3 key is made, proved and served before the former one is deleted, which
+waits until no program can hold it any more (--grace says how long at most).
+A password has no overlap: it is changed in one call, proved, and every
+environment of the user has it. After a crash at any point it goes on.`, `  ccactl rotate dev
+  ccactl rotate dev --grace 0s --wait        # the old key is deleted now, and proved dead
+  ccactl rotate --user system-ccontini-2925 --password`
+	case "show":
+		return "", `  ccactl show dev
+  ccactl show dev --reveal`
+	case "status":
+		return `
+
+USER: each has one password, for all his environments. CHECKED: when the cloud
+was asked about it last. ENVIRONMENT: a project, with its S3 key. LEASES: how
+many programs were given something of it and may still hold it; ccactl show
+NAME names them. STATE: ok, unverified (the cloud has not answered yet),
+refused, locked-out, expiring.`, `  ccactl status
+  ccactl status --json`
+	case "update":
+		return `
+
+The cloud is asked first, and what it refuses is not stored. A new password of a
+user mends every environment of his.`, `  ccactl update --user system-ccontini-2925
+  ccactl update dev --s3-access-key KEY --s3-secret-stdin < secret`
+	case "verify":
+		return "", `  ccactl verify
+  ccactl verify dev`
+	case "version":
+		return "", "  ccactl version"
+	}
+	return "", ""
+}
+
+// manualOfKeyring is manual for the verbs of the keyring, the daemon and the portal.
+func manualOfKeyring(verb string) (long, example string) {
+	switch verb {
+	case "backup":
+		return `
+
+It holds environments, users and their secrets, sealed with a passphrase of its
+own: ccactl restore brings it back anywhere, and age -d opens it.`, "  ccactl backup saved.age"
 	case "lock":
 		return `
 
@@ -66,51 +112,14 @@ before it by a key that is in the keyring: --verify finds what was altered.`, ` 
 		return "", "  ccactl portal logout"
 	case "portal fields":
 		return "", "  ccactl portal fields"
-	case "remove":
-		return `
-
-What there is at the cloud stays there, and is named. The former copies of the
-store, which hold it too, are removed.`, "  ccactl remove dev"
 	case "restore":
 		return `
 
 What it brings is stored unverified, and verified as soon as the cloud answers.
 What is here already, and is another's, is not replaced.`, "  ccactl restore saved.age"
-	case "rotate":
-		return `
-
-An S3 key is made, proved and served before the former one is deleted, which
-waits until no program can hold it any more (--grace says how long at most).
-A password has no overlap: it is changed in one call, proved, and every
-environment of the user has it. After a crash at any point it goes on.`, `  ccactl rotate dev
-  ccactl rotate dev --grace 0s --wait        # the old key is deleted now, and proved dead
-  ccactl rotate --user system-ccontini-2925 --password`
-	case "show":
-		return "", `  ccactl show dev
-  ccactl show dev --reveal`
-	case "status":
-		return `
-
-USER: each has one password, for all his environments. CHECKED: when the cloud
-was asked about it last. ENVIRONMENT: a project, with its S3 key. LEASES: how
-many programs were given something of it and may still hold it; ccactl show
-NAME names them. STATE: ok, unverified (the cloud has not answered yet),
-refused, locked-out, expiring.`, `  ccactl status
-  ccactl status --json`
 	case "unlock":
 		return " An OS keyring opens by itself; the file keyring asks for its passphrase.", `  ccactl unlock
   ccactl unlock --passphrase-file F`
-	case "update":
-		return `
-
-The cloud is asked first, and what it refuses is not stored. A new password of a
-user mends every environment of his.`, `  ccactl update --user system-ccontini-2925
-  ccactl update dev --s3-access-key KEY --s3-secret-stdin < secret`
-	case "verify":
-		return "", `  ccactl verify
-  ccactl verify dev`
-	case "version":
-		return "", "  ccactl version"
 	case "watch":
 		return `
 

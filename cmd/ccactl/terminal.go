@@ -96,12 +96,20 @@ const (
 	columns = 80
 )
 
-// wrapped cuts a text into lines between its words. Where stdout is no terminal
-// it is one line, for programs and logs.
-func wrapped(text string) (lines []string) {
+// wrapped cuts what setup says into lines. Where nobody sits there it is one line,
+// for logs.
+func wrapped(text string) []string {
+	if !attended() {
+		return []string{plain(text)}
+	}
+	return cut(text, columns-1-len(margin))
+}
+
+// cut makes lines of a text, between its words, of at most that many characters.
+func cut(text string, most int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(plain(text)) {
-		if line != "" && attended() && len(margin)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) >= columns {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
 			lines, line = append(lines, line), ""
 		}
 		if line != "" {
