@@ -126,11 +126,11 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	if len(found) == 0 {
-		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
-	}
 	if len(in.Only) > 0 {
 		found = slices.DeleteFunc(found, func(f source.Found) bool { return !slices.Contains(in.Only, origin(f)) })
+	}
+	if len(found) == 0 {
+		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
 	}
 	if in.Name != "" && len(found) > 1 {
 		return nil, usage("--name is for one environment, and the files hold %d", len(found))
