@@ -122,7 +122,7 @@ func checkDaemon(x examination) []finding {
 	}
 	d := x.status.Daemon
 	if d.Version != version {
-		return []finding{wrong(check, restartAdvice(), "ccad is %s and ccactl %s", d.Version, version)}
+		return []finding{wrong(check, restartAdvice(d.PID), "ccad is %s and ccactl %s", d.Version, version)}
 	}
 	return fine(check, "ccad %s answers at %s", d.Version, ipc.SocketPath())
 }

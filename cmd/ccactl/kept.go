@@ -44,9 +44,14 @@ func keeping(path string, emptied bool, change func(string) (string, error)) (bo
 		if err := call("POST", "/v1/kept", k, nil); err != nil {
 			return "", fmt.Errorf("keep what %s is: %w", path, err)
 		}
-		return next, nil
+		_, err = configure.Edit(keptNote(), func(paths string) (string, error) { return paths + path + "\n", nil })
+		return next, err
 	})
 }
+
+// keptNote names the files that were edited, and nothing of what they hold: undo
+// asks it whether there is anything to undo where no daemon answers.
+func keptNote() string { return filepath.Join(ipc.StateDir(), "setup-files") }
 
 // putBack gives the files that ccactl edited their former bytes back, the last
 // edit first. A file that was changed since stays as it is, unless it is named.
@@ -58,8 +63,11 @@ func putBack(named []string) error {
 		}
 	}
 	var kept ipc.KeptFiles
-	if _, err := os.Lstat(filepath.Join(ipc.DataDir(), "keyring.json")); err == nil { // without a keyring nothing is kept
-		if err := call("GET", "/v1/kept", nil, &kept); err != nil {
+	if err := call("GET", "/v1/kept", nil, &kept); err != nil {
+		if _, none := os.Lstat(keptNote()); errors.Is(none, fs.ErrNotExist) {
+			err = nil // nobody need be there to say so
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -88,6 +96,7 @@ func putBack(named []string) error {
 		return exitCode(1)
 	}
 	if len(named) == 0 { // the files need the daemon, so it goes last
+		_ = os.Remove(keptNote())
 		removed, err := removeService()
 		if err != nil {
 			return err
@@ -99,7 +108,7 @@ func putBack(named []string) error {
 	if back == 0 {
 		return emit([]byte("there is nothing to undo\n"))
 	}
-	return emit([]byte("the keyring, and S3 keys that were made at the cloud, stay: ccactl remove NAME forgets what is in it\n"))
+	return emit([]byte("the keyring stays, and so do S3 keys that were made at the cloud: ccactl remove NAME forgets what it holds\n"))
 }
 
 // restoreKept makes a file what it was, and reports false where it was changed

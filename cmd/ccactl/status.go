@@ -121,7 +121,7 @@ type trouble struct {
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	for what := range strings.SplitSeq(st.Daemon.Warning, "; ") {
 		if what != "" {
-			all = append(all, trouble{what: what, mend: mendOf(what)})
+			all = append(all, trouble{what: what, mend: mendOf(what, st.Daemon.PID)})
 		}
 	}
 	switch {
@@ -193,12 +193,12 @@ func found(environment, state string) trouble {
 }
 
 // mendOf is the command for something that is wrong with the daemon itself.
-func mendOf(warning string) string {
+func mendOf(warning string, pid int) string {
 	switch {
 	case strings.Contains(warning, "gateway has no port"):
-		return restartAdvice() + ", once that port is free, or with another in [gateway] listen of " + ipc.ConfigPath()
+		return restartAdvice(pid) + ", once that port is free (or with another as [gateway] listen in " + ipc.ConfigPath() + ")"
 	case strings.Contains(warning, "metrics"):
-		return restartAdvice() + ", with another port in [metrics] listen of " + ipc.ConfigPath()
+		return restartAdvice(pid) + ", with another port as [metrics] listen in " + ipc.ConfigPath()
 	}
 	return "ccactl log --verify"
 }

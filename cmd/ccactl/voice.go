@@ -99,25 +99,21 @@ func hintFor(err error) string {
 	case ipc.CodeRefused:
 		return "ccactl status says what is wrong"
 	case ipc.CodeProtocol:
-		return restartAdvice()
+		return restartAdvice(0)
 	}
 	return ""
 }
 
-// logAdvice says where the daemon's own words are.
-func logAdvice() string {
-	if serviceInstalled() {
-		return "journalctl --user -u ccad"
-	}
-	return "ccactl log"
-}
-
-// restartAdvice says how a daemon of another version becomes one of this.
-func restartAdvice() string {
-	if serviceInstalled() {
+// restartAdvice is how a daemon is started anew, as the program that is installed
+// now. pid is its process, 0 where that is not known.
+func restartAdvice(pid int) string {
+	switch {
+	case serviceInstalled():
 		return "ccad restart"
+	case pid > 0:
+		return "kill " + strconv.Itoa(pid) + "; ccactl setup"
 	}
-	return "end the daemon; ccactl setup starts the new one"
+	return "end the daemon, and: ccactl setup"
 }
 
 // usage is a misuse that no flag parser sees.
