@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"html"
 	"io"
 	"os"
 	"os/exec"
@@ -63,4 +65,23 @@ func onScreen(t *testing.T, f *fake, args ...string) string {
 	_ = cmd.Wait()
 	_ = terminal.Close()
 	return strings.ReplaceAll(string(data), "\r", "")
+}
+
+// The recording of the README shows the setup that there is: test/record.sh draws
+// it anew.
+func TestRecordingIsCurrent(t *testing.T) {
+	data, err := os.ReadFile("../../test/record/terminal.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range setupSteps {
+		if want := html.EscapeString(fmt.Sprintf("%d. %s", i+1, step.title)); !strings.Contains(string(data), want) {
+			t.Errorf("the recording does not show %q", want)
+		}
+	}
+	for _, want := range []string{"$ ccactl setup<", "This sets it up in 7 steps", "A short name for it", "aws --profile dev s3 ls works"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("the recording does not show %q", want)
+		}
+	}
 }

@@ -204,7 +204,7 @@ func (s *setup) writeAWS() error {
 	w := awsWriting{edit: editKept, tell: s.done}
 	var failed error
 	if len(names) > 0 {
-		if err := s.agree("Write to %s the %s %s, which ask ccactl for their keys", config, plural(len(names), "profile"), strings.Join(names, ", ")); err != nil {
+		if err := s.agree("Write the %s %s to %s, by which AWS clients get their keys from ccactl", plural(len(names), "profile"), strings.Join(names, ", "), config); err != nil {
 			return err
 		}
 		failed = w.write(names)

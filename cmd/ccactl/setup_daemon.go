@@ -44,7 +44,7 @@ func (s *setup) startDaemon() error {
 	if asService {
 		question = "Install ccad as your service, started at login"
 	} else {
-		s.done("ccad would run in the background until this machine restarts; ccactl setup starts it again then.")
+		s.done("ccad runs in the background until this machine restarts; ccactl setup starts it again then.")
 	}
 	if err := s.agree("%s", question); err != nil {
 		return err
