@@ -40,7 +40,7 @@ type examination struct {
 // checks are all there are, in the order in which they are told. One that
 // does not apply returns nothing.
 var checks = []func(examination) []finding{
-	checkHome, checkConfig, checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
+	checkHome, checkConfig, checkService, checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
 	checkFolders, checkProgram, checkShell,
 	checkAWSVariables, checkOpenStackVariables, checkAWSFiles, checkAWSCLI, checkPlainText,
 }

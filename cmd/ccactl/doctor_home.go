@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -61,4 +62,30 @@ func checkConfig(examination) []finding {
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return []finding{wrong(check, "edit "+shellWord(ipc.ConfigPath())+"; ccad check shows the place", "%s", strings.TrimPrefix(first, "ccad: "))}
+}
+
+// checkService asks the service that ccad is how it stands, and says when it ends.
+func checkService(examination) []finding {
+	const check = "service"
+	program, err := programBeside("ccad")
+	if err != nil || !serviceInstalled() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "status").CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if err != nil {
+		return []finding{wrong(check, "ccad install", "%s", strings.TrimPrefix(lines[len(lines)-1], "ccad: "))}
+	}
+	said := strings.Join(strings.Fields(lines[0]), " ")
+	linger, err := exec.CommandContext(ctx, "loginctl", "show-user", strconv.Itoa(os.Getuid()), "--property=Linger", "--value").Output()
+	switch {
+	case err != nil: // no logind
+	case strings.TrimSpace(string(linger)) == "yes":
+		said += "; it goes on while you are logged out"
+	default:
+		said += "; it ends with your last session (loginctl enable-linger keeps it)"
+	}
+	return fine(check, "%s", said)
 }

@@ -92,6 +92,8 @@ func readme(t *testing.T, real *lab.Lab, ts *testscript.TestScript) {
 			ts.Fatalf("block %d of the README is of the kind %q, which nobody runs", i, b.kind)
 		}
 	}
+	demo := reader{ts: ts, dir: repo()}
+	demo.bash("make demo >/dev/null\n")
 	for _, verb := range inline {
 		if out, err := exec.Command(ts.Getenv("BIN")+"/ccactl", verb, "--help").CombinedOutput(); err != nil {
 			ts.Fatalf("the README speaks of ccactl %s: %s", verb, out)

@@ -14,6 +14,7 @@ func TestSetup(t *testing.T) {
 	m.says(setup, `Install ccad as your service, started at login`, `^ +wrote `+units+`ccad\.service$`, `ccad test runs`, `the file keyring is open`)
 	m.says("ccad status", `^ccad\.service +active \(running\), enabled`)
 	m.says(setup, `ccad test runs`, `!wrote`)
+	m.says("ccactl doctor || true", `^ok +service +ccad\.service active \(running\), enabled`, `^ok +daemon +ccad test answers at /run/user/1000/ccad/ccad\.sock`)
 	if out, err := m.lab.Run("alice", path+"ccad stop; ccactl status"); err == nil || !strings.HasSuffix(out, "ccactl: hint: ccad start") {
 		t.Errorf("stopped: %v\n%s", err, out)
 	}
