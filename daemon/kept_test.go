@@ -78,6 +78,11 @@ func TestScrubbedFile(t *testing.T) {
 		t.Error(err)
 	}
 	w.restart()
+	var gone ipc.Changes
+	w.do("DELETE", "/v1/environments/dev-ccontini", nil, &gone)
+	if notes := strings.Join(gone.Changes[0].Notes, "\n"); !strings.Contains(notes, "what "+path+" was, its secrets included, is still kept") {
+		t.Errorf("a removal says %q", notes)
+	}
 	var kept ipc.KeptFiles
 	w.do("GET", "/v1/kept", nil, &kept)
 	if len(kept.Files) != 1 || !strings.Contains(string(kept.Files[0].Before), secret) || kept.Files[0].Path != path {

@@ -133,5 +133,10 @@ func (d *Daemon) remove(r *request) (any, error) {
 	if ac, ok := e.AppCreds.Active(); ok && ac.Source == "rotation" {
 		change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" stays valid at the cloud")
 	}
+	for _, k := range r.open.keeper.Contents().Kept {
+		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(pairOf(s.Path), k.Path) }) {
+			change.Notes = append(change.Notes, "what "+k.Path+" was, its secrets included, is still kept: ccactl setup --undo brings it back")
+		}
+	}
 	return ipc.Changes{Changes: []ipc.Change{change}}, nil
 }
