@@ -167,6 +167,9 @@ With --gateway it is a key that only the gateway of this machine accepts.`, "  c
 
 Variables for a kind of client, with that client's traps avoided, or a file of
 its format. Prefer ccactl exec and ccactl use: what is printed follows no change.`, ""
+	case "render":
+		return "", `  ccactl render --once
+  systemctl --user enable --now ccad-render`
 	case "revoke":
 		return `
 
