@@ -63,11 +63,7 @@ func (s *setup) startDaemon() error {
 // start starts ccad as the user's service, or as a program in the background.
 func (s *setup) start(program string, asService bool) error {
 	if !asService {
-		ended, err := background(program, "run")
-		if err != nil {
-			return err
-		}
-		return s.await(ended)
+		return s.startInBackground(program)
 	}
 	if err := noteService(program); err != nil {
 		return err
@@ -78,6 +74,21 @@ func (s *setup) start(program string, asService bool) error {
 		return fmt.Errorf("ccad install: %w", err)
 	}
 	return s.await(nil)
+}
+
+// startInBackground tries again while a daemon that was told to end still has the
+// data folder.
+func (s *setup) startInBackground(program string) error {
+	for began := time.Now(); ; {
+		ended, err := background(program, "run")
+		if err == nil {
+			err = s.await(ended)
+		}
+		if err == nil || !strings.Contains(err.Error(), "another daemon owns it") || time.Since(began) > startWithin/3 {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // serviceManager reports whether a service of this user can be had.
