@@ -3,6 +3,8 @@ package daemon_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +76,56 @@ func TestGatewayKeysDie(t *testing.T) {
 		if status := w.buckets(key); status != http.StatusForbidden {
 			t.Errorf("after the environment was %s: %d", c.what, status)
 		}
+	}
+}
+
+// A gateway key that was revoked stays so: neither a backup nor an older store
+// brings back what it was made for.
+func TestRevokedForGood(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	revoked := func() aws.Credentials {
+		t.Helper()
+		key := w.gatewayKey("dev")
+		if status := w.buckets(key); status != http.StatusOK {
+			t.Fatalf("before it was revoked: %d", status)
+		}
+		w.do("POST", "/v1/environments/dev/revoke", nil, nil)
+		return key
+	}
+
+	key := revoked()
+	var backup []byte
+	w.do("POST", "/v1/backup", ipc.BackupRequest{Passphrase: "b"}, &backup)
+	w.do("DELETE", "/v1/environments/dev", nil, nil)
+	w.do("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "b", Data: backup}, nil)
+	if status := w.buckets(key); status != http.StatusForbidden {
+		t.Errorf("after a restore: %d", status)
+	}
+	if status := w.buckets(w.gatewayKey("dev")); status != http.StatusOK {
+		t.Errorf("a new key after a restore: %d", status)
+	}
+
+	w.stop()
+	store := filepath.Join(w.dir, "data", "store.age")
+	old, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.start("")
+	key = revoked()
+	w.stop()
+	if err := os.WriteFile(store, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.start("")
+	w.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: words, AcceptOlder: true}, nil)
+	if status := w.buckets(key); status != http.StatusForbidden {
+		t.Errorf("with an older store: %d", status)
+	}
+	if status := w.buckets(w.gatewayKey("dev")); status != http.StatusOK {
+		t.Errorf("a new key with an older store: %d", status)
 	}
 }
 
