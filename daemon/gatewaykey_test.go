@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,6 +127,82 @@ func TestRevokedForGood(t *testing.T) {
 	}
 	if status := w.buckets(w.gatewayKey("dev")); status != http.StatusOK {
 		t.Errorf("a new key with an older store: %d", status)
+	}
+}
+
+// lists is how often Keystone was asked for a user's S3 keys.
+func (w *world) lists() int { return w.cloud.Count("GET /v3/users/{user}/credentials/OS-EC2") }
+
+// regenerate replaces the S3 key of dev's project, as the portal does.
+func (w *world) regenerate() {
+	user := w.cloud.User
+	w.cloud.DeleteKeys(user.Name, user.Projects["dev-ccontini"])
+	w.cloud.CreateKey(user.Name, user.Projects["dev-ccontini"])
+}
+
+// A key that is replaced is looked for when the server refuses it: as often as
+// it is replaced, once for all requests that wait, and not at every request
+// while Keystone says that it is as it was.
+func TestKeyReplaced(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key := w.gatewayKey("dev")
+	for range 3 {
+		w.regenerate()
+		before := w.lists()
+		var clients sync.WaitGroup
+		for range 16 {
+			clients.Go(func() {
+				if status := w.buckets(key); status != http.StatusOK {
+					t.Errorf("after the key was replaced: %d", status)
+				}
+			})
+		}
+		clients.Wait()
+		if n := w.lists() - before; n != 1 {
+			t.Errorf("Keystone was asked %d times about one key", n)
+		}
+	}
+	w.cloud.Fail(practice.Fault{Route: "s3:ListBuckets", Status: 403, Body: "<Error><Code>SignatureDoesNotMatch</Code></Error>"})
+	before := w.lists()
+	for range 50 {
+		if status := w.buckets(key); status != http.StatusServiceUnavailable {
+			t.Fatalf("while the server refuses a key that Keystone lists: %d", status)
+		}
+	}
+	if n := w.lists() - before; n < 1 || n > 4 {
+		t.Errorf("Keystone was asked %d times by 50 requests", n)
+	}
+	w.cloud.Heal()
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Errorf("afterwards: %d", status)
+	}
+}
+
+// Between the end of one key and the beginning of the next a client is told to
+// try again, and finds the next one as soon as it is there.
+func TestBetweenTwoKeys(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key, user := w.gatewayKey("dev"), w.cloud.User
+	w.cloud.DeleteKeys(user.Name, user.Projects["dev-ccontini"])
+	for range 3 {
+		if status := w.buckets(key); status != http.StatusServiceUnavailable {
+			t.Errorf("between two keys: %d", status)
+		}
+	}
+	w.cloud.CreateKey(user.Name, user.Projects["dev-ccontini"])
+	limit := time.Now().Add(5 * time.Second)
+	for w.buckets(key) != http.StatusOK {
+		if time.Now().After(limit) {
+			t.Fatal("the next key was not found")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if s := w.status().Environments[0].S3.State; s != "ok" {
+		t.Errorf("the key's state is %s", s)
 	}
 }
 

@@ -28,10 +28,11 @@ type s3Gateway struct {
 	gate    *session.Gate // nil likewise
 	lost    string        // why the port is not ours
 
+	asking asking // Keystone about refused keys
+
 	mu      sync.Mutex
 	traffic map[string]traffic   // by account.Environment.ID
 	told    map[string]time.Time // when a gateway key's use was last put in the audit trail, by its nonce
-	asked   map[string]time.Time // when the cloud was last asked about a refused key, by environment
 }
 
 // traffic is what went through the gateway for one environment since start.
@@ -43,8 +44,6 @@ type traffic struct {
 const (
 	// auditPeriod is how long one line stands for a gateway key's use.
 	auditPeriod = time.Hour
-	// rejectedEvery bounds how often refused requests make ccad ask Keystone.
-	rejectedEvery = 10 * time.Second
 	// gatewayRegion is what clients of the gateway sign for; any would do.
 	gatewayRegion = "us-east-1"
 )
@@ -53,7 +52,7 @@ const (
 // earlier start has it, or a free one that is kept from then on. Without the
 // port ccad serves everything else.
 func (d *Daemon) listenGateway() *s3Gateway {
-	g := &s3Gateway{traffic: map[string]traffic{}, told: map[string]time.Time{}, asked: map[string]time.Time{}}
+	g := &s3Gateway{traffic: map[string]traffic{}, told: map[string]time.Time{}}
 	l, err := d.gatewayListener()
 	if err != nil {
 		g.lost = err.Error()
@@ -118,42 +117,45 @@ func (d *Daemon) gatewayKey() []byte {
 func (d *Daemon) bind(id string) (gateway.Binding, error) {
 	o := d.open.Load()
 	if o == nil {
-		return gateway.Binding{}, gateway.ErrUnknown
+		return gateway.Binding{}, gateway.ErrLocked
 	}
 	e, ok := o.keeper.EnvironmentByID(id)
 	if !ok {
 		return gateway.Binding{}, gateway.ErrUnknown
 	}
-	if err := rotate.MayServeKeys(e); err != nil {
-		return gateway.Binding{}, &gateway.RefusedError{Message: err.Error()}
-	}
 	keys, _ := e.Keys.Active()
-	return gateway.Binding{ID: id, Epoch: e.Epoch, S3: e.S3, Keys: keys.Value, Version: keys.N}, nil
+	b := gateway.Binding{ID: id, Epoch: e.Epoch, S3: e.S3, Keys: keys.Value, Version: keys.N}
+	if err := rotate.MayServeKeys(e); err != nil {
+		b.Refused = &gateway.Refusal{Message: err.Error()}
+	}
+	if rotate.BetweenKeys(e, d.now()) {
+		b.Refused = &gateway.Refusal{Message: "Keystone lists no S3 key of " + e.Name + " just now, which is being looked into: ccactl status", Passing: true}
+	}
+	return b, nil
 }
 
-// keyRejected asks Keystone about a key that the S3 server refuses: it may have
-// been regenerated. A server that only can't reach its Keystone says the same,
-// so the answer is taken from Keystone alone, and not asked for at every request.
+// keyRejected asks Keystone about a key that the S3 server refuses, or that was
+// refused before: it may have been replaced. A server that only can't reach its
+// Keystone refuses too, so the answer is taken from Keystone alone.
 func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Binding, bool) {
 	newer := func() (gateway.Binding, bool) {
 		now, err := d.bind(b.ID)
-		return now, err == nil && now.Keys != b.Keys
+		return now, err == nil && now.Refused == nil && (b.Refused != nil || now.Keys != b.Keys)
 	}
-	o := d.open.Load()
-	if now, ok := newer(); ok || o == nil {
+	if now, ok := newer(); ok {
 		return now, ok
 	}
-	d.s3.mu.Lock()
-	recent := d.now().Sub(d.s3.asked[b.ID]) < rejectedEvery
-	if !recent {
-		d.s3.asked[b.ID] = d.now()
-	}
-	d.s3.mu.Unlock()
-	if e, ok := o.keeper.EnvironmentByID(b.ID); ok && !recent {
-		if err := o.keeper.KeyRejected(ctx, e.Name); err != nil {
-			d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
+	d.s3.asking.about(ctx, b.ID, b.Keys, d.now, func() {
+		o := d.open.Load()
+		if o == nil {
+			return
 		}
-	}
+		if e, ok := o.keeper.EnvironmentByID(b.ID); ok {
+			if err := o.keeper.KeyRejected(context.WithoutCancel(ctx), e.Name); err != nil {
+				d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
+			}
+		}
+	})
 	return newer()
 }
 

@@ -46,6 +46,9 @@ func (x *exchange) credentials() *fault {
 	if !now.Before(p.until()) {
 		return denied("ExpiredToken", "the token has expired")
 	}
+	if f := b.refusal(); f != nil {
+		return f
+	}
 	until := now.Add(credentialLife)
 	if p.until().Before(until) {
 		until = p.until()

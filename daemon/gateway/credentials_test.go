@@ -72,6 +72,7 @@ func TestCredentialEndpoint(t *testing.T) {
 		{"no token", "GET", "", nil, 403, "AccessDenied"},
 		{"another word", "GET", "what", nil, 403, "AccessDenied"},
 		{"a key for a token", "GET", b.pair.AccessKeyID, nil, 403, "AccessDenied"},
+		{"a token without its end", "GET", good[:len(good)-1], nil, 403, "AccessDenied"},
 		{"a changed token", "GET", good[:len(good)-9] + "AAAAAAAAA", nil, 403, "AccessDenied"},
 		{"a revoked token", "GET", mint(0, time.Hour), nil, 403, "AccessDenied"},
 		{"an expired token", "GET", mint(1, -time.Second), nil, 403, "ExpiredToken"},
@@ -85,10 +86,11 @@ func TestCredentialEndpoint(t *testing.T) {
 			t.Errorf("%s: %d %v, want %d %s", c.what, status, doc, c.status, c.code)
 		}
 	}
-	b.set(func() { b.bindErr = &RefusedError{"refused"} })
+	b.set(func() { b.binding.Refused = &Refusal{Message: "refused"} })
 	if status, doc := ask("GET", good, nil); status != 403 || doc["message"] != "refused" {
 		t.Errorf("refused: %d %v", status, doc)
 	}
+	b.set(func() { b.binding.Refused = nil })
 	b.set(func() { b.bindErr = errors.New("what") })
 	if status, _ := ask("GET", good, nil); status != 503 {
 		t.Errorf("failing: %d", status)

@@ -88,7 +88,7 @@ func (x *exchange) admit() (f *fault) {
 // serve is the way of a request to S3.
 func (x *exchange) serve() *fault {
 	x.record.Class = x.class()
-	for _, step := range []func() *fault{x.authenticate, x.openBody, x.forward} {
+	for _, step := range []func() *fault{x.authenticate, x.usable, x.openBody, x.forward} {
 		if f := step(); f != nil {
 			return f
 		}
@@ -127,6 +127,19 @@ func (x *exchange) authenticate() (f *fault) {
 		return errUnsigned
 	}
 	return nil
+}
+
+// usable makes sure that there is a key to go out with. What the daemon takes
+// for refused may have been replaced by now: it is asked to look.
+func (x *exchange) usable() *fault {
+	if x.binding.Refused == nil {
+		return x.binding.refusal()
+	}
+	next, f := x.newer()
+	if f != nil {
+		return f
+	}
+	return x.rebind(next)
 }
 
 // received counts a piece of the payload.

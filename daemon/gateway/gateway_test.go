@@ -200,18 +200,26 @@ func TestKeys(t *testing.T) {
 			b.pair = account.KeyPair{AccessKeyID: later.AccessKeyID, Secret: good.Secret}
 		}, 403, "SignatureDoesNotMatch"},
 		{"revoked", func() { b.set(func() { b.binding.Epoch = 2 }) }, 403, "SignatureDoesNotMatch"},
-		{"refused", func() { b.set(func() { b.bindErr = &RefusedError{"the cloud refused the S3 key of dev"} }) }, 403, "AccessDenied"},
+		{"refused", func() { b.set(func() { b.binding.Refused = &Refusal{Message: "the cloud refused the S3 key of dev"} }) }, 403, "AccessDenied"},
+		{"refused for a while", func() {
+			b.set(func() { b.binding.Refused = &Refusal{Message: "there is none just now", Passing: true} })
+		}, 503, "ServiceUnavailable"},
+		{"refused, and not proved", func() {
+			b.set(func() { b.binding.Refused = &Refusal{Message: "the cloud refused the S3 key of dev"} })
+			b.pair.Secret = account.NewSecret("what")
+		}, 403, "SignatureDoesNotMatch"},
 		{"failing", func() { b.set(func() { b.bindErr = errors.New("what") }) }, 503, "ServiceUnavailable"},
 		{"without S3", func() { b.set(func() { b.binding.S3 = account.S3{} }) }, 403, "AccessDenied"},
 		{"without a key", func() { b.set(func() { b.binding.Keys = account.KeyPair{} }) }, 403, "AccessDenied"},
 		{"gone", func() { b.set(func() { b.bindErr = ErrUnknown }) }, 403, "InvalidAccessKeyId"},
 		{"locked", func() { b.set(func() { b.key = nil }) }, 503, "ServiceUnavailable"},
+		{"locked while it is read", func() { b.set(func() { b.bindErr = ErrLocked }) }, 503, "ServiceUnavailable"},
 	} {
 		seen := b.s3.requests()
 		was, key, err := b.binding, b.key, b.bindErr
 		c.change()
 		body := b.want(c.what, get(), c.status, c.code)
-		if c.what == "locked" && !strings.Contains(body, "ccactl unlock") {
+		if strings.HasPrefix(c.what, "locked") && !strings.Contains(body, "ccactl unlock") {
 			t.Errorf("locked says %s", body)
 		}
 		if b.s3.requests() != seen {

@@ -311,16 +311,42 @@ func TestKeyDead(t *testing.T) {
 		b.want(method, b.request(method, "/bucket/key", nil, nil), 503, "ServiceUnavailable")
 	}
 	b.rejected = func(Binding) (Binding, bool) {
-		b.set(func() { b.bindErr = &RefusedError{"refused: ccactl verify dev"} })
+		b.set(func() { b.binding.Refused = &Refusal{Message: "refused: ccactl verify dev"} })
 		return Binding{}, false
 	}
 	b.want("refused meanwhile", b.request("GET", "/bucket/key", nil, nil), 403, "AccessDenied")
-	b.set(func() { b.bindErr = nil })
+	b.set(func() { b.binding.Refused = nil })
 	b.rejected = func(was Binding) (Binding, bool) { return was, true } // "newer", and as dead
 	b.want("the new one is dead too", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
 	if asked != 3 {
 		t.Errorf("the daemon was asked %d times", asked)
 	}
+}
+
+// TestKeyRefused: a key that the daemon takes for refused goes nowhere, and the
+// daemon is asked to look before the client is told; what it finds is used.
+func TestKeyRefused(t *testing.T) {
+	b := newBench(t)
+	b.s3.set(func() { b.s3.objects["/bucket/key"] = []byte("x") })
+	refused := b.binding
+	refused.Keys.Secret, refused.Refused = account.NewSecret("old"), &Refusal{Message: "there is none just now", Passing: true}
+	good := b.binding
+	b.set(func() { b.binding = refused })
+	var found Binding
+	b.rejected = func(was Binding) (Binding, bool) {
+		if was.Refused == nil || was.Keys != refused.Keys {
+			t.Errorf("the daemon was told of %+v", was)
+		}
+		return found, found.ID != ""
+	}
+	b.want("nothing found", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
+	if n := b.s3.requests(); n != 0 {
+		t.Errorf("%d requests went out with a refused key", n)
+	}
+	found = good
+	b.want("found", b.request("GET", "/bucket/key", nil, nil), 200, "")
+	found.Epoch++
+	b.want("found, and the gateway key is revoked", b.request("GET", "/bucket/key", nil, nil), 403, "SignatureDoesNotMatch")
 }
 
 // TestReachingTheServer: which failures pass and which stay.
@@ -372,12 +398,12 @@ func TestProxy(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
 		here, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n") // net/http would read the tunnel's first byte meanwhile
 		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
 		_, _ = io.Copy(here, there)
 		_ = here.Close()
