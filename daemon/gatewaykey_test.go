@@ -67,6 +67,11 @@ func TestGatewayKeysDie(t *testing.T) {
 			r.S3Endpoint = w.cloud.S3URLUS
 			w.do("POST", "/v1/environments", r, nil)
 		}},
+		{"bound to another region", func() {
+			r := w.addRequest("dev", "dev-ccontini")
+			r.S3Endpoint, r.S3Region = w.cloud.S3URLUS, "eu-west-1"
+			w.do("POST", "/v1/environments", r, nil)
+		}},
 		{"removed", func() { w.do("DELETE", "/v1/environments/dev", nil, nil) }},
 	} {
 		key := w.gatewayKey("dev")
@@ -77,6 +82,73 @@ func TestGatewayKeysDie(t *testing.T) {
 		if status := w.buckets(key); status != http.StatusForbidden {
 			t.Errorf("after the environment was %s: %d", c.what, status)
 		}
+	}
+}
+
+// A gateway key lives on where the binding is the same one: what is said of it
+// again, what the cloud says of it, another value of the same user's.
+func TestGatewayKeysLiveOn(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key := w.gatewayKey("dev")
+	for _, c := range []struct {
+		what string
+		act  func()
+	}{
+		{"added again", func() { w.add("dev", "dev-ccontini") }},
+		{"added again while the cloud was away", func() {
+			w.cloud.Fail(practice.Fault{Route: "*", Status: 503})
+			w.add("dev", "dev-ccontini")
+			w.cloud.Heal()
+		}},
+		{"verified", func() { w.do("POST", "/v1/verify", ipc.VerifyRequest{Environments: []string{"dev"}}, nil) }},
+		{"given another key by hand", func() {
+			next := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+			w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3AccessKey: next.Access, S3Secret: next.Secret}, nil)
+		}},
+	} {
+		c.act()
+		if status := w.buckets(key); status != http.StatusOK {
+			t.Errorf("after the environment was %s: %d", c.what, status)
+		}
+	}
+}
+
+// Without a user the key pair says whose the environment is: another pair is
+// another binding, unless the server has named the same owner for both.
+func TestGatewayKeysOfAnOwner(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	pair := func(project string) practice.Key {
+		return w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects[project])
+	}
+	first, second := pair("dev-ccontini"), pair("dev-ccontini")
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "alone", S3Endpoint: w.cloud.S3URL, S3Region: practice.Region, S3AccessKey: first.Access, S3Secret: first.Secret}, nil)
+	key := w.gatewayKey("alone")
+	update := func(k practice.Key, noVerify bool) {
+		t.Helper()
+		w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "alone", S3AccessKey: k.Access, S3Secret: k.Secret, NoVerify: noVerify}, nil)
+	}
+	update(second, false)
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Errorf("after another pair of the same owner: %d", status)
+	}
+	update(pair("system-ccontini"), true)
+	if status := w.buckets(key); status != http.StatusForbidden {
+		t.Errorf("after a pair of nobody knows whom: %d", status)
+	}
+}
+
+// What is removed while the cloud is asked about it stays removed.
+func TestRemovedWhileAdopted(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	k := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "dev", S3Endpoint: w.cloud.S3URL, S3AccessKey: k.Access, S3Secret: k.Secret}, nil)
+	key := w.gatewayKey("dev")
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Times: 1, Begun: func() { _ = w.try("DELETE", "/v1/environments/dev", nil, nil) }})
+	w.want(w.try("POST", "/v1/environments", w.addRequest("dev", "dev-ccontini"), nil), ipc.CodeUnknown, "dev")
+	if status := w.buckets(key); status != http.StatusForbidden {
+		t.Errorf("a gateway key of what was removed: %d", status)
 	}
 }
 
