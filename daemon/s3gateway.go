@@ -75,6 +75,7 @@ func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
 		Key:      d.gatewayKey,
 		Bind:     d.bind,
 		Rejected: d.keyRejected,
+		Alive:    func(h gateway.Holder) bool { return alive(rotate.Process{PID: h.PID, Started: h.Started}) },
 		Done:     d.gatewayDone,
 		Proxy:    d.Config.Cloud.Proxy,
 		Now:      d.now,

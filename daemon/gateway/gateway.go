@@ -85,6 +85,9 @@ type Options struct {
 	// had. Many requests may tell it at once, and the server may say the same when
 	// it only can't reach its identity service. Nil: never.
 	Rejected func(ctx context.Context, b Binding) (Binding, bool)
+	// Alive reports whether the process that a token is for still runs. Nil: all
+	// do.
+	Alive func(Holder) bool
 	// Done is called after every request. Nil: not.
 	Done func(Record)
 	// Proxy is the URL of a proxy for https, through a tunnel. "": none.
@@ -134,6 +137,9 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Alive == nil {
+		o.Alive = func(Holder) bool { return true }
 	}
 	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), stall: stallLimit}
 	for _, host := range o.Hosts {

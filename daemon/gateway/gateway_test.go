@@ -252,7 +252,7 @@ func TestMint(t *testing.T) {
 	if got := MintKey(nil, id, 1, time.Unix(1e9, 0)); got.AccessKeyID != "" {
 		t.Error("a locked vault made a key")
 	}
-	if got := MintToken(nil, id, 1, time.Unix(1e9, 0)); !got.Empty() {
+	if got := MintToken(nil, id, 1, time.Unix(1e9, 0), Holder{}); !got.Empty() {
 		t.Error("a locked vault made a token")
 	}
 	for _, bad := range []string{"", "CCAD", a.AccessKeyID[:51], a.AccessKeyID + "A", "X" + a.AccessKeyID[1:], a.AccessKeyID[:51] + "!"} {
