@@ -39,7 +39,10 @@ func benchClient(b *testing.B) *http.Client {
 	t := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, ExpectContinueTimeout: time.Second,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			return conn{c, buffers}, err
+			if err != nil {
+				return nil, err
+			}
+			return newConn(c, buffers), nil
 		}}
 	b.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t}
