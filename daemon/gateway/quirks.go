@@ -52,8 +52,10 @@ func (x *exchange) adapt(req *http.Request) {
 		}
 	}
 	if x.deletes() && h.Get("Content-Md5") == "" {
-		sum := md5.Sum(x.body.data)
-		h["Content-Md5"] = []string{base64.StdEncoding.EncodeToString(sum[:])}
+		h["Content-Md5"] = []string{contentMD5(x.body.data)}
+	}
+	if x.creates() && x.body.length == 0 && x.r.ContentLength != 0 {
+		delete(h, "Content-Md5") // of what anyRegion has dropped
 	}
 	if x.sourceChecked {
 		delete(h, "X-Amz-Copy-Source-If-Match")
@@ -75,21 +77,30 @@ func withoutChunked(values []string) string {
 
 // anyRegion makes CreateBucket independent of the client's region: a body that
 // says nothing but where the bucket is to be is dropped, and it will be where
-// the server is.
-func (x *exchange) anyRegion() {
+// the server is. The server can't check the MD5 of that, so it is checked here.
+func (x *exchange) anyRegion() *fault {
 	var doc struct {
 		XMLName xml.Name  `xml:"CreateBucketConfiguration"`
 		Others  []element `xml:",any"`
 	}
 	if len(x.body.data) == 0 || xml.Unmarshal(x.body.data, &doc) != nil {
-		return
+		return nil
 	}
 	for _, e := range doc.Others {
 		if e.XMLName.Local != "LocationConstraint" {
-			return
+			return nil
 		}
 	}
+	if want := x.r.Header.Get("Content-Md5"); want != "" && want != contentMD5(x.body.data) {
+		return badRequest("BadDigest", "the Content-MD5 does not match what was received")
+	}
 	x.body.data, x.body.length = nil, 0
+	return nil
+}
+
+func contentMD5(data []byte) string {
+	sum := md5.Sum(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 type element struct{ XMLName xml.Name }
