@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -22,17 +23,21 @@ import (
 //
 // A loopback port belongs to whoever binds it first. So the address is chosen
 // once and kept, a lock hands the listener over, and while somebody else holds
-// the port no gateway key is given out.
+// the port no gateway key is given out; it is tried again until it is free.
 type s3Gateway struct {
-	address string        // 127.0.0.1:PORT; "" while the port is not ours
-	gate    *session.Gate // nil likewise
-	lost    string        // why the port is not ours
-
+	port   atomic.Pointer[gatewayPort]
 	asking asking // Keystone about refused keys
 
 	mu      sync.Mutex
 	traffic map[string]traffic   // by account.Environment.ID
 	told    map[string]time.Time // when a gateway key's use was last put in the audit trail, by its nonce
+}
+
+// A gatewayPort is the one that we hold, or why we hold none.
+type gatewayPort struct {
+	address string // 127.0.0.1:PORT
+	gate    *session.Gate
+	lost    error
 }
 
 // traffic is what went through the gateway for one environment since start.
@@ -48,30 +53,58 @@ const (
 	gatewayRegion = "us-east-1"
 )
 
+// How long it takes until a port that somebody else has is tried again.
+const (
+	firstListen = time.Second
+	lastListen  = 30 * time.Second
+)
+
 // listenGateway takes the gateway's port: inherited, or where the config or an
 // earlier start has it, or a free one that is kept from then on. Without the
 // port ccad serves everything else.
 func (d *Daemon) listenGateway() *s3Gateway {
 	g := &s3Gateway{traffic: map[string]traffic{}, told: map[string]time.Time{}}
-	l, err := d.gatewayListener()
-	if err != nil {
-		g.lost = err.Error()
-		d.Log.Error("the S3 gateway has no port", "error", err)
-		return g
+	g.port.Store(d.takePort())
+	if err := g.lost(); err != nil {
+		d.Log.Error(err.Error())
 	}
-	g.address, g.gate = l.Addr().String(), session.NewGate(l)
 	return g
 }
 
-// serveGateway answers S3 requests until the server is closed.
-func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
-	g := d.s3
-	if g.gate == nil {
-		return func() {}
+func (d *Daemon) takePort() *gatewayPort {
+	l, err := d.gatewayListener()
+	d.Inherited.Gateway = nil // it is the listener's now
+	if err != nil {
+		return &gatewayPort{lost: err}
 	}
-	_, port, _ := net.SplitHostPort(g.address)
+	return &gatewayPort{address: l.Addr().String(), gate: session.NewGate(l)}
+}
+
+// serveGateway answers S3 requests until it is stopped, from when the port is ours.
+func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
+	ctx, cancel := context.WithCancel(d.ctx)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for pause := firstListen; d.s3.gate() == nil; pause = min(2*pause, lastListen) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+				d.s3.port.Store(d.takePort())
+			}
+		}
+		if err := d.answerS3(ctx); err != nil {
+			failed <- fmt.Errorf("gateway: %w", err)
+		}
+	})
+	return func() { cancel(); serving.Wait() }
+}
+
+func (d *Daemon) answerS3(ctx context.Context) error {
+	address := d.s3.port.Load().address
+	_, port, _ := net.SplitHostPort(address)
 	handler := gateway.New(gateway.Options{
-		Hosts:    []string{g.address, "localhost:" + port},
+		Hosts:    []string{address, "localhost:" + port},
 		Key:      d.gatewayKey,
 		Bind:     d.bind,
 		Rejected: d.keyRejected,
@@ -80,30 +113,41 @@ func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
 		Proxy:    d.Config.Cloud.Proxy,
 		Now:      d.now,
 	})
+	defer handler.Close()
 	server := handler.Server()
-	server.ConnState = g.gate.ConnState
-	go func() {
-		if err := server.Serve(g.gate); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("gateway: %w", err)
-		}
-	}()
-	return func() { _ = server.Close(); handler.Close() }
+	server.ConnState = d.s3.gate().ConnState
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(d.s3.gate()); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
+
+// gate is what the port is handed over by; nil while it is not ours.
+func (g *s3Gateway) gate() *session.Gate { return g.port.Load().gate }
 
 // url is where clients find the gateway; "" while the port is not ours.
 func (g *s3Gateway) url() string {
-	if g.address == "" {
+	if g.gate() == nil {
 		return ""
 	}
-	return "http://" + g.address
+	return "http://" + g.port.Load().address
 }
 
-// warning says that there is no gateway, and why.
-func (g *s3Gateway) warning() string {
-	if g.lost == "" {
-		return ""
+// lost says why there is no gateway; nil: there is.
+func (g *s3Gateway) lost() error {
+	if err := g.port.Load().lost; err != nil {
+		return fmt.Errorf("the S3 gateway has no port: %w", err)
 	}
-	return "the S3 gateway has no port: " + g.lost
+	return nil
+}
+
+// warning is lost, for status.
+func (g *s3Gateway) warning() string {
+	if err := g.lost(); err != nil {
+		return err.Error() + ", which is tried again"
+	}
+	return ""
 }
 
 // gatewayKey is the vault's; nil while locked.
@@ -201,8 +245,8 @@ func (g *s3Gateway) trafficOf(id string) traffic {
 // mint makes a gateway key and says where it is good. A holder, if one is
 // named, gets the same key as before.
 func (d *Daemon) mint(e vault.Environment, until time.Time, holder string) (account.KeyPair, account.S3, error) {
-	if d.s3.address == "" {
-		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+	if err := d.s3.lost(); err != nil {
+		return account.KeyPair{}, account.S3{}, err
 	}
 	if err := rotate.MayServeKeys(e); err != nil {
 		return account.KeyPair{}, account.S3{}, err

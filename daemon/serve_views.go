@@ -270,8 +270,8 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 	keys, _ := e.Keys.Active()
 	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
 	if throughGateway(r.URL.Query(), e) {
-		if d.s3.address == "" {
-			return nil, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+		if err := d.s3.lost(); err != nil {
+			return nil, err
 		}
 		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
 	}
