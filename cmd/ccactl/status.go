@@ -51,6 +51,9 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	if err := reportEnvironments(w, st); err != nil {
 		return err
 	}
+	if err := reportTraffic(w, st); err != nil {
+		return err
+	}
 	if err := reportFiles(w, st, now); err != nil {
 		return err
 	}
@@ -103,6 +106,24 @@ func reportFiles(w io.Writer, st ipc.Status, now time.Time) error {
 	return t.flush()
 }
 
+// reportTraffic tells what went through the S3 gateway since ccad started, where
+// anything did.
+func reportTraffic(w io.Writer, st ipc.Status) error {
+	t, headed := newTable(w), false
+	for _, e := range st.Environments {
+		if e.Traffic.Requests == 0 {
+			continue
+		}
+		if !headed {
+			headed = true
+			_, _ = fmt.Fprintln(w)
+			t.head("S3 GATEWAY", "REQUESTS", "UP", "DOWN")
+		}
+		t.row(signed("", e.Name), strconv.FormatUint(e.Traffic.Requests, 10), size(e.Traffic.BytesIn), size(e.Traffic.BytesOut))
+	}
+	return t.flush()
+}
+
 // numbered shows a version's number; 0 is none.
 func numbered(n int) string {
 	if n == 0 {
@@ -119,7 +140,11 @@ type trouble struct {
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	if st.Daemon.Warning != "" {
-		all = append(all, trouble{what: st.Daemon.Warning, mend: logAdvice()})
+		t := trouble{what: st.Daemon.Warning, mend: logAdvice()}
+		if st.Daemon.Gateway == "" {
+			t.mend = "free the port, or name another with [gateway] listen and run ccad restart"
+		}
+		all = append(all, t)
 	}
 	switch {
 	case st.Daemon.Unreadable != "":
