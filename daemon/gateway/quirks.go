@@ -174,15 +174,19 @@ func names(list, etag string) bool {
 }
 
 // ownWords answers in the gateway's words what the server says of a signature
-// that is ours: a client would take it for its own, and sign for another region.
+// that is ours: a client would take it for its own, sign for another region or
+// set its clock.
 func (x *exchange) ownWords(resp *http.Response) *fault {
-	if resp.StatusCode != http.StatusBadRequest || x.r.Method == http.MethodHead {
+	if resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusForbidden || x.r.Method == http.MethodHead {
 		return nil
 	}
+	host := x.binding.S3.Endpoint.Host()
 	switch errorCode(resp) {
 	case "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError":
-		return badRequest("InvalidRequest", "the S3 server "+x.binding.S3.Endpoint.Host()+" demands another region than "+x.binding.S3.Region+
+		return badRequest("InvalidRequest", "the S3 server "+host+" demands another region than "+x.binding.S3.Region+
 			", which this environment is set to: ccactl verify learns it")
+	case "RequestTimeTooSkewed":
+		return badRequest("InvalidRequest", "the clocks of this machine and of the S3 server "+host+" differ too much")
 	}
 	return nil
 }

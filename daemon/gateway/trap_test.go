@@ -337,6 +337,17 @@ func TestServerRegion(t *testing.T) {
 		t.Errorf("the client is told %s", body)
 	}
 	b.set(func() { b.binding.S3.Region = "cloud.ca" })
+	// Nor is the clock, by which a client would set its own; and the key is ours.
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			s3Error(w, http.StatusForbidden, "RequestTimeTooSkewed</Code><AWSAccessKeyId>real</AWSAccessKeyId><Code>")
+			return true
+		}
+	})
+	body = b.want("with another clock", b.request("GET", "/bucket/key", nil, nil), 400, "InvalidRequest")
+	if strings.Contains(body, "Skewed") || strings.Contains(body, "real<") || !strings.Contains(body, "clock") {
+		t.Errorf("the client is told %s", body)
+	}
 	b.s3.set(func() {
 		b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("X-Amz-Bucket-Region", "cloud.ca")
