@@ -88,7 +88,7 @@ func (x *exchange) admit() (f *fault) {
 // serve is the way of a request to S3.
 func (x *exchange) serve() *fault {
 	x.record.Class = x.class()
-	for _, step := range []func() *fault{x.authenticate, x.usable, x.openBody, x.forward} {
+	for _, step := range []func() *fault{x.authenticate, x.allowed, x.usable, x.openBody, x.forward} {
 		if f := step(); f != nil {
 			return f
 		}

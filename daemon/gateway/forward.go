@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"strings"
 )
@@ -274,40 +273,4 @@ func errorCode(resp *http.Response) string {
 func discard(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 8<<10)
 	_ = resp.Body.Close()
-}
-
-// plainHeaders are the headers of S3 besides x-amz-*.
-var plainHeaders = map[string]bool{
-	"Cache-Control": true, "Content-Disposition": true, "Content-Encoding": true, "Content-Language": true,
-	"Content-Md5": true, "Content-Type": true, "Expires": true, "If-Match": true, "If-Modified-Since": true,
-	"If-None-Match": true, "If-Unmodified-Since": true, "Range": true,
-}
-
-// ofTransfer are those of x-amz-* that speak of the client's signature and
-// encoding, or that the gateway has acted on.
-var ofTransfer = map[string]bool{
-	"X-Amz-Date": true, "X-Amz-Content-Sha256": true, "X-Amz-Security-Token": true, "X-Amz-User-Agent": true,
-	"X-Amz-Decoded-Content-Length": true, "X-Amz-Trailer": true, "X-Amz-Sdk-Checksum-Algorithm": true,
-}
-
-// forwarded reports whether a header goes to the server. Swift's own, such as
-// X-Copy-From or X-Object-Manifest, do more than S3 allows.
-func forwarded(name string) bool {
-	if !strings.HasPrefix(name, "X-Amz-") {
-		return plainHeaders[name]
-	}
-	return !ofTransfer[name] && !strings.HasPrefix(name, "X-Amz-Checksum-")
-}
-
-// ofSignature reports whether a query parameter is the client's signature.
-func ofSignature(name string) bool {
-	rest, ok := strings.CutPrefix(textproto.CanonicalMIMEHeaderKey(name), "X-Amz-")
-	if !ok {
-		return false
-	}
-	switch rest {
-	case "Algorithm", "Credential", "Date", "Expires", "Signedheaders", "Signature", "Security-Token", "Content-Sha256":
-		return true
-	}
-	return false
 }

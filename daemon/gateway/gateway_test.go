@@ -75,6 +75,7 @@ func TestQueries(t *testing.T) {
 		"prefix=a%2Bb%26c":          "prefix=a%2Bb%26c",
 		"list-type=2&prefix=%20x":   "list-type=2&prefix=%20x",
 		"response-content-type=a/b": "response-content-type=a%2Fb",
+		"x-amz-acl=private&x-id=a":  "x-amz-acl=private&x-id=a",
 	} {
 		b.want(query, b.request("GET", "/bucket?"+query, nil, nil), 404, "")
 		if got := b.s3.last(t).URL.RawQuery; got != want {
@@ -89,8 +90,11 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%q: %d", query, status)
 		}
 	}
+	for _, query := range []string{"multipart-manifest=put", "acl&multipart-manifest=delete", "temp_url_sig=a&temp_url_expires=1", "bulk-delete", "ACL", "format=json", "x-amz"} {
+		b.want(query, b.request("DELETE", "/bucket/key?"+query, nil, nil), 501, "NotImplemented")
+	}
 	if b.s3.requests() != seen {
-		t.Error("a query that can't be read went out")
+		t.Error("a query that can't be read, or is none of S3's, went out")
 	}
 }
 
