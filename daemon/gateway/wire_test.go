@@ -47,6 +47,23 @@ func TestStalls(t *testing.T) {
 			t.Error("it became an object")
 		}
 	})
+	t.Run("the client does not send little", func(t *testing.T) {
+		var wire bytes.Buffer
+		if err := b.request("PUT", "/bucket/slow", big[:1000], nil).Write(&wire); err != nil {
+			t.Fatal(err)
+		}
+		c, in := b.raw(t)
+		if _, err := c.Write(wire.Bytes()[:wire.Len()-10]); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil || resp.StatusCode != 400 {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		if answer, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(answer), "<Code>RequestTimeout</Code>") {
+			t.Errorf("the answer is %s, %v", answer, err)
+		}
+	})
 	t.Run("the client does not read", func(t *testing.T) {
 		b.s3.set(func() { b.s3.objects["/bucket/big"] = bytes.Repeat([]byte("x"), 64<<20) })
 		before := len(b.records)
