@@ -1,7 +1,11 @@
 package daemon_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,9 +21,6 @@ import (
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
-// emptyHash is the SHA-256 of nothing.
-const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
 // gatewayKey fetches a gateway key as an AWS SDK does.
 func (w *world) gatewayKey(name string) (key aws.Credentials) {
 	w.Helper()
@@ -33,23 +34,43 @@ func (w *world) gatewayKey(name string) (key aws.Credentials) {
 	return key
 }
 
+// signed is a request to the gateway under one of its names.
+func (w *world) signed(host, method, path string, payload []byte, key aws.Credentials) *http.Request {
+	w.Helper()
+	r, err := http.NewRequestWithContext(w.Context(), method, w.status().Daemon.Gateway+path, bytes.NewReader(payload))
+	if err != nil {
+		w.Fatal(err)
+	}
+	sum := sha256.Sum256(payload)
+	hash := hex.EncodeToString(sum[:])
+	r.Header.Set("X-Amz-Content-Sha256", hash)
+	r.Host = host
+	if err := v4.NewSigner().SignHTTP(w.Context(), key, r, hash, "s3", "us-east-1", time.Now()); err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+// s3 makes a request through the gateway; its answer's status, and its body.
+func (w *world) s3(method, path string, payload []byte, key aws.Credentials) (int, []byte) {
+	w.Helper()
+	answer, err := http.DefaultClient.Do(w.signed("", method, path, payload, key))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return answer.StatusCode, body
+}
+
 // buckets lists the buckets through the gateway.
 func (w *world) buckets(key aws.Credentials) int {
 	w.Helper()
-	r, err := http.NewRequestWithContext(w.Context(), "GET", w.status().Daemon.Gateway+"/", nil)
-	if err != nil {
-		w.Fatal(err)
-	}
-	r.Header.Set("X-Amz-Content-Sha256", emptyHash)
-	if err := v4.NewSigner().SignHTTP(w.Context(), key, r, emptyHash, "s3", "us-east-1", time.Now()); err != nil {
-		w.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		w.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode
+	status, _ := w.s3("GET", "/", nil, key)
+	return status
 }
 
 // A gateway key dies with what it was made for.
