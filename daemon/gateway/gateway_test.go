@@ -312,7 +312,7 @@ func (b *bench) presignedAs(hash, method, path string, expires time.Duration, he
 	for name, values := range header {
 		r.Header[name] = values
 	}
-	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping, o.DisableHeaderHoisting = true, true })
 	uri, signed, err := signer.PresignHTTP(context.Background(),
 		aws.Credentials{AccessKeyID: b.pair.AccessKeyID, SecretAccessKey: b.pair.Secret.Reveal()}, r, hash, "s3", "us-east-1", time.Now())
 	if err != nil {
