@@ -67,7 +67,15 @@ func TestStalls(t *testing.T) {
 		b.record(2)
 	})
 	t.Run("the client does not read", func(t *testing.T) {
-		b.s3.set(func() { b.s3.objects["/bucket/big"] = bytes.Repeat([]byte("x"), 64<<20) })
+		b.s3.set(func() {
+			b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Content-Length", itoa(64<<20))
+				for range 64 {
+					_, _ = w.Write(big)
+				}
+				return true
+			}
+		})
 		c, _ := b.raw(t, b.request("GET", "/bucket/big", nil, nil))
 		if r := b.record(3); r.Status != 200 || r.Out == 64<<20 {
 			t.Errorf("it was recorded as %+v", r)
