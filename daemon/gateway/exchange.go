@@ -112,8 +112,16 @@ func (x *exchange) authenticate() (f *fault) {
 	if x.binding, f = x.g.bind(p.environment()); f != nil {
 		return f
 	}
-	if x.signingKey, ok = x.claim.verify(x.r, x.target, p.secret(key, x.binding.Epoch)); !ok {
+	of := derivation{string(key), x.claim.accessKey, x.claim.scope, x.binding.Epoch}
+	known := false
+	if x.signingKey, known = x.g.derived.get(of); !known {
+		x.signingKey = x.claim.derive(p.secret(key, x.binding.Epoch))
+	}
+	if !x.claim.signedBy(x.signingKey, x.r, x.target) {
 		return errMismatch
+	}
+	if !known {
+		x.g.derived.put(of, x.signingKey)
 	}
 	x.record.Environment, x.record.Key = x.binding.ID, p.nonce()
 	now := x.g.now()

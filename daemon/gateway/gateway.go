@@ -128,6 +128,7 @@ type Gateway struct {
 	o         Options
 	hosts     map[string]bool
 	buffers   *buffers
+	derived   derived
 	upstreams *upstreams
 	stall     time.Duration
 }
