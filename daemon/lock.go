@@ -177,6 +177,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	if errors.Is(err, vault.ErrOlder) && acceptOlder {
 		if v, err = vault.Open(d.DataDir, master, 0); err == nil {
 			older = fmt.Sprintf("its number is %d, %d was seen", v.Contents().Sequence, atLeast)
+			err = v.RenewGatewayKey()
 		}
 	}
 	if err != nil {

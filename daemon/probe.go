@@ -47,6 +47,9 @@ type rejected struct {
 	asked map[string]time.Time // by the id of the version that is in force
 }
 
+// rejectedEvery bounds how often reports make ccad ask Keystone.
+const rejectedEvery = 10 * time.Second
+
 func newRejected() rejected {
 	return rejected{reports: make(chan string, 16), asked: map[string]time.Time{}}
 }

@@ -35,7 +35,8 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	if h.Listener, err = listener.File(); err != nil {
 		return fmt.Errorf("keep the listener: %w", err)
 	}
-	if h.Gateway, err = fileOf(d.s3.gate); err != nil {
+	s3 := d.s3.gate()
+	if h.Gateway, err = fileOf(s3); err != nil {
 		return fmt.Errorf("keep the gateway's port: %w", err)
 	}
 	if h.Metrics, err = fileOf(d.metricsPort.gate); err != nil {
@@ -47,7 +48,7 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 		}
 	}
 	var shut sync.WaitGroup
-	for _, g := range []*session.Gate{d.gate, d.s3.gate, d.metricsPort.gate, d.credentials.gate} {
+	for _, g := range []*session.Gate{d.gate, s3, d.metricsPort.gate, d.credentials.gate} {
 		if g != nil {
 			shut.Go(g.Shut)
 		}

@@ -18,7 +18,6 @@ const (
 	defaultAuthURL    = "https://auth.cloud.ca"
 	defaultS3Endpoint = "https://objects.cloud.ca"
 	defaultS3Region   = "cloud.ca"
-	anyRegion         = "us-east-1" // of an endpoint whose region nobody names, until the server says which it demands
 )
 
 func usage(format string, args ...any) error {
@@ -93,8 +92,7 @@ func trimVersion(url string) string {
 }
 
 // s3Of makes the S3 part. Without a region it is the documentation's for its
-// own endpoint, and else the one that every client knows, until the server
-// says which it demands.
+// own endpoint.
 func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 	if endpoint == "" {
 		return account.S3{Region: region}, nil
@@ -106,7 +104,7 @@ func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 	if region == "" && e.Origin() == defaultS3Endpoint+":443" {
 		region = defaultS3Region
 	}
-	return account.S3{Endpoint: e, Region: cmp.Or(region, anyRegion)}, nil
+	return account.S3{Endpoint: e, Region: region}, nil
 }
 
 // importFiles reads what ccactl read and adopts what is in it.
@@ -209,10 +207,7 @@ func missingMessage(missing string, c ipc.Change) string {
 // applyS3 lets the flags say where S3 is, over what the file says.
 func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
 	if in.S3Endpoint == "" {
-		s3 := &o.Environment.S3
-		if s3.Region = cmp.Or(in.S3Region, s3.Region); s3.Region == "" && !s3.Endpoint.IsZero() {
-			s3.Region = anyRegion
-		}
+		o.Environment.S3.Region = cmp.Or(in.S3Region, o.Environment.S3.Region)
 		return nil
 	}
 	s3, err := s3Of(in.S3Endpoint, cmp.Or(in.S3Region, o.Environment.S3.Region), in.InsecureHTTP)

@@ -270,8 +270,8 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 	keys, _ := e.Keys.Active()
 	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
 	if throughGateway(r.URL.Query(), e) {
-		if d.s3.address == "" {
-			return nil, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+		if err := d.s3.lost(); err != nil {
+			return nil, err
 		}
 		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
 	}
@@ -290,7 +290,8 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 	if _, _, err := d.mint(e, until, ""); err != nil {
 		return nil, err
 	}
-	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until)
+	client, _ := processOf(r.pid) // which the program takes the place of
+	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until, gateway.Holder{PID: client.PID, Started: client.Started})
 	d.handOut(r, e, "endpoint", held{}, time.Time{})
 	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), gatewayRegion)
 	return reply{contentType: "text/plain; charset=utf-8", body: body}, nil

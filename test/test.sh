@@ -60,7 +60,7 @@ while read -r line; do left_out+=("$line"); done <"$skips"
 for module in test/aws; do
   [ -e $module/go.mod ] || continue
   say "$module"
-  (cd $module && go test -count=1 -json ./...) >"$work/module.json" || failed=1
+  (cd $module && go test -race -count=1 -timeout 20m -json ./...) >"$work/module.json" || failed=1
   "$work/report" <"$work/module.json" 2>"$skips" || failed=1
   while read -r line; do left_out+=("$line"); done <"$skips"
 done

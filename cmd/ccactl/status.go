@@ -52,6 +52,9 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	if err := reportEnvironments(w, st); err != nil {
 		return err
 	}
+	if err := reportTraffic(w, st); err != nil {
+		return err
+	}
 	if err := reportFiles(w, st, now); err != nil {
 		return err
 	}
@@ -100,6 +103,24 @@ func reportFiles(w io.Writer, st ipc.Status, now time.Time) error {
 	t.row("FILE", "ENVIRONMENT", "VIEW", "RENDERED")
 	for _, f := range st.Rendered {
 		t.row(f.Path, f.Environment, f.View, relative(f.GivenAt, now))
+	}
+	return t.flush()
+}
+
+// reportTraffic tells what went through the S3 gateway since ccad started, where
+// anything did.
+func reportTraffic(w io.Writer, st ipc.Status) error {
+	t, headed := newTable(w), false
+	for _, e := range st.Environments {
+		if e.Traffic.Requests == 0 {
+			continue
+		}
+		if !headed {
+			headed = true
+			_, _ = fmt.Fprintln(w)
+			t.head("S3 GATEWAY", "REQUESTS", "UP", "DOWN")
+		}
+		t.row(signed("", e.Name), strconv.FormatUint(e.Traffic.Requests, 10), size(e.Traffic.BytesIn), size(e.Traffic.BytesOut))
 	}
 	return t.flush()
 }

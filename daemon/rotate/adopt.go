@@ -132,8 +132,8 @@ func (a *adoption) commit() error {
 			if stored.ID != e.ID {
 				return fmt.Errorf("environment %s was made meanwhile: %w", e.Name, ErrConflict)
 			}
-			if e.UserID != stored.UserID || e.S3.Endpoint != stored.S3.Endpoint {
-				stored.Epoch++ // another binding: the gateway keys of the former one are void
+			if a.place.rebound || a.strange(stored) {
+				stored.Epoch++ // the gateway keys of the former binding are void
 			}
 			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Binding, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Binding, stored.Sources
 		} else if !a.place.added {
@@ -167,6 +167,17 @@ func (a *adoption) commit() error {
 		a.cache()
 	}
 	return err
+}
+
+// strange reports whether the offered pair may be another owner's than the one in
+// force: without a user nothing else says whose an environment is.
+func (a *adoption) strange(stored vault.Environment) bool {
+	active, has := stored.Keys.Active()
+	if a.place.env.UserID != "" || a.offer.Keys == nil || !has {
+		return false
+	}
+	sameOwner := a.s3Proved && stored.S3.Owner != "" // else askKeys refuses it
+	return !sameOwner && a.offer.Keys.AccessKeyID != active.Value.AccessKeyID
 }
 
 // cache keeps the grants that the question yielded.

@@ -102,7 +102,7 @@ func (a *adoption) pinS3(catalog string) {
 		return
 	}
 	a.place.env.S3.Endpoint = endpoint
-	a.place.env.S3.Region = cmp.Or(a.place.env.S3.Region, "us-east-1") // until the server says which it demands
+	a.place.env.S3.Region = cmp.Or(a.place.env.S3.Region, anyRegion)
 	a.note("S3 endpoint %s, from Keystone's catalog", endpoint.URL)
 }
 

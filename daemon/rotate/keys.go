@@ -116,11 +116,13 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 			}
 		}
 	case has: // nothing listed any more
-		mended := e.KeysRefused == nil
-		e.KeysRefused = &vault.Refusal{At: now, Reason: "Keystone no longer lists it"}
+		moved = e.KeysRefused == nil
+		if moved || e.KeysRefused.Reason != unlisted {
+			e.KeysRefused = &vault.Refusal{At: now, Reason: unlisted}
+		}
 		active.Checked = now
 		e.Keys = e.Keys.With(active)
-		return e, mended
+		return e, moved
 	default:
 		return e, false
 	}

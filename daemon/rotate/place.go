@@ -54,14 +54,19 @@ func (o Offer) MayBe(other Offer) bool {
 
 // A place is where an offer belongs.
 type place struct {
-	user   vault.User        // stored or new
-	env    vault.Environment // stored or new, its bindings merged
-	added  bool              // the environment is new
-	secret account.Secret    // the password to try: offered, else the user's own
+	user    vault.User        // stored or new
+	env     vault.Environment // stored or new, its bindings merged
+	added   bool              // the environment is new
+	rebound bool              // it goes elsewhere than before
+	secret  account.Secret    // the password to try: offered, else the user's own
 }
 
 // errNamed: the same user and project have another name.
 var errNamed = errors.New("stored already")
+
+// anyRegion is that of an endpoint whose region nobody names, until the server
+// says which it demands: every client knows it.
+const anyRegion = "us-east-1"
 
 // placeFor decides whose an offer is. Same user and project: merged into what
 // is there. Same name, other identity: refused. It changes nothing.
@@ -88,6 +93,10 @@ func placeFor(c *vault.Contents, o Offer) (place, error) {
 	if p.env.UserID == "" && p.env.S3.Endpoint.IsZero() {
 		return p, fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", name)
 	}
+	if p.env.S3.Region == "" && !p.env.S3.Endpoint.IsZero() {
+		p.env.S3.Region = anyRegion
+	}
+	p.rebound = exists && rebound(stored, p.env)
 	if p.user.ID == "" && p.env.UserID != "" {
 		p.user = c.Users[p.env.UserID]
 	}
@@ -172,11 +181,16 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 		e.S3 = given
 	case !e.S3.Endpoint.SameOrigin(given.Endpoint) && !o.hasUser():
 		return e, fmt.Errorf("environment %s has its S3 at %s, not at %s: %w", e.Name, e.S3.Endpoint.Host(), given.Endpoint.Host(), ErrConflict)
-	default:
+	case given.Region == "" && e.S3.Endpoint.SameOrigin(given.Endpoint):
 		e.S3.Endpoint = given.Endpoint
-		if given.Region != "" {
-			e.S3.Region = given.Region
-		}
+	default:
+		e.S3.Endpoint, e.S3.Region = given.Endpoint, given.Region
 	}
 	return e, nil
+}
+
+// rebound reports whether a person changed where an environment's requests go,
+// or as whom. A region that the server demands was no person's choice.
+func rebound(was, is vault.Environment) bool {
+	return was.UserID != is.UserID || !was.SameProject(is.Environment) || was.S3.Endpoint != is.S3.Endpoint || was.S3.Region != is.S3.Region
 }

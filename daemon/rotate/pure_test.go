@@ -240,3 +240,26 @@ func TestReconciledProperty(t *testing.T) {
 		}
 	})
 }
+
+// TestBetweenKeys: a key that is gone is missed for a while, counted from when it
+// was first missed, before it is called refused.
+func TestBetweenKeys(t *testing.T) {
+	e, _ := reconciled(withKey(pair("a", "1"), vault.Active, true), nil, epoch)
+	for _, after := range []time.Duration{0, time.Minute, betweenKeys - 1} {
+		if !BetweenKeys(e, epoch.Add(after)) {
+			t.Errorf("not between two keys after %s", after)
+		}
+		e, _ = reconciled(e, nil, epoch.Add(after))
+	}
+	if BetweenKeys(e, epoch.Add(betweenKeys)) {
+		t.Error("it never ends")
+	}
+	e.KeysRefused = &vault.Refusal{At: epoch, Reason: "another"}
+	if BetweenKeys(e, epoch) || BetweenKeys(vault.Environment{}, epoch) {
+		t.Error("for another reason, or none")
+	}
+	e, _ = reconciled(e, nil, epoch)
+	if !BetweenKeys(e, epoch) {
+		t.Error("it is gone after it was refused, and its reason is another")
+	}
+}

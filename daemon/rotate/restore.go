@@ -27,6 +27,7 @@ func (k *Keeper) Restore(old *vault.Contents, handsOff bool) ([]Outcome, error) 
 				outcomes = append(outcomes, Outcome{Environment: name, Notes: []string{"its user and project are environment " + twin + ", which stays as it is"}})
 				continue
 			}
+			e.ID = account.NewID() // gateway keys of what had the old one stay void
 			e.Keys, e.AppCreds = cautious(e.Keys, handsOff), cautious(e.AppCreds, handsOff)
 			e.Binding.HandsOff = handsOff
 			c.Environments[name] = e

@@ -123,3 +123,17 @@ func keySubject(e vault.Environment) string {
 	}
 	return "the S3 key of " + e.Name
 }
+
+// unlisted is why a key is refused that Keystone lists no more, nor another in
+// its place.
+const unlisted = "Keystone no longer lists it"
+
+// betweenKeys is how long the cloud may take to make the next key once it has
+// deleted one: a Regenerate does both.
+const betweenKeys = 2 * time.Minute
+
+// BetweenKeys reports whether an environment's key is refused for no other
+// reason than that it is gone, and so recently that the next may be on its way.
+func BetweenKeys(e vault.Environment, now time.Time) bool {
+	return e.KeysRefused != nil && e.KeysRefused.Reason == unlisted && now.Sub(e.KeysRefused.At) < betweenKeys
+}

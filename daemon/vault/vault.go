@@ -152,6 +152,15 @@ func (v *Vault) Change(fn func(*Contents) error) error {
 	return v.commit(next)
 }
 
+// RenewGatewayKey voids every gateway key there is. A store that is older than
+// one seen before needs it: it knows nothing of what was revoked since.
+func (v *Vault) RenewGatewayKey() error {
+	return v.Change(func(c *Contents) error {
+		c.GatewayKey = randomKey()
+		return nil
+	})
+}
+
 // commit writes next and then makes it the present snapshot; mu is held, or
 // nobody else has v yet. Where only the last sync of the folder fails, next is
 // in place on disk but not in memory: what is committed after it supersedes it
