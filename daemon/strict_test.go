@@ -69,7 +69,7 @@ func TestUnknownParameters(t *testing.T) {
 		_, _, err := ipc.Get(path)
 		w.want(err, ipc.CodeUsage, "")
 	}
-	for _, query := range []string{"", "&for=12h", "&client=swift&auth=token", "&as=exec", "&file=/x", "&direct=true", "&gateway=true&client=openstack", "&as=exec&anew=true"} {
+	for _, query := range []string{"", "&for=12h", "&client=swift&auth=token", "&as=exec", "&selected=true", "&direct=true", "&gateway=true&client=openstack", "&as=exec&anew=true"} {
 		if _, err := w.view("dev", query); err != nil {
 			t.Errorf("%q: %v", query, err)
 		}

@@ -278,10 +278,10 @@ func (a *adoption) finish(ctx context.Context) {
 // oweKeys notes, with a new password, that Keystone is to be asked about the S3
 // keys of all environments of its user: they may have been replaced with it.
 func oweKeys(c *vault.Contents, userID string) {
-	for _, e := range c.EnvironmentsOf(userID) {
-		if projectOf(e.Environment) != "" {
+	for _, name := range c.NamesOf(userID) {
+		if e := c.Environments[name]; projectOf(e.Environment) != "" {
 			e.KeysOwed = true
-			c.Environments[e.Name] = e
+			c.Environments[name] = e
 		}
 	}
 }
