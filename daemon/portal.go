@@ -83,7 +83,7 @@ func (d *Daemon) portalFields(r *request) (any, error) {
 // pollPortal reads the portal now and then until ctx ends, and at once when the
 // store is opened or the cloud begins to refuse something.
 func (d *Daemon) pollPortal(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(jittered(time.Duration(d.Config.Portal.Poll)))
 	for {
 		select {
 		case <-ctx.Done():

@@ -49,13 +49,15 @@ func discharge(c *vault.Contents, userID string) {
 	}
 }
 
-// personActed lets values that ccad finds be tried again.
-func (k *Keeper) personActed(u vault.User) error {
-	if k.vault.Contents().Users[u.ID].Failures == 0 {
+// personActed lets values that ccad finds be tried again, and the cloud be asked
+// about a project that was stored with --no-verify, whatever it says of the
+// password now.
+func (k *Keeper) personActed(u vault.User, e vault.Environment) error {
+	if u.Failures == 0 && !e.Binding.HandsOff {
 		return nil
 	}
 	return k.vault.Change(func(c *vault.Contents) error {
 		discharge(c, u.ID)
-		return nil
+		return inEnvironment(c, e, func(e *vault.Environment) { e.Binding.HandsOff = false })
 	})
 }

@@ -74,7 +74,7 @@ func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, e vault
 		return false, nil // one in force is judged, or owed to be
 	}
 	t := try{user: u.User, password: n.Password}
-	if has && active.HandsOff {
+	if e.Binding.HandsOff || has && active.HandsOff {
 		return false, fmt.Errorf("%s: nothing is sent for this user, who was stored unverified on purpose: %w", t.subject(), ErrWithheld)
 	}
 	if has && u.Refused == nil && k.retired(n.Password) {

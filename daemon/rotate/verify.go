@@ -52,7 +52,7 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) err
 			return standing(u)
 		}
 		if person {
-			if err := k.personActed(u); err != nil {
+			if err := k.personActed(u, e); err != nil {
 				return err
 			}
 		}
