@@ -87,19 +87,6 @@ func (k *Keeper) refuseBinding(u vault.User, e vault.Environment, reason string)
 	}), refused)
 }
 
-// releaseBinding lets the cloud be asked about a project that was kept back,
-// after a person's verify that came no further than a refused password: what is
-// found in its place may be tried.
-func (k *Keeper) releaseBinding(e vault.Environment, person bool, answer error) error {
-	var refused *RefusedError
-	if !e.Binding.HandsOff || !person || !errors.As(answer, &refused) {
-		return nil
-	}
-	return k.commit("verified", func(c *vault.Contents) error {
-		return inEnvironment(c, e, func(e *vault.Environment) { e.Binding.HandsOff = false })
-	})
-}
-
 // mendBinding ends a refusal that is over.
 func (k *Keeper) mendBinding(e vault.Environment) error {
 	if e.Binding.Refused == nil {

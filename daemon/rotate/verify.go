@@ -61,7 +61,7 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) err
 			return recordErr
 		}
 		if err != nil {
-			return errors.Join(err, k.releaseBinding(e, person, err))
+			return err
 		}
 		if err := k.verifyProjectLocked(ctx, u.ID, name, &base, person); err != nil {
 			return err
