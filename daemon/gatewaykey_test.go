@@ -286,6 +286,7 @@ func TestBetweenTwoKeys(t *testing.T) {
 			t.Errorf("between two keys: %d", status)
 		}
 	}
+	later := w.gatewayKey("dev") // of a client that starts just now
 	w.cloud.CreateKey(user.Name, user.Projects["dev-ccontini"])
 	limit := time.Now().Add(5 * time.Second)
 	for w.buckets(key) != http.StatusOK {
@@ -293,6 +294,9 @@ func TestBetweenTwoKeys(t *testing.T) {
 			t.Fatal("the next key was not found")
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+	if status := w.buckets(later); status != http.StatusOK {
+		t.Errorf("with a gateway key from between them: %d", status)
 	}
 	if s := w.status().Environments[0].S3.State; s != "ok" {
 		t.Errorf("the key's state is %s", s)

@@ -2,13 +2,23 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/gateway"
 )
+
+// TestLockedMeanwhile: a lock that overtakes a request says that ccad is locked,
+// not that the environment is gone.
+func TestLockedMeanwhile(t *testing.T) {
+	if _, err := new(Daemon).bind("any"); !errors.Is(err, gateway.ErrLocked) {
+		t.Errorf("the binding is %v", err)
+	}
+}
 
 func keyPairOf(access string) account.KeyPair {
 	return account.KeyPair{AccessKeyID: access, Secret: account.NewSecret("s")}

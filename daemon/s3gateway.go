@@ -243,12 +243,13 @@ func (g *s3Gateway) trafficOf(id string) traffic {
 }
 
 // mint makes a gateway key and says where it is good. A holder, if one is
-// named, gets the same key as before.
+// named, gets the same key as before. Between two S3 keys it makes one too: who
+// comes now needs it for the next.
 func (d *Daemon) mint(e vault.Environment, until time.Time, holder string) (account.KeyPair, account.S3, error) {
 	if err := d.s3.lost(); err != nil {
 		return account.KeyPair{}, account.S3{}, err
 	}
-	if err := rotate.MayServeKeys(e); err != nil {
+	if err := rotate.MayServeKeys(e); err != nil && !rotate.BetweenKeys(e, d.now()) {
 		return account.KeyPair{}, account.S3{}, err
 	}
 	if _, ok := e.Keys.Active(); !ok {

@@ -48,6 +48,9 @@ func (x *exchange) credentials() *fault {
 	case !x.g.o.Alive(t.process()):
 		return denied("AccessDenied", "the program that the token was for has ended")
 	}
+	if b.Refused != nil && b.Refused.Passing {
+		b.Refused = nil // it may be over when the key is used
+	}
 	if f := b.refusal(); f != nil {
 		return f
 	}

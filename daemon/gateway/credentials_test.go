@@ -97,6 +97,10 @@ func TestCredentialEndpoint(t *testing.T) {
 	if status, doc := ask("GET", good, nil); status != 403 || doc["message"] != "refused" {
 		t.Errorf("refused: %d %v", status, doc)
 	}
+	b.set(func() { b.binding.Refused = &Refusal{Message: "there is none just now", Passing: true} })
+	if status, doc := ask("GET", good, nil); status != 200 || doc["AccessKeyId"] == "" {
+		t.Errorf("refused for a while: %d %v", status, doc)
+	}
 	b.set(func() { b.binding.Refused = nil })
 	b.set(func() { b.bindErr = errors.New("what") })
 	if status, _ := ask("GET", good, nil); status != 503 {
