@@ -219,22 +219,7 @@ func TestMetricsPortOverLock(t *testing.T) {
 	address := l.Addr().String()
 	_ = l.Close()
 	c := newChild(t, "[metrics]\nlisten = \""+address+"\"\n")
-	thief, stolen := make(chan struct{}), make(chan bool, 1)
-	go func() {
-		for {
-			select {
-			case <-thief:
-				stolen <- false
-				return
-			default:
-			}
-			if l, err := net.Listen("tcp", address); err == nil {
-				_ = l.Close()
-				stolen <- true
-				return
-			}
-		}
-	}()
+	ends := thief(t, address)
 	for range 3 {
 		c.unlock()
 		c.lock()
@@ -248,11 +233,33 @@ func TestMetricsPortOverLock(t *testing.T) {
 			t.Error("no metrics after a lock")
 		}
 	}
-	close(thief)
-	if <-stolen {
+	if ends() {
 		t.Error("somebody else could take the port during a lock")
 	}
 	c.end()
+}
+
+// thief tries to take a port until he is told to end, and tells if he could.
+func thief(t *testing.T, address string) (ends func() (stolen bool)) {
+	done, stolen := make(chan struct{}), make(chan bool, 1)
+	go func() {
+		for {
+			select {
+			case <-done:
+				stolen <- false
+				return
+			default:
+			}
+			if l, err := net.Listen("tcp", address); err == nil {
+				_ = l.Close()
+				stolen <- true
+				return
+			}
+		}
+	}()
+	ends = sync.OnceValue(func() bool { close(done); return <-stolen })
+	t.Cleanup(func() { ends() })
+	return ends
 }
 
 // A metrics port that somebody else has is a warning.

@@ -36,14 +36,15 @@ func (a *attention) idle(now time.Time) time.Duration {
 }
 
 // lockWhenIdle locks once no client has asked for as long as the config says.
-// A request to the S3 gateway that is under way is one.
+// A request to the S3 gateway that is under way is one, and so is an unlock:
+// its passphrase takes a while to stretch.
 func (d *Daemon) lockWhenIdle(ctx context.Context) {
 	limit := time.Duration(d.Config.Lock.Idle)
 	if limit == 0 {
 		return
 	}
 	for ctx.Err() == nil {
-		if d.s3.gate.Busy() {
+		if d.s3.gate().Busy() || d.beingOpened() {
 			d.asked.note(d.now())
 		}
 		left := limit - d.asked.idle(d.now())
@@ -56,6 +57,15 @@ func (d *Daemon) lockWhenIdle(ctx context.Context) {
 		case <-time.After(min(left, napLimit)):
 		}
 	}
+}
+
+// beingOpened reports whether an unlock is under way.
+func (d *Daemon) beingOpened() bool {
+	if !d.opening.TryLock() {
+		return true
+	}
+	d.opening.Unlock()
+	return false
 }
 
 // lockUnasked locks, if there is anything to forget.

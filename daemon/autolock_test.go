@@ -61,7 +61,8 @@ func TestLockWhenIdle(t *testing.T) {
 	if c.cmd.ProcessState != nil {
 		t.Error("it ended")
 	}
-	c.unlock()
+	// An unlock that overtakes the new image is refused: it would open the old one.
+	eventually(t, "it opens again", func() bool { return c.try("/v1/unlock", ipc.UnlockRequest{Passphrase: words}) == nil })
 	trail, err := os.ReadFile(filepath.Join(c.dir, "state", "audit.jsonl"))
 	if err != nil || !strings.Contains(string(trail), "no request for 2s") {
 		t.Errorf("the trail does not say why it was locked: %v\n%s", err, trail)

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/cloud-ca/ccad/daemon/rotate"
@@ -16,6 +18,14 @@ func processOf(pid int) (p rotate.Process, parent int) {
 	p.Program = unix.ByteSliceToString(k.Proc.P_comm[:])
 	p.Started = uint64(k.Proc.P_starttime.Sec)*1e6 + uint64(k.Proc.P_starttime.Usec)
 	return p, int(k.Eproc.Ppid)
+}
+
+// startOf is when a process began; zero where that is not known.
+func startOf(p rotate.Process) time.Time {
+	if p.Started == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(p.Started))
 }
 
 // alive reports whether a process still runs and is still the same one.

@@ -5,6 +5,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cloud-ca/ccad/daemon/rotate"
 )
@@ -29,6 +32,16 @@ func processOf(pid int) (p rotate.Process, parent int) {
 		p.Started, _ = strconv.ParseUint(fields[19], 10, 64)
 	}
 	return p, parent
+}
+
+// startOf is when a process began; zero where that is not known.
+func startOf(p rotate.Process) time.Time {
+	const tick = time.Second / 100 // of /proc, whatever the kernel's own is
+	var up unix.Timespec
+	if p.Started == 0 || unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(p.Started)*tick - time.Duration(up.Nano()))
 }
 
 // alive reports whether a process still runs and is still the same one.

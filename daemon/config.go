@@ -51,6 +51,16 @@ type Config struct {
 	Metrics struct {
 		Listen string `toml:"listen"` // none: on the socket only; a loopback address otherwise
 	} `toml:"metrics"`
+	Render []Render `toml:"render"` // none
+}
+
+// A Render is a file that ccactl render keeps written: a view of an environment
+// for a program that can only read files.
+type Render struct {
+	Environment string   `toml:"environment"` // it need not exist yet
+	View        string   `toml:"view"`        // a format of ccactl env
+	Path        string   `toml:"path"`        // absolute or below ~/; absolute once the config is read
+	Reload      []string `toml:"reload"`      // argv of what makes the program read the file again, without a shell
 }
 
 // How long AWS SDKs keep what they are given; minLease is in floor.go.
@@ -110,14 +120,41 @@ func LoadConfig(path string, required bool) (Config, error) {
 		var strict *toml.StrictMissingError
 		var decode *toml.DecodeError
 		switch {
-		case errors.As(err, &strict):
-			return c, fmt.Errorf("config %s: unknown key\n%s", path, strict.String())
+		case errors.As(err, &strict) && len(strict.Errors) > 0:
+			return c, pointed(path, data, &strict.Errors[0], "unknown key "+strings.Join(strict.Errors[0].Key(), "."))
 		case errors.As(err, &decode):
-			return c, fmt.Errorf("config %s: %w\n%s", path, err, decode.String())
+			return c, pointed(path, data, decode, strings.TrimPrefix(err.Error(), "toml: "))
 		}
 		return c, fmt.Errorf("config %s: %w", path, err)
 	}
-	return c, c.check(path)
+	if err := c.check(path); err != nil {
+		return c, err
+	}
+	return c, c.checkRender(path, data)
+}
+
+// pointed is an error of one place: the line in full, and a caret below the word.
+func pointed(path string, data []byte, at *toml.DecodeError, what string) error {
+	row, column := at.Position()
+	lines := strings.Split(string(data), "\n")
+	if row < 1 || row > len(lines) {
+		return fmt.Errorf("config %s: %s", path, what)
+	}
+	line := strings.TrimRight(lines[row-1], "\r")
+	if strings.HasPrefix(strings.TrimSpace(line), "[") {
+		what = strings.Replace(what, "unknown key", "unknown section", 1)
+	}
+	if strings.Contains(what, "into struct field") { // a name of ours, not the file's
+		what = "this takes another kind of value"
+	}
+	before := line[:min(max(column-1, 0), len(line))]
+	indent := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, before)
+	return fmt.Errorf("config %s:%d:%d: %s\n  %s\n  %s^", path, row, column, what, line, indent)
 }
 
 // check fills in the defaults and refuses values out of bounds.

@@ -83,15 +83,19 @@ type Daemon struct {
 	gate        *session.Gate
 	s3          *s3Gateway
 	metricsPort metricsPort
+	credentials credentialSocket
 	kick        chan struct{} // cap 1: look again at what is owed
 	askPortal   chan struct{} // cap 1: read the portal now
+	askCloud    chan struct{} // cap 1: probe now
 
-	asked        attention    // when a client last asked
-	logindLost   atomic.Value // string: why logind can't be followed, "" once it is
-	told         told         // what shells are to hear
-	watched      watched      // files that import has read
-	used         used         // what probes are to ask about
-	portalDenied sync.Map     // ids of the portal's environments that its key may not see
+	asked      attention    // when a client last asked
+	logindLost atomic.Value // string: why logind can't be followed, "" once it is
+	told       told         // what shells are to hear
+	watched    watched      // files that import has read
+	used       used         // what probes are to ask about
+	rejected   rejected     // what programs report
+	portalSay  portalSay    // what the portal shows that is not taken
+	rendered   sync.Map     // path of a [[render]] table to the time.Time when its view was last given
 }
 
 // Run serves until ctx ends or something fails that can't be mended. Locking
@@ -107,6 +111,8 @@ func Run(ctx context.Context, o Options) error {
 		kick:     make(chan struct{}, 1),
 
 		askPortal: make(chan struct{}, 1),
+		askCloud:  make(chan struct{}, 1),
+		rejected:  newRejected(),
 	}
 	d.asked.note(d.now())
 	d.endStreams = sync.OnceFunc(func() { close(d.closing) })
@@ -127,7 +133,7 @@ func Run(ctx context.Context, o Options) error {
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	d.s3, d.metricsPort = d.listenGateway(), d.listenMetrics()
+	d.s3, d.metricsPort, d.credentials = d.listenGateway(), d.listenMetrics(), d.listenCredentials()
 	if err := d.openAtStart(ctx); err != nil {
 		o.Log.Warn("start locked", "reason", err)
 	}
@@ -147,9 +153,6 @@ func (d *Daemon) own() (*ipc.Listener, error) {
 		}
 	}
 	err := d.gens.claim()
-	if err == nil {
-		err = d.gens.lock()
-	}
 	if err != nil && !d.Inherited.Relocked() {
 		return nil, err
 	} else if err != nil { // a lock must not end in no daemon
@@ -183,6 +186,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	go func() { failed <- server.Serve(d.gate) }()
 	defer d.serveMetrics(failed)()
 	defer d.serveGateway(failed)()
+	defer d.serveCredentials()()
 	checking, cancelChecks := context.WithCancel(ctx)
 	defer cancelChecks()
 	checked := make(chan struct{})
@@ -196,6 +200,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		loops.Go(func() { d.feedWatchdog(checking) })
 		loops.Go(func() { d.lockWhenIdle(checking) })
 		loops.Go(func() { d.followLogind(checking) })
+		loops.Go(func() { d.noticeSleep(checking, time.Tick(sleepEvery), slept) })
 		loops.Wait()
 	}()
 	d.announce()
@@ -237,6 +242,9 @@ func (d *Daemon) announce() {
 	}
 	fmt.Fprintf(d.Ready, "ccad %s ready at %s (%s)\n", d.Version, d.Socket, state)
 }
+
+// Keyrings returns the keyrings that work on this machine, the usual one first.
+func Keyrings() []string { return vault.Usable(context.Background()) }
 
 // now is the daemon's clock.
 func (d *Daemon) now() time.Time {

@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"sync"
+	"time"
 
+	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -43,5 +46,32 @@ func (f *feed) publish(e ipc.Event) {
 			delete(f.readers, c)
 			close(c)
 		}
+	}
+}
+
+// verdictOn is the event of an environment about which the cloud thinks
+// otherwise after a commit; "" where it does not.
+func verdictOn(before, after *vault.Contents, was, is vault.Environment, now time.Time) string {
+	if was.ID != is.ID {
+		return ""
+	}
+	state := rotate.EnvironmentState(after, is, now)
+	if state == rotate.EnvironmentState(before, was, now) {
+		return ""
+	}
+	switch state {
+	case rotate.StateRefused, rotate.StateLockedOut:
+		return "refused"
+	case rotate.StateOK, rotate.StateExpiring:
+		return "verified"
+	}
+	return ""
+}
+
+// tellRefused tells whoever watches of an offer that the cloud refused: nothing
+// is stored of it, and so no commit tells.
+func (d *Daemon) tellRefused(user, environment string, err error) {
+	if wire := wireError(err); wire.Code == ipc.CodeRefused {
+		d.feed.publish(ipc.Event{Time: d.now(), Event: "refused", User: user, Environment: environment, Message: wire.Message})
 	}
 }

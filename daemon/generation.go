@@ -35,21 +35,28 @@ var (
 	halfAGeneration = regexp.MustCompile(`^[0-9]{0,20}\n?$`) // a process died while writing it
 )
 
-// claim makes the folder, and refuses one that holds what is not ours.
+// locked is what every file says while there is nothing to be had.
+const locked = "0\n"
+
+// claim makes the folder, refuses one that holds what is not ours, and makes
+// every file of ours say that there is nothing to be had.
 func (g *generations) claim() error {
 	err := os.Mkdir(g.folder, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder of the generations: %w", err)
 	}
-	_, foreign, err := g.list()
+	ours, foreign, err := g.list()
 	if err == nil && foreign != "" {
 		err = fmt.Errorf("%s is not ours: ccad keeps its generations in that folder", filepath.Join(g.folder, foreign))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return g.zero(ours)
 }
 
-// list tells our files from the first that is not.
-func (g *generations) list() (ours []string, foreign string, err error) {
+// list tells our files, with what they say, from the first that is not.
+func (g *generations) list() (ours map[string]string, foreign string, err error) {
 	if info, err := os.Lstat(g.folder); err != nil {
 		return nil, "", fmt.Errorf("read the generations: %w", err)
 	} else if !info.IsDir() {
@@ -59,9 +66,10 @@ func (g *generations) list() (ours []string, foreign string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("read the generations: %w", err)
 	}
+	ours = make(map[string]string, len(entries))
 	for _, e := range entries {
-		if g.isOurs(e.Name()) {
-			ours = append(ours, e.Name())
+		if text, is := g.read(e.Name()); is {
+			ours[e.Name()] = text
 		} else if foreign == "" {
 			foreign = e.Name()
 		}
@@ -69,20 +77,21 @@ func (g *generations) list() (ours []string, foreign string, err error) {
 	return ours, foreign, nil
 }
 
-func (g *generations) isOurs(name string) bool {
+// read returns what a file says, if it looks like ours.
+func (g *generations) read(name string) (text string, ours bool) {
 	shape := aGeneration
 	if name == generationTemp {
 		shape = halfAGeneration
 	} else if !account.ValidName(name) {
-		return false
+		return "", false
 	}
 	path := filepath.Join(g.folder, name)
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > 21 {
-		return false
+		return "", false
 	}
 	data, err := os.ReadFile(path)
-	return err == nil && shape.Match(data)
+	return string(data), err == nil && shape.Match(data)
 }
 
 // lock makes every file of ours say that there is nothing to be had, until the
@@ -90,10 +99,20 @@ func (g *generations) isOurs(name string) bool {
 func (g *generations) lock() error {
 	g.shut(true)
 	ours, _, err := g.list()
-	for _, name := range ours {
-		if name == generationTemp {
-			g.remove(name)
-		} else if e := g.write(name, 0); err == nil {
+	return errors.Join(err, g.zero(ours))
+}
+
+// zero does that for files that were just found. What can't be written is left:
+// the error is the first.
+func (g *generations) zero(ours map[string]string) (err error) {
+	if _, left := ours[generationTemp]; left { // it would be in the way of all others
+		g.remove(generationTemp)
+	}
+	for name, text := range ours {
+		if name == generationTemp || text == locked {
+			continue
+		}
+		if e := g.replace(name, 0); err == nil {
 			err = e
 		}
 	}
@@ -110,53 +129,68 @@ func (g *generations) shut(locked bool) {
 // at unlock, when files of environments that are gone are removed too. What it
 // can't write it leaves, and goes on: the error is the first.
 func (g *generations) publish(before, after *vault.Contents) (err error) {
+	var ours map[string]string
 	if before == nil {
 		g.shut(false)
 		before = &vault.Contents{}
-		var ours []string
 		ours, _, err = g.list()
-		for _, name := range ours {
+		for name := range ours {
 			if _, ok := after.Environments[name]; !ok {
 				g.remove(name)
 			}
 		}
 	}
 	for name := range before.Environments {
-		if _, ok := after.Environments[name]; !ok && g.isOurs(name) {
-			g.remove(name)
+		if _, ok := after.Environments[name]; !ok {
+			if _, is := g.read(name); is {
+				g.remove(name)
+			}
 		}
 	}
 	for name, e := range after.Environments {
-		if e.Generation != before.Environments[name].Generation {
-			if e := g.write(name, e.Generation); err == nil {
-				err = e
-			}
+		if e.Generation == before.Environments[name].Generation {
+			continue
+		}
+		write := g.write
+		if _, found := ours[name]; found {
+			write = g.replace
+		}
+		if e := write(name, e.Generation); err == nil {
+			err = e
 		}
 	}
 	return err
 }
 
-// write replaces a file by rename: a prompt must never read half a number.
+// write replaces a file, unless something that is not ours has its name.
 func (g *generations) write(name string, n uint64) error {
 	if !account.ValidName(name) {
 		return fmt.Errorf("write the generation of %q: that is no environment name", name)
 	}
+	path := filepath.Join(g.folder, name)
+	if _, err := os.Lstat(path); err == nil {
+		if _, ours := g.read(name); !ours {
+			return fmt.Errorf("write the generation of %s: %s is not ours", name, path)
+		}
+	}
+	return g.replace(name, n)
+}
+
+// replace writes a file and renames it: a prompt must never read half a number.
+func (g *generations) replace(name string, n uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.locked && n != 0 {
 		return nil
 	}
-	temp, path := filepath.Join(g.folder, generationTemp), filepath.Join(g.folder, name)
-	if _, err := os.Lstat(path); err == nil && !g.isOurs(name) {
-		return fmt.Errorf("write the generation of %s: %s is not ours", name, path)
-	}
+	temp := filepath.Join(g.folder, generationTemp)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the generation of %s: %w", name, err)
 	}
 	_, err = f.Write(append(strconv.AppendUint(nil, n, 10), '\n'))
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(temp, path)
+		err = os.Rename(temp, filepath.Join(g.folder, name))
 	}
 	if err != nil {
 		_ = os.Remove(temp)
@@ -175,7 +209,7 @@ func (g *generations) clear() {
 	if err != nil {
 		return
 	}
-	for _, name := range ours {
+	for name := range ours {
 		g.remove(name)
 	}
 	_ = os.Remove(g.folder)

@@ -144,12 +144,17 @@ func TestTwo503sStopNothing(t *testing.T) {
 func TestRemovedStaysRemoved(t *testing.T) {
 	for name, c := range map[string]struct {
 		route string
+		waits bool // for what is being made at the cloud
 		act   func(w *world) error
 	}{
-		"a key is being made":        {"POST /v3/credentials", func(w *world) error { return w.try("POST", "/v1/environments/dev/s3-key", nil, nil) }},
-		"a credential is being made": {"POST /v3/users/*", func(w *world) error { _, err := w.view("dev", "&auth=application-credential"); return err }},
-		"a password is being checked": {"POST /v3/auth/tokens", func(w *world) error {
+		"a key is being made":        {"POST /v3/credentials", true, func(w *world) error { return w.try("POST", "/v1/environments/dev/s3-key", nil, nil) }},
+		"a credential is being made": {"POST /v3/users/*", true, func(w *world) error { _, err := w.view("dev", "&auth=application-credential"); return err }},
+		"a password is being checked": {"POST /v3/auth/tokens", false, func(w *world) error {
 			return w.try("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "new"}, nil)
+		}},
+		"a key is being checked": {"GET /v3/users/*", false, func(w *world) error {
+			key := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+			return w.try("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3AccessKey: key.Access, S3Secret: key.Secret}, nil)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,12 +163,16 @@ func TestRemovedStaysRemoved(t *testing.T) {
 			if strings.Contains(name, "password") {
 				w.cloud.SetPassword(w.cloud.User.Name, "new")
 			}
+			w.cloud.ResetCounts()
 			came := w.delayed(c.route)
 			done := make(chan struct{})
 			go func() { _ = c.act(w); close(done) }()
 			<-came
 			if err := w.try("DELETE", "/v1/environments/dev", nil, nil); err != nil {
 				t.Error(err)
+			}
+			if c.waits && w.cloud.Count(c.route) == 0 {
+				t.Error("it was removed before the cloud had answered")
 			}
 			<-done
 			w.restart()

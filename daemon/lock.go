@@ -100,7 +100,11 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOl
 	d.opening.Lock()
 	defer d.opening.Unlock()
 	if d.open.Load() != nil {
-		return nil
+		if passphrase.Empty() || !d.keyring.NeedsPassphrase() {
+			return nil
+		}
+		_, err := d.keyring.Master(ctx, passphrase) // a wrong one is told of now, not when it is needed
+		return err
 	}
 	o, older, err := d.openStore(ctx, passphrase, acceptOlder)
 	if d.image.Err() != nil {
@@ -127,6 +131,7 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOl
 	}
 	d.feed.publish(ipc.Event{Time: d.now(), Event: "unlocked"})
 	d.look()
+	kick(d.askPortal)
 	return nil
 }
 
@@ -172,6 +177,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	if errors.Is(err, vault.ErrOlder) && acceptOlder {
 		if v, err = vault.Open(d.DataDir, master, 0); err == nil {
 			older = fmt.Sprintf("its number is %d, %d was seen", v.Contents().Sequence, atLeast)
+			err = v.RenewGatewayKey()
 		}
 	}
 	if err != nil {
@@ -179,6 +185,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 		d.unreadable.Store(err.Error())
 		return nil, "", err
 	}
+	frugal()
 	d.unreadable.Store("")
 	o = &opened{vault: v, cloud: d.newCloud(), ledger: rotate.NewLedger(d.now, alive)}
 	if o.trail, o.warning, err = d.openTrail(trailPath, v.Contents()); err != nil {
@@ -256,15 +263,20 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 	now := d.now()
 	for name, e := range after.Environments {
 		was := before.Environments[name]
-		d.recordMade(o, after.Users[e.UserID].Name, was, e)
+		d.recordMade(o, after.Users[e.UserID].Called, was, e)
+		said := ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Called, Environment: name, Generation: e.Generation}
 		if e.Generation != was.Generation {
-			d.feed.publish(ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Name, Environment: name, Generation: e.Generation})
+			d.feed.publish(said)
+		}
+		verdict := verdictOn(before, after, was, e, now)
+		if said.Event = verdict; verdict != "" && (verdict != why || e.Generation == was.Generation) {
+			d.feed.publish(said)
 		}
 	}
 	d.recordRotations(o, before, after)
 	for name, e := range before.Environments {
 		if _, ok := after.Environments[name]; !ok {
-			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Name, Environment: name})
+			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Called, Environment: name})
 		}
 	}
 	d.tell(before, after)
@@ -275,9 +287,12 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 }
 
 // look wakes the loop that checks what is owed.
-func (d *Daemon) look() {
+func (d *Daemon) look() { kick(d.kick) }
+
+// kick wakes a loop, now or when it is done with what it does.
+func kick(loop chan struct{}) {
 	select {
-	case d.kick <- struct{}{}:
+	case loop <- struct{}{}:
 	default:
 	}
 }

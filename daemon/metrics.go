@@ -60,6 +60,10 @@ func newMetrics(d *Daemon) *metrics {
 		auditFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ccad_audit_failures_total", Help: "Lines that could not be written to the audit trail."}),
 	}
+	for _, outcome := range []string{"accepted", "refused", "unreachable", "failed"} { // there from the start: a rule sees the first one rise
+		m.checks.WithLabelValues(outcome)
+		m.probes.WithLabelValues(outcome)
+	}
 	m.s3Requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ccad_gateway_requests_total", Help: "Requests to the S3 gateway, by class of operation and status."}, []string{"class", "status"})
 	m.s3Duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -95,12 +99,13 @@ var (
 	usersDesc        = prometheus.NewDesc("ccad_users", "Users by state.", []string{"state"}, nil)
 	environmentsDesc = prometheus.NewDesc("ccad_environments", "Environments by state.", []string{"state"}, nil)
 	leasesDesc       = prometheus.NewDesc("ccad_leases", "Leases that have not ended.", nil, nil)
+	portalDesc       = prometheus.NewDesc("ccad_portal_refused", "1 while the portal refuses its API key; absent where none is stored.", nil, nil)
 	storeDesc        = prometheus.NewDesc("ccad_store_sequence", "Number of the store's last commit.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (state) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, dueDesc, oldestDesc} {
+	for _, d := range []*prometheus.Desc{lockedDesc, buildDesc, usersDesc, environmentsDesc, leasesDesc, storeDesc, portalDesc, rotationsDesc, stalledDesc, rotatingDesc, retiringDesc, dueDesc, oldestDesc} {
 		c <- d
 	}
 }
@@ -136,6 +141,11 @@ func (s state) Collect(c chan<- prometheus.Metric) {
 	}
 	gauge(leasesDesc, float64(leases))
 	gauge(storeDesc, float64(contents.Sequence))
+	if p := contents.Portal; p != nil && p.Refused != nil {
+		gauge(portalDesc, 1)
+	} else if p != nil {
+		gauge(portalDesc, 0)
+	}
 	s.collectRotations(o, gauge)
 }
 

@@ -61,7 +61,10 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 	if err != nil {
 		return
 	}
-	err = o.keeper.Verify(ctx, name, false)
+	asked, err := o.keeper.VerifyOwed(ctx, name)
+	if !asked {
+		return
+	}
 	outcome := outcomeOf(err)
 	d.metrics.checks.WithLabelValues(outcome).Inc()
 	t := tries[e.ID]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -37,6 +38,7 @@ func (d *Daemon) portalLogin(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("portal.url: %v", err)
 	}
+	former := r.open.vault.Contents().Portal
 	p := &vault.Portal{Base: base, Key: account.NewSecret(in.Key)}
 	out, err := d.readPortal(r.Context(), r.open, p, true)
 	if errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
@@ -48,6 +50,9 @@ func (d *Daemon) portalLogin(r *request) (any, error) {
 		return nil, fmt.Errorf("write the store: %w", err)
 	}
 	d.record(r.open, audit.Entry{Event: "portal-login"})
+	if former != nil && former.Refused != nil {
+		d.incident("portal-key", "healed", "", "", "the portal accepts its API key again")
+	}
 	return out, nil
 }
 
@@ -78,7 +83,7 @@ func (d *Daemon) portalFields(r *request) (any, error) {
 // pollPortal reads the portal now and then until ctx ends, and at once when the
 // store is opened or the cloud begins to refuse something.
 func (d *Daemon) pollPortal(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(jittered(time.Duration(d.Config.Portal.Poll)))
 	for {
 		select {
 		case <-ctx.Done():
@@ -110,21 +115,26 @@ func (d *Daemon) pollOnce(ctx context.Context, o *opened, p *vault.Portal) {
 	d.metrics.portalReads.WithLabelValues(outcome).Inc()
 }
 
-// refusePortal remembers that the portal refused the key: it counts failed
-// logins, so nothing sends the key again until a person gives one.
-func (d *Daemon) refusePortal(o *opened, p *vault.Portal, reason error) {
+// changePortal changes what is stored of the portal, if it is the same key still.
+func (d *Daemon) changePortal(o *opened, p *vault.Portal, change func(*vault.Portal)) {
 	err := o.vault.Change(func(c *vault.Contents) error {
 		if c.Portal != nil && c.Portal.Key.Equal(p.Key) {
-			refused := *c.Portal
-			refused.Refused = &vault.Refusal{At: d.now(), Reason: reason.Error()}
-			c.Portal = &refused
+			next := *c.Portal
+			change(&next)
+			c.Portal = &next
 		}
 		return nil
 	})
 	if err != nil {
 		d.Log.Error("portal", "error", err)
 	}
-	d.feed.publish(ipc.Event{Time: d.now(), Event: "refused", Message: "the portal refuses its API key: ccactl portal login"})
+}
+
+// refusePortal remembers that the portal refused the key: it counts failed
+// logins, so nothing sends the key again until a person gives one.
+func (d *Daemon) refusePortal(o *opened, p *vault.Portal, reason error) {
+	d.changePortal(o, p, func(p *vault.Portal) { p.Refused = &vault.Refusal{At: d.now(), Reason: reason.Error()} })
+	d.incident("portal-key", "refused", "", "", "the portal refuses its API key")
 }
 
 // readPortal reads what the portal shows and adopts what is new. A person's
@@ -137,31 +147,40 @@ func (d *Daemon) readPortal(ctx context.Context, o *opened, p *vault.Portal, per
 	if configured, err := account.ParseEndpoint(d.Config.Portal.URL, false); err != nil || !configured.SameOrigin(p.Base) {
 		return out, &ipc.Error{Code: ipc.CodeFailed, Message: "the API key was given for " + p.Base.Host() + ", and config.toml names another portal: ccactl portal login"}
 	}
-	shown, err := d.newCloud().ReadPortal(ctx, p.Base, p.Key, func(id string) bool {
-		_, denied := d.portalDenied.Load(id)
-		return denied && !person
-	})
+	shown, err := d.newCloud().ReadPortal(ctx, p.Base, p.Key, func(id string) bool { return !person && slices.Contains(p.Denied, id) })
 	if errors.Is(err, cloud.ErrRefused) {
 		d.refusePortal(o, p, err)
 	}
 	if err != nil {
 		return out, err
 	}
+	var denied []string
+	if !person {
+		denied = slices.Clone(p.Denied)
+	}
 	for _, e := range shown {
-		out.Environments = append(out.Environments, d.takePortal(ctx, o, p, e))
+		if errors.Is(e.Err, cloud.ErrRefused) {
+			denied = append(denied, e.ID)
+		}
+		out.Environments = append(out.Environments, d.takePortal(ctx, o, e))
+	}
+	if !slices.Equal(denied, p.Denied) {
+		p.Denied = denied // of a key that is not stored yet
+		d.changePortal(o, p, func(p *vault.Portal) { p.Denied = denied })
 	}
 	slices.SortFunc(out.Environments, func(a, b ipc.PortalEnvironment) int { return cmp.Compare(a.Name, b.Name) })
+	d.portalSays(out.Environments)
 	return out, nil
 }
 
 // takePortal adopts what one environment of the portal shows.
-func (d *Daemon) takePortal(ctx context.Context, o *opened, p *vault.Portal, e cloud.PortalEnvironment) ipc.PortalEnvironment {
+func (d *Daemon) takePortal(ctx context.Context, o *opened, e cloud.PortalEnvironment) ipc.PortalEnvironment {
 	out := ipc.PortalEnvironment{Name: e.Name, Fields: []ipc.PortalField{}}
 	if e.Err != nil {
+		out.State, out.Trouble = "waiting", e.Err.Error()
 		if errors.Is(e.Err, cloud.ErrRefused) {
-			d.portalDenied.Store(e.ID, true)
+			out.State = "denied"
 		}
-		out.Trouble = e.Err.Error()
 		return out
 	}
 	fields := make([]source.PortalField, len(e.Fields))
@@ -172,42 +191,43 @@ func (d *Daemon) takePortal(ctx context.Context, o *opened, p *vault.Portal, e c
 	for _, f := range e.Fields {
 		out.Fields = append(out.Fields, ipc.PortalField{Key: f.Key, Meaning: found.Meanings[f.Key]})
 	}
-	name, err := portalPlace(o.vault.Contents(), found)
-	if err != nil {
-		out.Trouble = err.Error()
+	if out.Environment, out.State, out.Trouble = portalPlace(o.vault.Contents(), found); out.State != "ok" {
 		return out
 	}
-	out.Environment = name
-	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: name, Password: found.Password, Keys: found.Keys, By: rotate.ByPortal, From: p.Base.Host()})
-	if err != nil {
-		out.Trouble = err.Error()
-	}
+	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: out.Environment, Password: found.Password, Keys: found.Keys, By: rotate.ByPortal})
+	out.State, out.Trouble = noticedState(err)
 	if changed {
-		d.record(o, audit.Entry{Event: "adopted", Environment: name, User: found.User, Note: "the portal"})
+		d.record(o, audit.Entry{Event: "adopted", Environment: out.Environment, User: found.User, Note: "the portal"})
 	}
 	return out
 }
 
 // portalPlace finds whose the values are: a user and a project that are stored
 // already. The portal names no new ones, and moves nothing to another cloud.
-func portalPlace(c *vault.Contents, p source.Portal) (environment string, err error) {
+func portalPlace(c *vault.Contents, p source.Portal) (environment, state, reason string) {
 	var fits []vault.Environment
+	projects := 0
 	for _, e := range c.Environments {
 		u, has := c.Users[e.UserID]
-		project := p.Project != "" && e.Project == p.Project || p.ProjectID != "" && e.ProjectID == p.ProjectID
-		if has && project && (p.User == "" || u.Name == p.User) && atPortals(u.Auth, p.AuthURL) {
+		if !has || !(p.Project != "" && e.Project == p.Project || p.ProjectID != "" && e.ProjectID == p.ProjectID) {
+			continue
+		}
+		projects++
+		if (p.User == "" || u.Name == p.User) && atPortals(u.Auth, p.AuthURL) {
 			fits = append(fits, e)
 		}
 	}
 	switch {
 	case p.Project == "" && p.ProjectID == "":
-		return "", errors.New("no field names its project: [portal.fields] can say which does")
+		return "", "unnamed", "no field names its project"
+	case projects == 0:
+		return "", "unknown", "ccad has no such user and project"
 	case len(fits) == 0:
-		return "", errors.New("ccad has no such user and project: ccactl import or add brings them")
+		return "", "foreign", "it is another user's or another cloud's than ccad has for that project: nothing is taken from it"
 	case len(fits) > 1:
-		return "", errors.New("several environments of ccad fit")
+		return "", "unnamed", "several environments of ccad fit"
 	}
-	return fits[0].Name, nil
+	return fits[0].Name, "ok", ""
 }
 
 // atPortals reports whether the portal's auth URL, if it shows one, is where the
@@ -217,11 +237,51 @@ func atPortals(stored account.Endpoint, shown string) bool {
 		return true
 	}
 	e, err := account.ParseEndpoint(trimVersion(shown), stored.InsecureHTTP)
-	return err == nil && e.SameOrigin(stored)
+	return err == nil && e.Origin() == stored.Origin()
+}
+
+// portalSay is what the portal showed last that was not taken.
+type portalSay struct {
+	mu       sync.Mutex
+	troubles []ipc.PortalTrouble
+}
+
+// portalSays remembers what a person should know of. That the portal has other
+// environments too, or lets the key see some and others not, is no trouble.
+func (d *Daemon) portalSays(shown []ipc.PortalEnvironment) {
+	troubles := []ipc.PortalTrouble{}
+	for _, e := range shown {
+		switch e.State {
+		case "ok", "unknown", "denied":
+		default:
+			troubles = append(troubles, ipc.PortalTrouble{Name: e.Name, Environment: e.Environment, State: e.State, Reason: e.Trouble})
+		}
+	}
+	d.portalSay.mu.Lock()
+	defer d.portalSay.mu.Unlock()
+	d.portalSay.troubles = troubles
+}
+
+// portalStatus is the portal's part of status; nil where no key is stored.
+func (d *Daemon) portalStatus(c *vault.Contents) *ipc.Portal {
+	p := c.Portal
+	if p == nil {
+		return nil
+	}
+	d.portalSay.mu.Lock()
+	out := &ipc.Portal{URL: p.Base.URL, Troubles: slices.Clone(d.portalSay.troubles)}
+	d.portalSay.mu.Unlock()
+	if p.Refused != nil {
+		out.Refused, out.Reason = &p.Refused.At, p.Refused.Reason
+	}
+	return out
 }
 
 // jittered spreads what is done every d, by a fifth, so that many machines do
 // not ask at once.
 func jittered(d time.Duration) time.Duration {
+	if d == 0 {
+		return 0
+	}
 	return d - d/10 + rand.N(d/5)
 }

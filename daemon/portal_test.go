@@ -3,8 +3,12 @@ package daemon_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
@@ -46,20 +50,21 @@ func TestPortalBringsARegeneratedKey(t *testing.T) {
 	if err != nil || len(out.Environments) != 2 || out.Environments[0].Environment != "dev" {
 		t.Fatalf("%+v, %v", out, err)
 	}
+	events := w.events()
+	before := p.Requests()
 	w.cloud.Reset(w.cloud.User.Name, "regenerated-1")
-	var fields ipc.PortalReply
-	w.do("GET", "/v1/portal", nil, &fields) // reads, and so adopts: the poll does the same
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev"}, nil) // the first program that fails
 	for _, name := range []string{"dev", "system"} {
-		var shown ipc.Shown
-		w.do("GET", "/v1/environments/"+name+"?reveal=true", nil, &shown)
-		if shown.Password != "regenerated-1" || shown.State != "ok" || !w.listed(shown.S3.AccessKeyID) {
-			t.Errorf("%s: %+v", name, shown)
-		}
+		w.until(name+" has what the portal shows", func() bool {
+			s := w.shown(name)
+			return s.Password == "regenerated-1" && s.State == "ok" && w.listed(s.S3.AccessKeyID)
+		})
 	}
-	if n := w.refusals(); n != 0 {
+	events.once("healed", "works again")
+	if n := w.refusals(); n != 1 {
 		t.Errorf("%d passwords were refused on the way", n)
 	}
-	if p.Requests() == 0 {
+	if p.Requests() == before {
 		t.Error("nobody asked the portal")
 	}
 }
@@ -132,17 +137,138 @@ func TestPortalKeyIsSentOnce(t *testing.T) {
 	w.want(w.try("GET", "/v1/portal", nil, nil), ipc.CodeFailed, "ccactl portal login")
 }
 
+// TestPortalRefusalIsTold: a key that the portal refuses, in the midst of its
+// list too, is an incident, stands in status and in the metrics, and a person's
+// login ends it.
+func TestPortalRefusalIsTold(t *testing.T) {
+	w, p := newPortalWorld(t, asShown)
+	w.add("dev", "dev-ccontini")
+	w.add("system", "system-ccontini")
+	if w.status().Portal != nil {
+		t.Error("status tells of a portal that nobody has a key to")
+	}
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.status().Portal; s == nil || s.Refused != nil || w.metric("ccad_portal_refused") != "0" {
+		t.Errorf("%+v", s)
+	}
+	events := w.events()
+	p.Behave(practice.PortalQuirk{Status: http.StatusUnauthorized, Skip: 2}) // the list and the first environment
+	w.want(w.try("GET", "/v1/portal", nil, nil), ipc.CodeRefused, "it knows no such API key")
+	sent := p.Requests()
+	w.want(w.try("GET", "/v1/portal", nil, nil), ipc.CodeRefused, "not sent again")
+	if p.Requests() != sent {
+		t.Error("a refused key was sent again")
+	}
+	events.once("refused", "the portal refuses its API key")
+	if s := w.status().Portal; s.Refused == nil || !strings.Contains(s.Reason, "no such API key") || w.metric("ccad_portal_refused") != "1" {
+		t.Errorf("%+v", s)
+	}
+	p.Behave(practice.PortalQuirk{})
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	events.once("healed", "the portal accepts its API key again")
+	if s := w.status().Portal; s.Refused != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestPortalDenies: an environment that the key may not see is not asked for
+// again by itself, over a restart neither, and is once a person has looked.
+func TestPortalDenies(t *testing.T) {
+	var strange atomic.Bool
+	strange.Store(true)
+	w, p := newPortalWorld(t, func(shown []practice.PortalEnvironment) []practice.PortalEnvironment {
+		for i := range shown {
+			shown[i].Stranger = strange.Load()
+		}
+		return shown
+	})
+	config := fmt.Sprintf("[portal]\nurl = %q\npoll = \"5s\"\n", p.URL)
+	w.stop()
+	w.start(config)
+	w.add("dev", "dev-ccontini")
+	if out, err := w.portalLogin(portalKey); err != nil || out.Environments[0].State != "denied" {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	w.stop()
+	before := p.Requests()
+	w.start(config)
+	w.until("the portal is read", func() bool { return p.Requests() > before })
+	time.Sleep(300 * time.Millisecond)
+	if n := p.Requests() - before; n != 1 {
+		t.Errorf("%d requests, and only the list was not denied", n)
+	}
+	if s := w.status().Portal; len(s.Troubles) != 0 {
+		t.Errorf("it is a trouble that others have environments too: %+v", s)
+	}
+	strange.Store(false)
+	w.do("GET", "/v1/portal", nil, nil) // ccactl portal fields
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	w.until("the poll adopts again", func() bool { return w.shown("dev").Password == "second" })
+}
+
+// TestPortalAtUnlock: what was regenerated while ccad was locked is there soon
+// after it is unlocked, long before the next poll.
+func TestPortalAtUnlock(t *testing.T) {
+	w, p := newPortalWorld(t, asShown)
+	w.add("dev", "dev-ccontini")
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	passphrase := filepath.Join(w.dir, "passphrase")
+	data, err := os.ReadFile(passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.startLocked(fmt.Sprintf("[portal]\nurl = %q\n", p.URL))
+	before := p.Requests()
+	time.Sleep(200 * time.Millisecond) // the loop's first look finds it locked
+	w.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: strings.TrimSpace(string(data))}, nil)
+	w.until("the portal's value is in force", func() bool { return w.shown("dev").Password == "second" })
+	if p.Requests() == before {
+		t.Error("nobody asked the portal")
+	}
+}
+
+// TestPortalTroubles: what the portal shows and the cloud refuses stands in
+// status.
+func TestPortalTroubles(t *testing.T) {
+	w, _ := newPortalWorld(t, func(shown []practice.PortalEnvironment) []practice.PortalEnvironment {
+		for _, e := range shown {
+			for i := range e.Fields {
+				if e.Fields[i][0] == "Password" {
+					e.Fields[i][1] = "not-the-password"
+				}
+			}
+		}
+		return shown
+	})
+	w.add("dev", "dev-ccontini")
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	s := w.status().Portal
+	if len(s.Troubles) != 1 || s.Troubles[0].State != "refused" || s.Troubles[0].Environment != "dev" || strings.Contains(s.Troubles[0].Reason, "not-the-password") {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestPortalElsewhere: the key goes to the portal that it was given for, and
 // what the portal shows of another cloud, user or project is not taken.
 func TestPortalElsewhere(t *testing.T) {
-	for field, value := range map[string]string{
-		"Authentication URL": "https://auth.example.org", "User name": "somebody", "Project name": "elsewhere",
+	for field, is := range map[string][2]string{
+		"Authentication URL": {"https://auth.example.org", "foreign"}, "User name": {"somebody", "foreign"}, "Project name": {"elsewhere", "unknown"},
 	} {
 		w, _ := newPortalWorld(t, func(shown []practice.PortalEnvironment) []practice.PortalEnvironment {
 			for i, f := range shown[0].Fields {
 				switch f[0] {
 				case field:
-					shown[0].Fields[i][1] = value
+					shown[0].Fields[i][1] = is[0]
 				case "Password":
 					shown[0].Fields[i][1] = "planted"
 				}
@@ -151,8 +277,11 @@ func TestPortalElsewhere(t *testing.T) {
 		})
 		w.add("system", "system-ccontini")
 		out, err := w.portalLogin(portalKey)
-		if err != nil || !strings.Contains(out.Environments[0].Trouble, "no such user and project") {
+		if err != nil || out.Environments[0].State != is[1] {
 			t.Errorf("%s: %+v, %v", field, out, err)
+		}
+		if troubles := w.status().Portal.Troubles; (len(troubles) == 1) != (is[1] == "foreign") {
+			t.Errorf("%s: status tells %+v", field, troubles)
 		}
 		if n := w.refusals(); n != 0 {
 			t.Errorf("%s: a planted password was sent", field)
@@ -177,13 +306,20 @@ func TestPortalIsPolled(t *testing.T) {
 	w.stop()
 	w.start(fmt.Sprintf("[portal]\nurl = %q\npoll = \"5s\"\n", p.URL))
 	w.add("dev", "dev-ccontini")
+	w.add("system", "system-ccontini")
 	if _, err := w.portalLogin(portalKey); err != nil {
 		t.Fatal(err)
 	}
+	events := w.events()
 	w.cloud.Reset(w.cloud.User.Name, "regenerated-2")
-	w.until("the poll adopts what the portal shows", func() bool {
-		var shown ipc.Shown
-		w.do("GET", "/v1/environments/dev?reveal=true", nil, &shown)
-		return shown.Password == "regenerated-2" && shown.State == "ok" && w.listed(shown.S3.AccessKeyID)
-	})
+	for _, name := range []string{"dev", "system"} {
+		w.until("the poll adopts what the portal shows", func() bool {
+			s := w.shown(name)
+			return s.Password == "regenerated-2" && s.State == "ok" && w.listed(s.S3.AccessKeyID)
+		})
+	}
+	events.once("noticed", "was changed elsewhere, its 2 environments have the new one")
+	if n := w.refusals(); n != 0 {
+		t.Errorf("%d passwords were refused on the way", n)
+	}
 }

@@ -1,13 +1,17 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // used remembers which environments were handed out since the last probe: only
@@ -26,41 +30,82 @@ func (u *used) note(id string) {
 	u.environments[id] = true
 }
 
-func (u *used) take() map[string]bool {
+func (u *used) take() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	taken := u.environments
 	u.environments = nil
-	return taken
+	return slices.Collect(maps.Keys(taken))
 }
 
-// probeUsed asks the cloud now and then whether what was handed out is still
-// good, until ctx ends. A user whose password it refuses has failed one login by
-// that, and no probe sends that password again.
+// rejected is what programs report that the cloud refused. However many do, what
+// is in force is asked about once in rejectedEvery.
+type rejected struct {
+	reports chan string // names of environments; those that find no room are as good as made
+
+	mu    sync.Mutex
+	asked map[string]time.Time // by the id of the version that is in force
+}
+
+// rejectedEvery bounds how often reports make ccad ask Keystone.
+const rejectedEvery = 10 * time.Second
+
+func newRejected() rejected {
+	return rejected{reports: make(chan string, 16), asked: map[string]time.Time{}}
+}
+
+// due reports whether a report is to be followed.
+func (r *rejected) due(version string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= rejectedEvery })
+	if _, recently := r.asked[version]; recently {
+		return false
+	}
+	r.asked[version] = now
+	return true
+}
+
+// probeUsed asks the cloud now and then whether what is in use is still good,
+// and at once about what a program reports, until ctx ends. A user whose password
+// it refuses has failed one login by that, and no probe sends that password again.
 func (d *Daemon) probeUsed(ctx context.Context) {
 	every := time.Duration(*d.Config.Watch.Probe)
+	timer := time.NewTimer(jittered(every))
+	defer timer.Stop()
+	due := timer.C
 	if every == 0 {
-		return
+		due = nil
 	}
 	for {
-		timer := time.NewTimer(jittered(every))
+		var report string
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
-		case <-timer.C:
+		case report = <-d.rejected.reports:
+		case <-d.askCloud:
+		case <-due:
+			timer.Reset(jittered(every))
 		}
-		if o := d.open.Load(); o != nil {
-			d.probe(ctx, o, d.used.take())
+		o := d.open.Load()
+		switch {
+		case o == nil:
+		case report != "":
+			_ = d.checkRejected(ctx, o, report) // status tells, and metrics count
+		default:
+			d.probe(ctx, o)
 		}
 	}
 }
 
 // probe costs one login for each user; the other environments of his are looked
-// at with what that login gave.
-func (d *Daemon) probe(ctx context.Context, o *opened, ids map[string]bool) {
+// at with what that login gave. In use is what was handed out since the last
+// probe, what went through the gateway, and what somebody still holds.
+func (d *Daemon) probe(ctx context.Context, o *opened) {
+	ids := append(d.used.take(), slices.Collect(maps.Keys(o.ledger.Counts()))...)
+	slices.Sort(ids)
 	asked := map[string]bool{}
-	for id := range ids {
+	for _, id := range slices.Compact(ids) {
 		e, ok := o.keeper.EnvironmentByID(id)
 		if !ok || ctx.Err() != nil {
 			continue
@@ -72,6 +117,34 @@ func (d *Daemon) probe(ctx context.Context, o *opened, ids map[string]bool) {
 		asked[e.UserID] = true
 		d.metrics.probes.WithLabelValues(outcomeOf(ask(ctx, e.Name))).Inc()
 	}
+}
+
+// checkRejected makes one check of an environment that a program reports, unless
+// what is in force was asked about just now. Of what is refused already nobody
+// asks.
+func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) error {
+	e, u, err := o.keeper.Environment(name)
+	if err != nil {
+		return err
+	}
+	known := u.Refused != nil || e.UserID == "" && e.KeysRefused != nil
+	password, _ := u.Passwords.Active()
+	keys, _ := e.Keys.Active()
+	if !known && !d.rejected.due(cmp.Or(password.ID, keys.ID, e.ID), d.now()) {
+		return nil
+	}
+	err = o.keeper.Verify(ctx, name, false)
+	d.metrics.probes.WithLabelValues(outcomeOf(err)).Inc()
+	return err
+}
+
+// report takes what a program says without keeping it waiting for the cloud.
+func (d *Daemon) report(name string) ipc.Change {
+	select {
+	case d.rejected.reports <- name:
+	default:
+	}
+	return ipc.Change{Environment: name, Action: "unchanged"}
 }
 
 // outcomeOf is the cloud's answer in one word, for metrics.

@@ -35,14 +35,20 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	if h.Listener, err = listener.File(); err != nil {
 		return fmt.Errorf("keep the listener: %w", err)
 	}
-	if h.Gateway, err = fileOf(d.s3.gate); err != nil {
+	s3 := d.s3.gate()
+	if h.Gateway, err = fileOf(s3); err != nil {
 		return fmt.Errorf("keep the gateway's port: %w", err)
 	}
 	if h.Metrics, err = fileOf(d.metricsPort.gate); err != nil {
 		return fmt.Errorf("keep the metrics port: %w", err)
 	}
+	if g := d.credentials.gate; g != nil {
+		if h.Units, err = d.credentials.listener.File(); err != nil {
+			return fmt.Errorf("keep the socket for credentials: %w", err)
+		}
+	}
 	var shut sync.WaitGroup
-	for _, g := range []*session.Gate{d.gate, d.s3.gate, d.metricsPort.gate} {
+	for _, g := range []*session.Gate{d.gate, s3, d.metricsPort.gate, d.credentials.gate} {
 		if g != nil {
 			shut.Go(g.Shut)
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -22,16 +23,21 @@ import (
 //
 // A loopback port belongs to whoever binds it first. So the address is chosen
 // once and kept, a lock hands the listener over, and while somebody else holds
-// the port no gateway key is given out.
+// the port no gateway key is given out; it is tried again until it is free.
 type s3Gateway struct {
-	address string        // 127.0.0.1:PORT; "" while the port is not ours
-	gate    *session.Gate // nil likewise
-	lost    string        // why the port is not ours
+	port   atomic.Pointer[gatewayPort]
+	asking asking // Keystone about refused keys
 
 	mu      sync.Mutex
 	traffic map[string]traffic   // by account.Environment.ID
 	told    map[string]time.Time // when a gateway key's use was last put in the audit trail, by its nonce
-	asked   map[string]time.Time // when the cloud was last asked about a refused key, by environment
+}
+
+// A gatewayPort is the one that we hold, or why we hold none.
+type gatewayPort struct {
+	address string // 127.0.0.1:PORT
+	gate    *session.Gate
+	lost    error
 }
 
 // traffic is what went through the gateway for one environment since start.
@@ -43,67 +49,105 @@ type traffic struct {
 const (
 	// auditPeriod is how long one line stands for a gateway key's use.
 	auditPeriod = time.Hour
-	// rejectedEvery bounds how often refused requests make ccad ask Keystone.
-	rejectedEvery = 10 * time.Second
 	// gatewayRegion is what clients of the gateway sign for; any would do.
 	gatewayRegion = "us-east-1"
+)
+
+// How long it takes until a port that somebody else has is tried again.
+const (
+	firstListen = time.Second
+	lastListen  = 30 * time.Second
 )
 
 // listenGateway takes the gateway's port: inherited, or where the config or an
 // earlier start has it, or a free one that is kept from then on. Without the
 // port ccad serves everything else.
 func (d *Daemon) listenGateway() *s3Gateway {
-	g := &s3Gateway{traffic: map[string]traffic{}, told: map[string]time.Time{}, asked: map[string]time.Time{}}
-	l, err := d.gatewayListener()
-	if err != nil {
-		g.lost = err.Error()
-		d.Log.Error("the S3 gateway has no port", "error", err)
-		return g
+	g := &s3Gateway{traffic: map[string]traffic{}, told: map[string]time.Time{}}
+	g.port.Store(d.takePort())
+	if err := g.lost(); err != nil {
+		d.Log.Error(err.Error())
 	}
-	g.address, g.gate = l.Addr().String(), session.NewGate(l)
 	return g
 }
 
-// serveGateway answers S3 requests until the server is closed.
-func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
-	g := d.s3
-	if g.gate == nil {
-		return func() {}
+func (d *Daemon) takePort() *gatewayPort {
+	l, err := d.gatewayListener()
+	d.Inherited.Gateway = nil // it is the listener's now
+	if err != nil {
+		return &gatewayPort{lost: err}
 	}
-	_, port, _ := net.SplitHostPort(g.address)
+	return &gatewayPort{address: l.Addr().String(), gate: session.NewGate(l)}
+}
+
+// serveGateway answers S3 requests until it is stopped, from when the port is ours.
+func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
+	ctx, cancel := context.WithCancel(d.ctx)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for pause := firstListen; d.s3.gate() == nil; pause = min(2*pause, lastListen) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+				d.s3.port.Store(d.takePort())
+			}
+		}
+		if err := d.answerS3(ctx); err != nil {
+			failed <- fmt.Errorf("gateway: %w", err)
+		}
+	})
+	return func() { cancel(); serving.Wait() }
+}
+
+func (d *Daemon) answerS3(ctx context.Context) error {
+	address := d.s3.port.Load().address
+	_, port, _ := net.SplitHostPort(address)
 	handler := gateway.New(gateway.Options{
-		Hosts:    []string{g.address, "localhost:" + port},
+		Hosts:    []string{address, "localhost:" + port},
 		Key:      d.gatewayKey,
 		Bind:     d.bind,
 		Rejected: d.keyRejected,
+		Alive:    func(h gateway.Holder) bool { return alive(rotate.Process{PID: h.PID, Started: h.Started}) },
 		Done:     d.gatewayDone,
 		Proxy:    d.Config.Cloud.Proxy,
 		Now:      d.now,
 	})
+	defer handler.Close()
 	server := handler.Server()
-	server.ConnState = g.gate.ConnState
-	go func() {
-		if err := server.Serve(g.gate); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("gateway: %w", err)
-		}
-	}()
-	return func() { _ = server.Close(); handler.Close() }
+	server.ConnState = d.s3.gate().ConnState
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(d.s3.gate()); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
+
+// gate is what the port is handed over by; nil while it is not ours.
+func (g *s3Gateway) gate() *session.Gate { return g.port.Load().gate }
 
 // url is where clients find the gateway; "" while the port is not ours.
 func (g *s3Gateway) url() string {
-	if g.address == "" {
+	if g.gate() == nil {
 		return ""
 	}
-	return "http://" + g.address
+	return "http://" + g.port.Load().address
 }
 
-// warning says that there is no gateway, and why.
-func (g *s3Gateway) warning() string {
-	if g.lost == "" {
-		return ""
+// lost says why there is no gateway; nil: there is.
+func (g *s3Gateway) lost() error {
+	if err := g.port.Load().lost; err != nil {
+		return fmt.Errorf("the S3 gateway has no port: %w", err)
 	}
-	return "the S3 gateway has no port: " + g.lost
+	return nil
+}
+
+// warning is lost, for status.
+func (g *s3Gateway) warning() string {
+	if err := g.lost(); err != nil {
+		return err.Error() + ", which is tried again"
+	}
+	return ""
 }
 
 // gatewayKey is the vault's; nil while locked.
@@ -118,42 +162,45 @@ func (d *Daemon) gatewayKey() []byte {
 func (d *Daemon) bind(id string) (gateway.Binding, error) {
 	o := d.open.Load()
 	if o == nil {
-		return gateway.Binding{}, gateway.ErrUnknown
+		return gateway.Binding{}, gateway.ErrLocked
 	}
 	e, ok := o.keeper.EnvironmentByID(id)
 	if !ok {
 		return gateway.Binding{}, gateway.ErrUnknown
 	}
-	if err := rotate.MayServeKeys(e); err != nil {
-		return gateway.Binding{}, &gateway.RefusedError{Message: err.Error()}
-	}
 	keys, _ := e.Keys.Active()
-	return gateway.Binding{ID: id, Epoch: e.Epoch, S3: e.S3, Keys: keys.Value, Version: keys.N}, nil
+	b := gateway.Binding{ID: id, Epoch: e.Epoch, S3: e.S3, Keys: keys.Value, Version: keys.N}
+	if err := rotate.MayServeKeys(e); err != nil {
+		b.Refused = &gateway.Refusal{Message: err.Error()}
+	}
+	if rotate.BetweenKeys(e, d.now()) {
+		b.Refused = &gateway.Refusal{Message: "Keystone lists no S3 key of " + e.Name + " just now, which is being looked into: ccactl status", Passing: true}
+	}
+	return b, nil
 }
 
-// keyRejected asks Keystone about a key that the S3 server refuses: it may have
-// been regenerated. A server that only can't reach its Keystone says the same,
-// so the answer is taken from Keystone alone, and not asked for at every request.
+// keyRejected asks Keystone about a key that the S3 server refuses, or that was
+// refused before: it may have been replaced. A server that only can't reach its
+// Keystone refuses too, so the answer is taken from Keystone alone.
 func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Binding, bool) {
 	newer := func() (gateway.Binding, bool) {
 		now, err := d.bind(b.ID)
-		return now, err == nil && now.Keys != b.Keys
+		return now, err == nil && now.Refused == nil && (b.Refused != nil || now.Keys != b.Keys)
 	}
-	o := d.open.Load()
-	if now, ok := newer(); ok || o == nil {
+	if now, ok := newer(); ok {
 		return now, ok
 	}
-	d.s3.mu.Lock()
-	recent := d.now().Sub(d.s3.asked[b.ID]) < rejectedEvery
-	if !recent {
-		d.s3.asked[b.ID] = d.now()
-	}
-	d.s3.mu.Unlock()
-	if e, ok := o.keeper.EnvironmentByID(b.ID); ok && !recent {
-		if err := o.keeper.KeyRejected(ctx, e.Name); err != nil {
-			d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
+	d.s3.asking.about(ctx, b.ID, b.Keys, d.now, func() {
+		o := d.open.Load()
+		if o == nil {
+			return
 		}
-	}
+		if e, ok := o.keeper.EnvironmentByID(b.ID); ok {
+			if err := o.keeper.KeyRejected(context.WithoutCancel(ctx), e.Name); err != nil {
+				d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
+			}
+		}
+	})
 	return newer()
 }
 
@@ -165,6 +212,7 @@ func (d *Daemon) gatewayDone(r gateway.Record) {
 	if r.Environment == "" {
 		return
 	}
+	d.used.note(r.Environment)
 	g := d.s3
 	g.mu.Lock()
 	t := g.traffic[r.Environment]
@@ -195,12 +243,13 @@ func (g *s3Gateway) trafficOf(id string) traffic {
 }
 
 // mint makes a gateway key and says where it is good. A holder, if one is
-// named, gets the same key as before.
+// named, gets the same key as before. Between two S3 keys it makes one too: who
+// comes now needs it for the next.
 func (d *Daemon) mint(e vault.Environment, until time.Time, holder string) (account.KeyPair, account.S3, error) {
-	if d.s3.address == "" {
-		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+	if err := d.s3.lost(); err != nil {
+		return account.KeyPair{}, account.S3{}, err
 	}
-	if err := rotate.MayServeKeys(e); err != nil {
+	if err := rotate.MayServeKeys(e); err != nil && !rotate.BetweenKeys(e, d.now()) {
 		return account.KeyPair{}, account.S3{}, err
 	}
 	if _, ok := e.Keys.Active(); !ok {

@@ -19,21 +19,6 @@ type leap struct{ by atomic.Int64 }
 func (l *leap) now() time.Time       { return time.Now().Add(time.Duration(l.by.Load())) }
 func (l *leap) step(d time.Duration) { l.by.Add(int64(d)) }
 
-// metric is a series of ours, or "".
-func (w *world) metric(series string) string {
-	w.Helper()
-	body, _, err := ipc.Get("/metrics")
-	if err != nil {
-		w.Fatal(err)
-	}
-	for line := range strings.Lines(string(body)) {
-		if value, ok := strings.CutPrefix(line, series+" "); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
 // What the config schedules is told of, and done by a daemon that was off when it
 // was due: once.
 func TestScheduled(t *testing.T) {

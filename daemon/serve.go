@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -23,43 +26,79 @@ const maxRequest = 64 << 20
 // A verb is one line of the table: what is asked, and what answers it. An act
 // returns a value to be sent as JSON, a reply, or an error.
 type verb struct {
-	pattern string
+	pattern string // of the mux, and behind a "?" the parameters that it knows, with "&" between
 	act     func(*Daemon, *request) (any, error)
 	locked  bool // answered while locked, too
 }
 
+// route is the pattern without the parameters.
+func (v verb) route() string {
+	route, _, _ := strings.Cut(v.pattern, "?")
+	return route
+}
+
+// knows returns an error for a parameter that the verb does not know, or that
+// comes twice: what a client asks for must not be overlooked.
+func (v verb) knows(query url.Values) error {
+	_, known, _ := strings.Cut(v.pattern, "?")
+	if v.pattern == unheardPattern {
+		return nil
+	}
+	for name, values := range query {
+		if !slices.Contains(strings.Split(known, "&"), name) || len(values) > 1 {
+			return usage("the request's parameters are not understood")
+		}
+	}
+	return nil
+}
+
+const unheardPattern = "/"
+
+// unheard answers what is no line of the table.
+var unheard = verb{unheardPattern, func(*Daemon, *request) (any, error) { return nil, usage("no such request") }, true}
+
 // verbs is every request there is, sorted by pattern.
 var verbs = []verb{
 	{"DELETE /v1/environments/{name}", (*Daemon).remove, false},
+	{"DELETE /v1/kept/{id}", (*Daemon).unkeep, false},
 	{"DELETE /v1/portal", (*Daemon).portalLogout, false},
 	{"GET /metrics", (*Daemon).prometheus, true},
 	{"GET /v1/alive", (*Daemon).alive, true},
-	{"GET /v1/environments/{name}", (*Daemon).show, false},
-	{"GET /v1/environments/{name}/views/credential-process", (*Daemon).credentialProcess, false},
+	{"GET /v1/environments/{name}?reveal", (*Daemon).show, false},
+	{"GET /v1/environments/{name}/views/credential-process?gateway&direct", (*Daemon).credentialProcess, false},
 	{"GET /v1/environments/{name}/views/endpoint", (*Daemon).endpoint, false},
-	{"GET /v1/environments/{name}/views/env", (*Daemon).env, false},
+	{"GET /v1/environments/{name}/views/env?format&auth&client&for&gateway&direct&as&anew&file&selected", (*Daemon).env, false},
 	{"GET /v1/events", (*Daemon).events, true},
-	{"GET /v1/log", (*Daemon).log, false},
+	{"GET /v1/kept", (*Daemon).keptFiles, false},
+	{"GET /v1/log?follow", (*Daemon).log, false},
 	{"GET /v1/log/verify", (*Daemon).verifyLog, false},
 	{"GET /v1/portal", (*Daemon).portalFields, false},
+	{"GET /v1/renders", (*Daemon).renders, true},
 	{"GET /v1/stale", (*Daemon).staleFiles, false},
 	{"GET /v1/status", (*Daemon).status, true},
 	{"POST /v1/backup", (*Daemon).backup, false},
 	{"POST /v1/clouds-file", (*Daemon).cloudsFile, false},
 	{"POST /v1/environments", (*Daemon).add, false},
 	{"POST /v1/environments/{name}/revoke", (*Daemon).revoke, false},
-	{"POST /v1/environments/{name}/s3-key", (*Daemon).ensureKey, false},
+	{"POST /v1/environments/{name}/s3-key?gateway&direct", (*Daemon).ensureKey, false},
 	{"POST /v1/import", (*Daemon).importFiles, false},
+	{"POST /v1/kept", (*Daemon).keep, false},
 	{"POST /v1/lock", (*Daemon).lockNow, true},
 	{"POST /v1/passphrase", (*Daemon).changePassphrase, false},
 	{"POST /v1/portal", (*Daemon).portalLogin, false},
 	{"POST /v1/restore", (*Daemon).restore, false},
 	{"POST /v1/rotate", (*Daemon).rotate, false},
+	{"POST /v1/scrub", (*Daemon).scrub, false},
 	{"POST /v1/stale", (*Daemon).stale, false},
 	{"POST /v1/unlock", (*Daemon).unlockNow, true},
+	{"POST /v1/unwatch", (*Daemon).unwatch, false},
 	{"POST /v1/update", (*Daemon).update, false},
 	{"POST /v1/verify", (*Daemon).verify, false},
 }
+
+// unattended are asked by who watches ccad, or keeps files written, and uses
+// nothing: they keep no idle lock away.
+var unattended = []string{"GET /metrics", "GET /v1/alive", "GET /v1/renders"}
 
 // A request is what an act gets.
 type request struct {
@@ -67,6 +106,8 @@ type request struct {
 	w    http.ResponseWriter
 	open *opened // nil only for verbs that are answered while locked
 	pid  int     // the client's, as the kernel says
+
+	holder string // the file or the systemd unit that the answer is for; "": a process
 }
 
 // A reply is an answer that is not JSON of a value.
@@ -82,12 +123,9 @@ type hijacked struct{}
 // handler routes requests through the wrapper.
 func (d *Daemon) handler() http.Handler {
 	mux := http.NewServeMux()
-	for _, v := range verbs {
-		mux.HandleFunc(v.pattern, func(w http.ResponseWriter, r *http.Request) { d.answer(v, w, r) })
+	for _, v := range append(slices.Clone(verbs), unheard) {
+		mux.HandleFunc(v.route(), func(w http.ResponseWriter, r *http.Request) { d.answer(v, w, r) })
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		d.send(w, nil, &ipc.Error{Code: ipc.CodeUsage, Message: "no such request"})
-	})
 	return mux
 }
 
@@ -97,16 +135,16 @@ func (d *Daemon) answer(v verb, w http.ResponseWriter, r *http.Request) {
 	req := &request{Request: r, w: w, open: d.open.Load(), pid: peerOf(r.Context())}
 	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
 	out, err := d.act(v, req)
-	if v.pattern != "GET /v1/alive" && v.pattern != "GET /metrics" { // those who watch ccad do not use it
+	if !slices.Contains(unattended, v.route()) && req.holds() != "file" {
 		d.asked.note(d.now())
 	}
 	code := "ok"
 	if err != nil {
 		code = string(wireError(err).Code)
-		d.Log.Debug("request", "verb", v.pattern, "code", code)
+		d.Log.Debug("request", "verb", v.route(), "code", code)
 	}
-	d.metrics.requests.WithLabelValues(v.pattern, code).Inc()
-	d.metrics.duration.WithLabelValues(v.pattern).Observe(time.Since(start).Seconds())
+	d.metrics.requests.WithLabelValues(v.route(), code).Inc()
+	d.metrics.duration.WithLabelValues(v.route()).Observe(time.Since(start).Seconds())
 	if _, done := out.(hijacked); !done {
 		d.send(w, out, err)
 	}
@@ -121,6 +159,9 @@ func (d *Daemon) act(v verb, req *request) (any, error) {
 	}
 	if req.Method == http.MethodHead { // the mux takes it for GET, which hands out
 		return nil, usage("no such request")
+	}
+	if err := v.knows(req.URL.Query()); err != nil {
+		return nil, err
 	}
 	if req.open == nil && !v.locked {
 		return nil, &ipc.Error{Code: ipc.CodeLocked, Message: "ccad is locked"}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/source"
-	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -20,7 +18,6 @@ const (
 	defaultAuthURL    = "https://auth.cloud.ca"
 	defaultS3Endpoint = "https://objects.cloud.ca"
 	defaultS3Region   = "cloud.ca"
-	anyRegion         = "us-east-1" // of an endpoint whose region nobody names, until the server says which it demands
 )
 
 func usage(format string, args ...any) error {
@@ -54,6 +51,9 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 		}
 		in.AuthURL = cmp.Or(in.AuthURL, defaultAuthURL)
 		api := cmp.Or(in.IdentityAPI, "3")
+		if in.IdentityAPI == "" && strings.HasSuffix(strings.TrimRight(in.AuthURL, "/"), "/v2.0") {
+			api = "2.0"
+		}
 		if api != "3" && api != "2.0" {
 			return o, usage("--identity-api is 3 or 2.0")
 		}
@@ -66,6 +66,8 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 		if auth.Origin() == defaultAuthURL+":443" {
 			in.S3Endpoint = cmp.Or(in.S3Endpoint, defaultS3Endpoint)
 		}
+	} else if in.AuthURL == "" {
+		in.S3Endpoint = cmp.Or(in.S3Endpoint, defaultS3Endpoint)
 	}
 	if o.Environment.S3, err = s3Of(in.S3Endpoint, in.S3Region, in.InsecureHTTP); err != nil {
 		return o, err
@@ -90,8 +92,7 @@ func trimVersion(url string) string {
 }
 
 // s3Of makes the S3 part. Without a region it is the documentation's for its
-// own endpoint, and else the one that every client knows, until the server
-// says which it demands.
+// own endpoint.
 func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 	if endpoint == "" {
 		return account.S3{Region: region}, nil
@@ -103,7 +104,7 @@ func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 	if region == "" && e.Origin() == defaultS3Endpoint+":443" {
 		region = defaultS3Region
 	}
-	return account.S3{Endpoint: e, Region: cmp.Or(region, anyRegion)}, nil
+	return account.S3{Endpoint: e, Region: region}, nil
 }
 
 // importFiles reads what ccactl read and adopts what is in it.
@@ -123,11 +124,17 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	if len(in.Only) > 0 {
+		found = slices.DeleteFunc(found, func(f source.Found) bool { return !slices.Contains(in.Only, origin(f)) })
+	}
 	if len(found) == 0 {
 		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
 	}
 	if in.Name != "" && len(found) > 1 {
 		return nil, usage("--name is for one environment, and the files hold %d", len(found))
+	}
+	if err := distinct(r.open.keeper, in, found); err != nil {
+		return nil, err
 	}
 	var changes []ipc.Change
 	for _, f := range found {
@@ -137,21 +144,20 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	return out, nil
 }
 
+// origin is where a finding stands.
+func origin(f source.Found) string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
+
 // importOne adopts one finding and says what became of it.
 func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc.Change {
 	change := ipc.Change{
 		Environment: cmp.Or(in.Name, f.Name), User: f.User.Name, Project: f.Environment.Project,
 		AuthURL: f.User.Auth.URL, S3Endpoint: f.Environment.S3.Endpoint.URL,
-		Source: fmt.Sprintf("%s:%d", f.File, f.Line), Notes: f.Notes,
+		Source: origin(f), Notes: f.Notes,
 	}
 	if f.Keys != nil {
 		change.AccessKeyID = f.Keys.AccessKeyID
 	}
-	o := rotate.Offer{
-		Name: cmp.Or(in.Name, f.Name), Named: in.Name != "", User: f.User, Environment: f.Environment,
-		Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: "import", NoVerify: in.NoVerify,
-		From: &vault.Source{Path: f.File, Format: f.Format, Watched: !in.NoWatch && f.File != "-"},
-	}
+	o := offered(in, f)
 	switch {
 	case f.Missing == "password" && in.Password != "":
 		o.Password, f.Missing = account.NewSecret(in.Password), ""
@@ -161,7 +167,9 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	case f.Missing != "" && f.Keys != nil:
 		o.Keys = nil
 	}
-	if err := applyS3(&o, in); err != nil {
+	err := applyS3(&o, in)
+	change.S3Endpoint = o.Environment.S3.Endpoint.URL
+	if err != nil {
 		change.Action, change.Error = "failed", wireError(err)
 		return change
 	}
@@ -199,10 +207,7 @@ func missingMessage(missing string, c ipc.Change) string {
 // applyS3 lets the flags say where S3 is, over what the file says.
 func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
 	if in.S3Endpoint == "" {
-		s3 := &o.Environment.S3
-		if s3.Region = cmp.Or(in.S3Region, s3.Region); s3.Region == "" && !s3.Endpoint.IsZero() {
-			s3.Region = anyRegion
-		}
+		o.Environment.S3.Region = cmp.Or(in.S3Region, o.Environment.S3.Region)
 		return nil
 	}
 	s3, err := s3Of(in.S3Endpoint, cmp.Or(in.S3Region, o.Environment.S3.Region), in.InsecureHTTP)
@@ -214,9 +219,11 @@ func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
 // adopt puts one offer to the keeper and says what became of it.
 func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change {
 	out, err := r.open.keeper.Adopt(r.Context(), o)
+	d.watched.watcher.Again() // a person has acted
 	change.Environment = cmp.Or(out.Environment, change.Environment)
 	change.Notes = append(change.Notes, out.Notes...)
 	if err != nil {
+		d.tellRefused(change.User, change.Environment, err)
 		change.Error = wireError(err)
 		change.Action = "failed"
 		if change.Error.Code == ipc.CodeRefused {
@@ -242,7 +249,7 @@ func (d *Daemon) describe(r *request, change *ipc.Change) {
 	}
 	keys, _ := e.Keys.Active()
 	change.State = rotate.EnvironmentState(c, e, d.now())
-	change.User, change.Project = c.Users[e.UserID].Name, cmp.Or(e.Project, e.ProjectID)
+	change.User, change.Project = c.Users[e.UserID].Called, cmp.Or(e.Project, e.ProjectID)
 	change.S3Endpoint, change.AccessKeyID = e.S3.Endpoint.URL, keys.Value.AccessKeyID
 }
 
@@ -275,7 +282,7 @@ func (d *Daemon) updateKeys(r *request, in ipc.UpdateRequest) (any, error) {
 		return nil, err
 	}
 	active, _ := e.Keys.Active()
-	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID)
+	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID, e.KeyWanted)
 	if access == "" {
 		return nil, usage("environment %s has no S3 key: give --s3-access-key", in.Environment)
 	}
@@ -290,7 +297,9 @@ func (d *Daemon) updatePassword(r *request, in ipc.UpdateRequest) (any, error) {
 		return nil, err
 	}
 	notes, err := r.open.keeper.UpdatePassword(r.Context(), u.ID, account.NewSecret(in.Password), in.NoVerify)
+	d.watched.watcher.Again() // a person has acted
 	if err != nil {
+		d.tellRefused(u.Called, "", err)
 		return nil, err
 	}
 	out := ipc.Changes{Notes: notes, Changes: []ipc.Change{}}
@@ -310,29 +319,44 @@ func (d *Daemon) verify(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, person := in.Environments, true
 	if in.Rejected != "" {
-		names, person = []string{in.Rejected}, false
+		return d.verifyRejected(r, in)
 	}
+	names := in.Environments
 	c := r.open.keeper.Contents()
 	if len(names) == 0 {
 		for name := range c.Environments {
 			names = append(names, name)
 		}
 	}
-	var changes []ipc.Change
+	changes := []ipc.Change{}
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		if _, _, err := r.open.keeper.Environment(name); err != nil {
 			return nil, err
 		}
-		changes = append(changes, d.verifyOne(r.Context(), r, name, person))
+		changes = append(changes, d.verified(r, name, r.open.keeper.Verify(r.Context(), name, true)))
 	}
+	d.watched.watcher.Again() // a person has acted
 	return ipc.Changes{Changes: changes}, nil
 }
 
-func (d *Daemon) verifyOne(ctx context.Context, r *request, name string, person bool) ipc.Change {
+// verifyRejected follows a program's report that the cloud refused what it was
+// given.
+func (d *Daemon) verifyRejected(r *request, in ipc.VerifyRequest) (any, error) {
+	if _, _, err := r.open.keeper.Environment(in.Rejected); err != nil {
+		return nil, err
+	}
+	if in.Background {
+		return ipc.Changes{Changes: []ipc.Change{d.report(in.Rejected)}}, nil
+	}
+	err := d.checkRejected(r.Context(), r.open, in.Rejected)
+	return ipc.Changes{Changes: []ipc.Change{d.verified(r, in.Rejected, err)}}, nil
+}
+
+// verified is what the cloud said of an environment, and how it stands now.
+func (d *Daemon) verified(r *request, name string, err error) ipc.Change {
 	change := ipc.Change{Environment: name, Action: "unchanged"}
-	if err := r.open.keeper.Verify(ctx, name, person); err != nil {
+	if err != nil {
 		change.Error = wireError(err)
 		change.Action = "failed"
 		if change.Error.Code == ipc.CodeRefused {

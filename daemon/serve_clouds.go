@@ -27,11 +27,11 @@ func (d *Daemon) cloudsFile(r *request) (any, error) {
 		}
 		clouds = append(clouds, cloud)
 	}
-	text, err := cloudsfile.Write(in.Path, string(in.Data), clouds)
+	text, changed, err := cloudsfile.Write(in.Path, string(in.Data), clouds)
 	if err != nil {
 		return nil, err
 	}
-	return ipc.CloudsFileReply{Data: []byte(text), Clouds: in.Environments}, nil
+	return ipc.CloudsFileReply{Data: []byte(text), Clouds: in.Environments, Changed: changed}, nil
 }
 
 // cloudOf describes an environment as clouds.yaml does.

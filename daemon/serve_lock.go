@@ -77,7 +77,7 @@ func (d *Daemon) backup(r *request) (any, error) {
 		return nil, err
 	}
 	d.record(r.open, audit.Entry{Event: "backup"})
-	return ipc.BackupReply{Data: data}, nil
+	return reply{contentType: "application/octet-stream", body: data}, nil
 }
 
 // restore brings what a backup holds, as unverified; what is there already

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cloud-ca/ccad/daemon/source"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -13,10 +14,17 @@ func (d *Daemon) staleFiles(r *request) (any, error) {
 	out := ipc.StaleFiles{Files: []string{}}
 	for _, e := range r.open.keeper.Contents().Environments {
 		for _, s := range e.Sources {
-			if filepath.IsAbs(s.Path) {
-				out.Files = append(out.Files, s.Path)
+			if !filepath.IsAbs(s.Path) {
+				continue
+			}
+			out.Files = append(out.Files, s.Path)
+			if companion := source.Companion(s.Path); companion != "" {
+				out.Files = append(out.Files, companion)
 			}
 		}
+	}
+	for _, r := range d.Config.Render {
+		out.Files = append(out.Files, r.Path)
 	}
 	slices.Sort(out.Files)
 	out.Files = slices.Compact(out.Files)

@@ -17,7 +17,7 @@ import (
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
 	logind, _ := d.logindLost.Load().(string)
-	warnings := []string{d.s3.warning(), d.metricsPort.lost, logind}
+	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind}
 	if r.open != nil {
 		warnings = append(warnings, r.open.warning)
 		for _, name := range d.schedule.Unknown(r.open.keeper.Contents()) {
@@ -43,7 +43,8 @@ func (d *Daemon) status(r *request) (any, error) {
 		s.Users = append(s.Users, d.user(r.open.keeper, c, u))
 	}
 	slices.SortFunc(s.Users, func(a, b ipc.User) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AuthURL, b.AuthURL)) })
-	s.Watched = d.watched.troubles()
+	s.Watched, s.Portal = d.watched.troubles(), d.portalStatus(c)
+	s.Rendered = d.renderedFiles(r.open)
 	counts := r.open.ledger.Counts()
 	for _, e := range c.Environments {
 		s.Environments = append(s.Environments, d.environment(r.open.keeper, c, e, counts))
@@ -56,7 +57,7 @@ func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.Use
 	active, _ := u.Passwords.Active()
 	out := ipc.User{Name: u.User.String(), AuthURL: u.Auth.URL, State: rotate.UserState(c, u, d.now()), PasswordVersion: active.N}
 	if u.Refused != nil {
-		out.Reason = u.Refused.Reason
+		out.Reason, out.Expired = u.Refused.Reason, u.Refused.Expired
 	}
 	if r, ok := k.RetiringPassword(u); ok {
 		out.Rotation = &ipc.Rotation{Step: r.Step, Version: r.Version, Trouble: r.Trouble}
@@ -91,17 +92,27 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 	keys, _ := e.Keys.Active()
 	ac, _ := e.AppCreds.Active()
 	t := d.s3.trafficOf(e.ID)
-	return ipc.Environment{
-		ApplicationCredential: ac.Value.ID,
-		CredentialRotation:    underWay(k, rotate.KindAppCred, e),
-		CredentialDue:         due(d.schedule.CredentialDue(e, c.Users[e.UserID]), ac.Tried),
+	out := ipc.Environment{
+		ProjectState: rotate.ProjectState(c, e),
+
+		CredentialRotation: underWay(k, rotate.KindAppCred, e),
+		CredentialDue:      due(d.schedule.CredentialDue(e, c.Users[e.UserID]), ac.Tried),
 
 		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
-		Name:    e.Name, User: c.Users[e.UserID].Name, Project: cmp.Or(e.Project, e.ProjectID),
+		Name:    e.Name, User: c.Users[e.UserID].Called, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
 		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
+	if e.Binding.Refused != nil {
+		out.Reason = e.Binding.Refused.Reason
+	}
+	for _, v := range e.AppCreds.List { // one that is refused is told of, too
+		if v.State == vault.Active || v.State == vault.Refused && out.ApplicationCredential == "" {
+			out.ApplicationCredential = v.Value.ID
+		}
+	}
+	return out
 }
 
 // underWay tells who still holds a value that is being replaced, and until when.
@@ -146,6 +157,11 @@ func (d *Daemon) remove(r *request) (any, error) {
 	}
 	if ac, ok := e.AppCreds.Active(); ok && ac.Source == "rotation" {
 		change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" stays valid at the cloud")
+	}
+	for _, k := range r.open.keeper.Contents().Kept {
+		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(pairOf(s.Path), k.Path) }) {
+			change.Notes = append(change.Notes, "what "+k.Path+" was, its secrets included, is still kept: ccactl setup --undo brings it back")
+		}
 	}
 	return ipc.Changes{Changes: []ipc.Change{change}}, nil
 }

@@ -42,11 +42,20 @@ func (d *Daemon) endStream(s *stream, reason string) {
 	_ = s.line(ipc.Event{Time: d.now(), Event: ipc.EventEnd, Message: reason})
 }
 
-// events streams what happens until the client hangs up or the daemon locks.
+// events streams what happens until the client hangs up or the daemon locks. It
+// begins with how things stand: a lock ends every stream, so that a client is
+// away when the unlock comes.
 func (d *Daemon) events(r *request) (any, error) {
 	events, cancel := d.feed.subscribe()
 	defer cancel()
 	s := newStream(r.w)
+	state := "unlocked"
+	if d.open.Load() == nil {
+		state = "locked"
+	}
+	if err := s.line(ipc.Event{Time: d.now(), Event: state, Message: "as the stream begins"}); err != nil {
+		return hijacked{}, nil
+	}
 	for {
 		select {
 		case <-r.Context().Done():

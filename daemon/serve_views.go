@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/gateway"
 	"github.com/cloud-ca/ccad/daemon/rotate"
@@ -23,15 +24,19 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := rotate.MayServeKeys(e); err != nil {
+	forGateway := r.URL.Query().Get("gateway") == "true"
+	if err := rotate.MayServeKeys(e); err != nil && !forGateway { // mint decides for the gateway
 		return nil, err
 	}
 	keys, ok := e.Keys.Active()
 	if !ok {
 		return nil, fmt.Errorf("environment %s has no S3 key", e.Name)
 	}
+	if e.S3.Endpoint.IsZero() { // a client's own default is Amazon, who must never see the key
+		return nil, fmt.Errorf("environment %s has no S3 endpoint", e.Name)
+	}
 	until := d.now().Add(time.Duration(d.Config.Serve.Lease))
-	if r.URL.Query().Get("gateway") == "true" {
+	if forGateway {
 		minted, _, err := d.mint(e, until, "")
 		if err != nil {
 			return nil, err
@@ -54,6 +59,9 @@ func (d *Daemon) env(r *request) (any, error) {
 	if as != "" && as != rotate.ViewExec {
 		return nil, usage("as= is exec or nothing")
 	}
+	if _, err := lifeOf(q, defaultViewLife); err != nil { // also where no key is in it
+		return nil, err
+	}
 	asked := view.Request{Client: q.Get("client"), Auth: q.Get("auth"), Format: q.Get("format")}
 	plan, need, err := view.Plan(asked)
 	if err == nil && asked.Auth == "" && plan.Auth == view.Password && servedByCredential(e, u) {
@@ -63,11 +71,11 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	var news []string
-	if strings.HasPrefix(plan.Format, "hook-") {
-		_, parent := processOf(r.pid)
-		shell, _ := processOf(parent)
-		news = d.told.hear(shell, e)
+	if file := q.Get("file"); file != "" {
+		if !d.isRendered(file, e.Name, plan.Format) {
+			return nil, usage("no [[render]] table of the config has that file with this environment and view")
+		}
+		r.holder = file
 	}
 	if need.Password || need.Token {
 		if e, u, err = d.certain(r, e); err != nil {
@@ -82,8 +90,17 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.handOut(r, e, cmp.Or(as, plan.Client+"/"+plan.Format), given, time.Time{})
-	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: append(warnings, news...)}, nil
+	what := cmp.Or(as, plan.Client+"/"+plan.Format)
+	if r.holder != "" {
+		what = r.holds() + "/" + plan.Format
+	}
+	d.handOut(r, e, what, given, time.Time{})
+	if strings.HasPrefix(plan.Format, "hook-") {
+		_, parent := processOf(r.pid)
+		shell, _ := processOf(parent)
+		warnings = append(warnings, d.told.hear(shell, q.Get("selected") == "true", e)...)
+	}
+	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
 }
 
 // certain waits for a change of an environment's password, and returns the
@@ -131,18 +148,32 @@ func (d *Daemon) viewKey(r *request) (holder string, until time.Time, err error)
 	case q.Get("as") == rotate.ViewExec:
 		client, _ := processOf(r.pid)
 		holder, life = fmt.Sprintf("process %d %d", client.PID, client.Started), maxViewLife
-	case q.Get("file") != "":
-		holder = "file " + q.Get("file")
-	}
-	if given := q.Get("for"); given != "" {
-		if life, err = time.ParseDuration(given); err != nil || life < time.Minute || life > maxViewLife {
-			return "", until, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
+	case r.holder != "":
+		holder = r.holds() + " " + r.holder
+		if r.holds() == "unit" {
+			life = maxViewLife // a unit has it for as long as it runs
 		}
+	}
+	if life, err = lifeOf(q, life); err != nil {
+		return "", until, err
 	}
 	if holder == "" {
 		return "", d.now().Add(life), nil
 	}
 	return holder, d.now().Truncate(life / 2).Add(life / 2 * 2), nil
+}
+
+// lifeOf is how long the gateway key inside a view is to live.
+func lifeOf(q url.Values, otherwise time.Duration) (time.Duration, error) {
+	given := q.Get("for")
+	if given == "" {
+		return otherwise, nil
+	}
+	life, err := time.ParseDuration(given)
+	if err != nil || life < time.Minute || life > maxViewLife {
+		return 0, usage("--for is a duration of 1m to %dh, such as 12h", maxViewLife/time.Hour)
+	}
+	return life, nil
 }
 
 // The life of a gateway key that is printed into a view.
@@ -159,7 +190,12 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 		active, ok := u.Passwords.Active()
 		switch {
 		case ok:
-			if err := rotate.MayServePassword(u); err != nil {
+			err := rotate.MayServePassword(u)
+			if err != nil && r.holder != "" && need.Keys && hasKeys(e) {
+				m.User = account.User{} // the S3 remote of a file goes on without the other one
+				break
+			}
+			if err != nil {
 				return m, held{}, err
 			}
 			m.Password = active.Value
@@ -218,42 +254,6 @@ func (d *Daemon) material(r *request, e vault.Environment, u vault.User, need vi
 	return m, given, nil
 }
 
-// held is what of an environment a client was given, and the version that is
-// told: that of a gateway key's S3 key too, which it does not hold.
-type held struct {
-	version int
-	rotate.Held
-}
-
-// holds adds to it; the first version is the one that is told.
-func (h *held) holds(n int, part *int) { h.version, *part = cmp.Or(h.version, n), n }
-
-// handOut records that a client was given secrets: a lease, a line in the audit
-// trail, an event. A view without an end lasts as long as who holds it: the
-// program that ccactl becomes, or the shell that called it.
-func (d *Daemon) handOut(r *request, e vault.Environment, what string, given held, until time.Time) {
-	d.used.note(e.ID)
-	client, parentPID := processOf(r.pid)
-	parent, _ := processOf(parentPID)
-	holder := parent
-	if what == rotate.ViewExec || parentPID == 0 {
-		holder = client
-	}
-	if r.URL.Query().Get("anew") == "true" || strings.Contains(what, "/hook-") { // what it ran before has ended, or it replaces what it had
-		r.open.ledger.End(e.ID, what, holder)
-	}
-	r.open.ledger.Add(rotate.Lease{
-		Environment: e.ID, View: what, Version: given.version, Held: given.Held,
-		Holder: holder, Parent: parent.Program, Until: until,
-	})
-	d.metrics.served.WithLabelValues(what).Inc()
-	d.record(r.open, audit.Entry{
-		Event: "handed-out", Environment: e.Name, View: what, Version: given.version,
-		PID: client.PID, Program: client.Program, Parent: parent.Program,
-	})
-	d.feed.publish(ipc.Event{Time: d.now(), Event: "lease", Environment: e.Name, Generation: e.Generation, Message: what})
-}
-
 // show tells everything about one environment; its secrets only if asked.
 func (d *Daemon) show(r *request) (any, error) {
 	e, u, err := r.open.keeper.Environment(r.PathValue("name"))
@@ -301,8 +301,8 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 	keys, _ := e.Keys.Active()
 	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
 	if throughGateway(r.URL.Query(), e) {
-		if d.s3.address == "" {
-			return nil, fmt.Errorf("the S3 gateway has no port: %s", d.s3.lost)
+		if err := d.s3.lost(); err != nil {
+			return nil, err
 		}
 		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
 	}
@@ -321,7 +321,8 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 	if _, _, err := d.mint(e, until, ""); err != nil {
 		return nil, err
 	}
-	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until)
+	client, _ := processOf(r.pid) // which the program takes the place of
+	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until, gateway.Holder{PID: client.PID, Started: client.Started})
 	d.handOut(r, e, "endpoint", held{}, time.Time{})
 	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), gatewayRegion)
 	return reply{contentType: "text/plain; charset=utf-8", body: body}, nil

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,9 @@ const maxHeard = 4096
 
 // told is what the shells of an environment are to hear at their next prompt,
 // each shell once: a line belongs to the generation that it came with, and of
-// each shell is known which generation it last asked for.
+// each shell is known which generation it last asked for. A lock or a restart
+// forgets that, and the lines: then a shell that had selected the environment
+// before hears what is younger than itself.
 type told struct {
 	mu    sync.Mutex
 	lines []toldLine
@@ -39,29 +42,33 @@ type hearing struct {
 type toldLine struct {
 	environment string // vault's id
 	generation  uint64
+	at          time.Time
 	line        string
 }
 
-func (t *told) add(e vault.Environment, line string) {
+func (t *told) add(e vault.Environment, at time.Time, line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lines = append(t.lines, toldLine{e.ID, e.Generation, line})
+	t.lines = append(t.lines, toldLine{e.ID, e.Generation, at, line})
 	t.lines = t.lines[max(0, len(t.lines)-maxTold):]
 }
 
 // hear returns what a shell has not heard yet of an environment that it had
-// before: nothing to one that takes it up.
-func (t *told) hear(shell rotate.Process, e vault.Environment) (lines []string) {
+// before: nothing to one that takes it up. selected says that it had selected
+// the environment already when it asked.
+func (t *told) hear(shell rotate.Process, selected bool, e vault.Environment) (lines []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.heard == nil || len(t.heard) > maxHeard {
-		t.heard = map[hearing]uint64{} // most of these shells have ended
+	if t.heard == nil || len(t.heard) > maxHeard { // most of these shells have ended
+		t.heard = map[hearing]uint64{}
 	}
 	h := hearing{shell, e.ID}
 	last, before := t.heard[h]
 	t.heard[h] = e.Generation
+	begun := startOf(shell)
 	for _, l := range t.lines {
-		if before && l.environment == e.ID && l.generation > last {
+		missed := before && l.generation > last || !before && selected && !begun.IsZero() && l.at.After(begun)
+		if l.environment == e.ID && missed {
 			lines = append(lines, l.line)
 		}
 	}
@@ -78,48 +85,59 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 		if !known {
 			continue
 		}
-		touched := after.EnvironmentsOf(id)
 		name := is.User.String()
 		switch {
 		case was.Refused == nil && is.Refused != nil:
-			d.incident("password", "refused", is.Name, "", fmt.Sprintf("the cloud refuses the password of %s", name))
+			d.incident("password", "refused", name, "", fmt.Sprintf("the cloud refuses the password of %s", name))
 		case was.Refused != nil && is.Refused == nil:
 			line := fmt.Sprintf("the password of %s works again", name)
-			d.incident("password", "healed", is.Name, "", line)
-			d.toShells(touched, line)
-		case noticed(was.Passwords, is.Passwords):
-			line := fmt.Sprintf("the password of %s was changed elsewhere, its %d environments have the new one", name, len(touched))
-			d.incident("password", "noticed", is.Name, "", line)
-			d.toShells(touched, line)
+			d.incident("password", "healed", name, "", line)
+			d.toShells(after.EnvironmentsOf(id), line)
+		case noticed(was.Passwords, is.Passwords, rotate.ByFile, rotate.ByPortal):
+			line := fmt.Sprintf("the password of %s was changed elsewhere, its %d environments have the new one", name, len(after.NamesOf(id)))
+			d.incident("password", "noticed", name, "", line)
+			d.toShells(after.EnvironmentsOf(id), line)
 		}
 	}
 	for name, is := range after.Environments {
-		was, known := before.Environments[name]
-		if !known || was.ID != is.ID {
-			continue
-		}
-		switch {
-		case was.KeysRefused == nil && is.KeysRefused != nil:
-			d.incident("s3-key", "refused", "", name, fmt.Sprintf("the cloud refuses the S3 key of %s", name))
-		case was.KeysRefused != nil && is.KeysRefused == nil:
-			line := fmt.Sprintf("the S3 key of %s works again", name)
-			d.incident("s3-key", "healed", "", name, line)
-			d.toShells([]vault.Environment{is}, line)
+		if was, known := before.Environments[name]; known && was.ID == is.ID {
+			d.tellEnvironment(was, is)
 		}
 	}
 }
 
-// noticed reports whether another value came into force that no person of this
-// machine put there.
-func noticed[T vault.Value](was, is vault.Versions[T]) bool {
+// tellEnvironment is tell for what belongs to one environment. Keys that a new
+// password brought with it are not worth a line beside the password's.
+func (d *Daemon) tellEnvironment(was, is vault.Environment) {
+	tell := func(kind, state, line string) {
+		d.incident(kind, state, "", is.Name, line)
+		d.toShells([]vault.Environment{is}, line)
+	}
+	regenerated := !was.KeysOwed && noticed(was.Keys, is.Keys, "cloud")
+	switch {
+	case was.KeysRefused == nil && is.KeysRefused != nil:
+		d.incident("s3-key", "refused", "", is.Name, fmt.Sprintf("the cloud refuses the S3 key of %s", is.Name))
+	case was.KeysRefused != nil && is.KeysRefused == nil:
+		tell("s3-key", "healed", fmt.Sprintf("the S3 key of %s works again", is.Name))
+	case regenerated || noticed(was.Keys, is.Keys, rotate.ByFile, rotate.ByPortal):
+		tell("s3-key", "noticed", fmt.Sprintf("the S3 key of %s was changed elsewhere, ccad has the new one", is.Name))
+	}
+	if noticed(was.AppCreds, is.AppCreds, rotate.ByFile, rotate.ByPortal) {
+		tell("application-credential", "noticed", fmt.Sprintf("the application credential of %s was changed elsewhere, ccad has the new one", is.Name))
+	}
+}
+
+// noticed reports whether another value came into force, from one of the sources
+// that no person of this machine is.
+func noticed[T vault.Value](was, is vault.Versions[T], sources ...string) bool {
 	former, had := was.Active()
 	v, ok := is.Active()
-	return had && ok && v.ID != former.ID && (v.Source == rotate.ByFile || v.Source == rotate.ByPortal)
+	return had && ok && v.ID != former.ID && slices.Contains(sources, v.Source)
 }
 
 func (d *Daemon) toShells(environments []vault.Environment, line string) {
 	for _, e := range environments {
-		d.told.add(e, line)
+		d.told.add(e, d.now(), line)
 	}
 }
 
@@ -129,8 +147,9 @@ func (d *Daemon) incident(kind, state, user, environment, line string) {
 	d.feed.publish(ipc.Event{Time: d.now(), Event: state, User: user, Environment: environment, Message: line})
 	d.metrics.incidents.WithLabelValues(kind, state).Inc()
 	if state == "refused" { // the portal may have what the cloud wants now
-		d.lookAtPortal()
+		kick(d.askPortal)
 	}
+	d.watched.watcher.Again() // what files say may mean something else now
 	go func() {
 		ctx, cancel := context.WithTimeout(d.image, notifyTimeout)
 		defer cancel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,11 +21,13 @@ import (
 	"github.com/cloud-ca/ccad/ipc"
 )
 
-// Waits for a file that is half written, and for a cloud that does not answer.
+// Waits for a file that is half written, and for a cloud that does not answer:
+// that grows with the time that it has not.
 const (
 	unparsedFor   = 2 * time.Second
 	unparsedRetry = 200 * time.Millisecond
-	unaskedRetry  = 30 * time.Second
+	firstUnasked  = time.Second
+	lastUnasked   = 30 * time.Second
 )
 
 // watched looks after the files that import has read. What a file says goes to
@@ -55,19 +58,19 @@ func (d *Daemon) newWatcher(ctx context.Context) *watch.Watcher {
 
 // lookAfter tells the watcher which files there are.
 func (d *Daemon) lookAfter(c *vault.Contents) {
-	var paths []string
+	files := map[string][]string{}
 	for _, e := range c.Environments {
 		for _, s := range e.Sources {
-			if s.Watched && filepath.IsAbs(s.Path) {
-				paths = append(paths, s.Path)
-				if companion := source.Companion(s.Path); companion != "" {
-					paths = append(paths, companion)
-				}
+			if !s.Watched || !filepath.IsAbs(s.Path) {
+				continue
+			}
+			files[s.Path] = []string{s.Path}
+			if companion := source.Companion(s.Path); companion != "" {
+				files[s.Path] = append(files[s.Path], companion)
 			}
 		}
 	}
-	slices.Sort(paths)
-	d.watched.watcher.Set(slices.Compact(paths))
+	d.watched.watcher.Set(slices.Collect(maps.Values(files)))
 	d.watched.forget(c)
 }
 
@@ -87,30 +90,30 @@ func sourcesMoved(before, after *vault.Contents) bool {
 // takeFile takes what a file holds now for every environment that came from it,
 // and returns after how long it wants to see the same again.
 func (d *Daemon) takeFile(ctx context.Context, o *opened, r watch.Reading) (again time.Duration) {
-	c := o.keeper.Contents()
-	primary := r.Path
-	names := fromFile(c, primary)
-	if len(names) == 0 {
-		if primary = source.Companion(r.Path); primary != "" {
-			names = fromFile(c, primary)
+	c, path := o.keeper.Contents(), r.Files[0].Path
+	found, state, reason := readingOf(r.Files)
+	for i := range found { // a profile that configure aws wrote beside the watched one says nothing of where the key belongs
+		if s3 := &found[i].Environment.S3.Endpoint; s3.URL != "" && s3.URL == d.s3.url() {
+			*s3 = account.Endpoint{}
 		}
 	}
-	if len(names) == 0 || primary != r.Path && r.Err != nil {
-		return 0 // nobody's any more, or a companion that is not there
-	}
-	found, state, reason := readSource(primary)
-	if state == "unparsed" && time.Since(r.Since) < unparsedFor {
+	if state == "unparsed" && d.now().Sub(r.Since) < unparsedFor {
 		return unparsedRetry // an editor may be writing it
 	}
-	for _, name := range names {
+	for _, name := range fromFile(c, path) {
 		is, why := state, reason
-		if state == "" {
-			is, why = d.takeFound(ctx, o, c.Environments[name], found, primary)
+		switch {
+		case state == "empty" && emptied(c.Environments[name], path):
+			is, why = "ok", ""
+		case state == "empty":
+			is = "unparsed"
+		case state == "":
+			is, why = d.takeFound(ctx, o, c.Environments[name], found, path)
 		}
 		if is == "waiting" {
-			again = unaskedRetry
+			again = min(max(d.now().Sub(r.Since), firstUnasked), lastUnasked)
 		}
-		d.fileIs(ipc.WatchedFile{Path: primary, Environment: name, State: is, Reason: why})
+		d.fileIs(ipc.WatchedFile{Path: path, Environment: name, State: is, Reason: why})
 	}
 	return again
 }
@@ -118,36 +121,58 @@ func (d *Daemon) takeFile(ctx context.Context, o *opened, r watch.Reading) (agai
 // fromFile returns the environments that a watched file is a source of.
 func fromFile(c *vault.Contents, path string) (names []string) {
 	for name, e := range c.Environments {
-		for _, s := range e.Sources {
-			if s.Watched && s.Path == path {
-				names = append(names, name)
-			}
+		if _, ok := watchedSource(e, path); ok {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// readSource reads a file and the one that belongs to it.
-func readSource(path string) (found []source.Found, state, reason string) {
-	data, err := watch.Read(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, "missing", "it is not there any more"
-	case errors.Is(err, watch.ErrUnsafe):
-		return nil, "unsafe", err.Error()
-	case err != nil:
-		return nil, "unsafe", "it can't be read"
+func watchedSource(e vault.Environment, path string) (vault.Source, bool) {
+	i := slices.IndexFunc(e.Sources, func(s vault.Source) bool { return s.Watched && s.Path == path })
+	if i < 0 {
+		return vault.Source{}, false
 	}
-	files := []source.File{{Path: path, Data: data}}
-	if companion := source.Companion(path); companion != "" {
-		if more, err := watch.Read(companion); err == nil {
-			files = append(files, source.File{Path: companion, Data: more})
+	return e.Sources[i], true
+}
+
+// emptied reports whether what an environment had in a file was taken out of it.
+func emptied(e vault.Environment, path string) bool {
+	return slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return s.Path == path && s.Emptied })
+}
+
+// readingOf parses a file and the one that belongs to it, or says what is wrong
+// with them. The second may be missing, and nothing else: an unsafe one would
+// leave out the secrets without a word.
+func readingOf(read []watch.File) (found []source.Found, state, reason string) {
+	var files []source.File
+	for i, f := range read {
+		about := ""
+		if i > 0 {
+			about = filepath.Base(f.Path) + " beside it: "
+		}
+		switch {
+		case errors.Is(f.Err, fs.ErrNotExist) && i > 0:
+		case errors.Is(f.Err, fs.ErrNotExist):
+			return nil, "missing", "it is not there any more"
+		case errors.Is(f.Err, watch.ErrUnsafe):
+			return nil, "unsafe", about + f.Err.Error()
+		case errors.Is(f.Err, watch.ErrSlow):
+			return nil, "unreadable", about + f.Err.Error()
+		case f.Err != nil:
+			return nil, "unreadable", about + "it can't be read"
+		default:
+			files = append(files, source.File{Path: f.Path, Data: f.Data})
 		}
 	}
 	// Plain http is let pass here: where anything goes is not the file's to say.
-	found, _, err = source.Parse(files, true)
-	if err != nil {
+	found, _, err := source.Parse(files, true)
+	var syntax *source.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && syntax.Empty:
+		return nil, "empty", err.Error()
+	case err != nil:
 		return nil, "unparsed", err.Error()
 	}
 	return found, "", ""
@@ -155,38 +180,45 @@ func readSource(path string) (found []source.Found, state, reason string) {
 
 // takeFound notices what a file says of one environment.
 func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, found []source.Found, path string) (state, reason string) {
-	c := o.keeper.Contents()
-	f, ok := foundFor(e, c.Users[e.UserID].User, found)
+	u := o.keeper.Contents().Users[e.UserID]
+	from, _ := watchedSource(e, path)
+	f, ok := foundFor(e, u.User, from.Name, found)
+	if from.Emptied && (!ok || e.UserID == "" && f.Name != from.Name) {
+		return "ok", "" // another profile's key is none of its own
+	}
 	if !ok {
 		return "foreign", "it does not name the cloud, user and project of " + e.Name + " any more: nothing is taken from it"
 	}
-	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, Keys: f.Keys, By: rotate.ByFile, From: path})
+	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: rotate.ByFile})
 	if changed {
-		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: f.User.Name, Note: path})
+		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Name, Note: path})
 	}
+	return noticedState(err)
+}
+
+// noticedState is what became of a notice, in the words of the wire.
+func noticedState(err error) (state, reason string) {
 	switch {
 	case err == nil:
 		return "ok", ""
-	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
+	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited), errors.Is(err, rotate.ErrWaits):
 		return "waiting", err.Error()
 	case errors.Is(err, rotate.ErrOlder):
 		return "older", err.Error()
+	case errors.Is(err, rotate.ErrWithheld):
+		return "withheld", err.Error()
 	}
 	return "refused", err.Error()
 }
 
-// foundFor returns what a file says of an environment: the entry that names its
-// cloud, user and project, or its S3 endpoint where it has no user.
-func foundFor(e vault.Environment, u account.User, found []source.Found) (source.Found, bool) {
+// foundFor returns what a file says of an environment. Of several entries that
+// may be about it the one counts that was imported, then the one of its name,
+// then the one of its S3 key.
+func foundFor(e vault.Environment, u account.User, entry string, found []source.Found) (source.Found, bool) {
 	active, _ := e.Keys.Active()
 	var fits []source.Found
 	for _, f := range found {
-		switch s3 := f.Environment.S3.Endpoint; {
-		case !s3.IsZero() && !e.S3.Endpoint.IsZero() && !s3.SameOrigin(e.S3.Endpoint):
-			continue
-		case e.UserID != "" && (!u.Same(settledUser(f.User)) || !e.SameProject(settledProject(f.Environment))):
-			continue
-		case e.UserID == "" && !f.User.Auth.IsZero():
+		if !isAbout(f, e, u) {
 			continue
 		}
 		if f.Missing == source.MissingS3Secret || f.Keys != nil && f.Keys.Secret.Empty() {
@@ -194,16 +226,38 @@ func foundFor(e vault.Environment, u account.User, found []source.Found) (source
 		}
 		fits = append(fits, f)
 	}
-	if len(fits) < 2 {
-		return append(fits, source.Found{})[0], len(fits) == 1
+	if len(fits) == 1 {
+		return fits[0], true
 	}
-	for _, f := range fits { // of many profiles the one of that name, or of that key
-		name, _ := account.NameFrom(f.Name)
-		if name == e.Name || f.Keys != nil && f.Keys.AccessKeyID == active.Value.AccessKeyID {
-			return f, true
+	for _, is := range []func(f source.Found) bool{
+		func(f source.Found) bool { return entry != "" && f.Name == entry },
+		func(f source.Found) bool { name, _ := account.NameFrom(f.Name); return name == e.Name },
+		func(f source.Found) bool { return f.Keys != nil && f.Keys.AccessKeyID == active.Value.AccessKeyID },
+	} {
+		if i := slices.IndexFunc(fits, is); i >= 0 {
+			return fits[i], true
 		}
 	}
 	return source.Found{}, false
+}
+
+// isAbout reports whether an entry may be about an environment: it names its
+// cloud, user and project, or nothing but S3 keys or an application credential,
+// of which the cloud says whose they are. Which authority a file trusts counts
+// for nothing, since the stored one is asked.
+func isAbout(f source.Found, e vault.Environment, u account.User) bool {
+	s3 := f.Environment.S3.Endpoint
+	switch {
+	case !s3.IsZero() && !e.S3.Endpoint.IsZero() && s3.Origin() != e.S3.Endpoint.Origin():
+		return false
+	case f.User.Auth.IsZero():
+		return true
+	case e.UserID == "" || f.User.Auth.Origin() != u.Auth.Origin():
+		return false
+	case f.AppCred != nil && f.User.Name == "":
+		return true
+	}
+	return u.Key() == settledUser(f.User).Key() && e.SameProject(settledProject(f.Environment))
 }
 
 // settledUser and settledProject spell the default domain as the store does.

@@ -1,11 +1,15 @@
 package daemon_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
@@ -162,6 +166,201 @@ func TestWatchedFileIsWrong(t *testing.T) {
 	}
 }
 
+// TestTypoIsCorrected: the right value that follows a wrong one in a file is
+// adopted, and the next Regenerate likewise; where a probe has spent the second
+// failed login, a person's verify lets it.
+func TestTypoIsCorrected(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	for _, password := range []string{"second", "third"} {
+		w.cloud.Reset(w.cloud.User.Name, password)
+		w.save(path, w.openrc("mistyped-"+password, "dev-ccontini", ""))
+		w.becomes("refused")
+		w.save(path, w.openrc(password, "dev-ccontini", ""))
+		w.until("the corrected one is in force", func() bool { return w.shown("dev-ccontini").Password == password })
+	}
+	before := w.refusals()
+	w.cloud.Reset(w.cloud.User.Name, "fourth")
+	w.save(path, w.openrc("mistyped-fourth", "dev-ccontini", ""))
+	w.becomes("refused")
+	var out ipc.Changes
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini"}, &out)
+	w.want(out.Changes[0].Error, ipc.CodeRefused, "refused")
+	w.save(path, w.openrc("fourth", "dev-ccontini", ""))
+	w.becomes("withheld")
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, &out)
+	w.until("the corrected one is in force", func() bool { return w.shown("dev-ccontini").Password == "fourth" })
+	if n := w.refusals() - before; n != 2 {
+		t.Errorf("%d logins failed", n)
+	}
+	w.becomes("")
+}
+
+// TestOlderIsLookedAtAgain: an older value that was left alone is adopted once
+// what replaced it is refused, though its file does not change.
+func TestOlderIsLookedAtAgain(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "second"}, nil)
+	w.becomes("older")
+	w.cloud.SetPassword(w.cloud.User.Name, secret) // an administrator has put it back
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini"}, nil)
+	w.until("the older one is in force", func() bool { return w.shown("dev-ccontini").Password == secret })
+	w.becomes("")
+	if w.save(path, w.openrc(secret, "dev-ccontini", "# the same\n")); w.refusals() != 1 {
+		t.Errorf("%d logins failed", w.refusals())
+	}
+}
+
+// TestHalfWrittenPassword: a writer that pauses inside the last line costs no
+// login.
+func TestHalfWrittenPassword(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.cloud.Reset(w.cloud.User.Name, "second-password")
+	whole := w.openrc("", "dev-ccontini", "export OS_PASSWORD=second-password\n")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, part := range []string{whole[:len(whole)-10], whole[len(whole)-10:]} {
+		if _, err := f.WriteString(part); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(600 * time.Millisecond) // the writer's own slowness is what is tested
+	}
+	w.until("the whole one is in force", func() bool { return w.shown("dev-ccontini").Password == "second-password" })
+	if n := w.refusals(); n != 0 {
+		t.Errorf("%d logins failed", n)
+	}
+	w.save(path, "export OS_PASSWORD='second-\n") // no end to its quotes, and nobody mends it
+	w.becomes("unparsed")
+	if s := w.shown("dev-ccontini"); s.Password != "second-password" || s.State != "ok" {
+		t.Errorf("%+v", s.Environment)
+	}
+}
+
+// TestFileGuards: what is no file of one's own is told through status, and the
+// daemon goes on.
+func TestFileGuards(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.cloud.ResetCounts()
+	good := w.openrc("planted", "dev-ccontini", "")
+	elsewhere := filepath.Join(t.TempDir(), "loose")
+	for what, make := range map[string]func() error{
+		"a FIFO":               func() error { return syscall.Mkfifo(path, 0o600) },
+		"a device":             func() error { return os.Symlink("/dev/zero", path) },
+		"a folder":             func() error { return os.Mkdir(path, 0o700) },
+		"1 GB":                 func() error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<30)) },
+		"the group's to write": func() error { return errors.Join(os.WriteFile(path, []byte(good), 0o600), os.Chmod(path, 0o660)) },
+		"a link to one that is everybody's": func() error {
+			return errors.Join(os.WriteFile(elsewhere, []byte(good), 0o600), os.Chmod(elsewhere, 0o666), os.Symlink(elsewhere, path))
+		},
+		"another user's": func() error {
+			if os.Getuid() != 0 { // only root can make a file another's
+				return os.Symlink("/etc/passwd", path)
+			}
+			return errors.Join(os.WriteFile(path, []byte(good), 0o600), os.Chown(path, 12345, 12345))
+		},
+	} {
+		if err := errors.Join(os.RemoveAll(path), make()); err != nil {
+			t.Fatal(err)
+		}
+		if f := w.becomes("unsafe"); !strings.Contains(f.Reason, "not read") {
+			t.Errorf("%s: %+v", what, f)
+		}
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		w.save(path, w.openrc(secret, "dev-ccontini", ""))
+		w.becomes("")
+	}
+	if n := w.cloud.Count("*"); n != 0 {
+		t.Errorf("the cloud was asked %d times", n)
+	}
+}
+
+// TestNoVerifyFile: from a file nothing is sent for a user who was stored with
+// --no-verify, until a person verifies him.
+func TestNoVerifyFile(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	path := filepath.Join(w.dir, "openrc.sh")
+	w.save(path, w.openrc(secret, "dev-ccontini", ""))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cloud.ResetCounts()
+	w.do("POST", "/v1/import", ipc.ImportRequest{Name: "dev", NoVerify: true, Files: []ipc.File{{Path: path, Data: data}}, S3Endpoint: w.cloud.S3URL}, nil)
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.save(path, w.openrc("second", "dev-ccontini", ""))
+	w.becomes("withheld")
+	if n := w.cloud.Count("*"); n != 0 {
+		t.Errorf("the cloud was asked %d times", n)
+	}
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	w.until("the file's is in force", func() bool { return w.shown("dev").Password == "second" })
+}
+
+// TestNoWatch: a file that was imported with --no-watch is left alone.
+func TestNoWatch(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	path, watched := filepath.Join(w.dir, "openrc.sh"), filepath.Join(w.dir, "watched.sh")
+	for file, noWatch := range map[string]bool{path: true, watched: false} {
+		name, _, _ := strings.Cut(filepath.Base(file), ".")
+		project := map[bool]string{true: "dev-ccontini", false: "system-ccontini"}[noWatch]
+		w.save(file, w.openrc(secret, project, ""))
+		w.do("POST", "/v1/import", ipc.ImportRequest{Name: name, NoWatch: noWatch, Files: []ipc.File{{Path: file, Data: []byte(w.openrc(secret, project, ""))}}}, nil)
+	}
+	w.save(path, w.openrc("wrong-1", "dev-ccontini", ""))
+	w.save(watched, w.openrc("wrong-2", "system-ccontini", ""))
+	if f := w.becomes("refused"); f.Path != watched { // which was saved later, and so the other was judged if ever
+		t.Errorf("%+v", f)
+	}
+	if s := w.status(); len(s.Watched) != 1 || w.refusals() != 1 {
+		t.Errorf("%+v, %d logins failed", s.Watched, w.refusals())
+	}
+}
+
+// TestCloudDown: what is found while the cloud is down is in force soon after it
+// is back.
+func TestCloudDown(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	w.save(path, w.openrc("second", "dev-ccontini", ""))
+	w.becomes("waiting")
+	w.cloud.Heal()
+	w.until("it is in force", func() bool { return w.shown("dev-ccontini").Password == "second" })
+	w.becomes("")
+}
+
+// TestAnotherCloudHangs: no file waits for the cloud of another.
+func TestAnotherCloudHangs(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	far, err := practice.Start(practice.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(far.Close)
+	other := filepath.Join(w.dir, "far.sh")
+	save := func(password string) {
+		w.save(other, strings.Replace(w.openrc(password, "dev-ccontini", ""), w.cloud.AuthURL, far.AuthURL, 1))
+	}
+	save(secret)
+	w.importFile(other, "far")
+	asked := make(chan struct{})
+	far.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Break: practice.Hang, Begun: sync.OnceFunc(func() { close(asked) })})
+	save("second")
+	<-asked
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	w.save(path, w.openrc("second", "dev-ccontini", ""))
+	begun := time.Now()
+	w.until("the near one is in force", func() bool { return w.shown("dev-ccontini").Password == "second" })
+	if took := time.Since(begun); took > 5*time.Second { // the far one is waited for 10 s
+		t.Errorf("after %v", took)
+	}
+}
+
 // TestTwoSources: of two files that disagree the one wins whose value the cloud
 // accepts, whichever is saved first.
 func TestTwoSources(t *testing.T) {
@@ -178,33 +377,5 @@ func TestTwoSources(t *testing.T) {
 		w.save(other, w.openrc(order[1], "dev-ccontini", ""))
 		w.until(fmt.Sprint(order, ": the accepted one is in force"), func() bool { return w.shown("dev-ccontini").Password == "second" })
 		w.becomes("refused")
-	}
-}
-
-// TestProbes: what was handed out is asked about, one login a user; a password
-// that the cloud refuses then has failed once, and goes out to nobody any more.
-func TestProbes(t *testing.T) {
-	w := newWorld(t, practice.Options{})
-	w.add("dev", "dev-ccontini")
-	w.add("system", "system-ccontini")
-	w.stop()
-	w.start("[watch]\nprobe = \"1s\"\n")
-	w.cloud.SetPassword(w.cloud.User.Name, "second")
-	if _, _, err := ipc.Get("/v1/environments/dev/views/env"); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := ipc.Get("/v1/environments/system/views/env"); err != nil {
-		t.Fatal(err)
-	}
-	w.until("a probe finds it refused", func() bool { return w.status().Users[0].State == "refused" })
-	for range 3 {
-		_, _, err := ipc.Get("/v1/environments/dev/views/env")
-		w.want(err, ipc.CodeRefused, "refused by the cloud")
-		var out ipc.Changes
-		w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev"}, &out)
-		w.want(out.Changes[0].Error, ipc.CodeRefused, "refused")
-	}
-	if n := w.refusals(); n != 1 {
-		t.Errorf("the dead password was sent %d times", n)
 	}
 }

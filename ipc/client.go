@@ -33,7 +33,8 @@ var (
 )
 
 // Do sends a request with in as its JSON body (nil: none) and decodes the reply
-// into out (nil: drops it). The warnings are lines for stderr.
+// into out (nil: drops it; a *[]byte: takes it as it is). The warnings are lines
+// for stderr.
 func Do(ctx context.Context, method, path string, in, out any) (warnings []string, err error) {
 	var body []byte
 	if in != nil {
@@ -44,6 +45,10 @@ func Do(ctx context.Context, method, path string, in, out any) (warnings []strin
 	data, warnings, err := fetch(ctx, method, path, body)
 	if err != nil || out == nil {
 		return warnings, err
+	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = data
+		return warnings, nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
 		return warnings, fmt.Errorf("decode the daemon's answer: %w", err)

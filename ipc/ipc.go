@@ -88,13 +88,16 @@ type Status struct {
 	Users        []User        `json:"users"`
 	Environments []Environment `json:"environments"`
 	Watched      []WatchedFile `json:"watched,omitempty"` // those with which something is wrong
+	Portal       *Portal       `json:"portal,omitempty"`  // nil: no key to its API is stored
+
+	Rendered []RenderedFile `json:"rendered,omitempty"`
 }
 
 // WatchedFile is a file that an environment was imported from.
 type WatchedFile struct {
 	Path        string `json:"path"`
 	Environment string `json:"environment"`
-	State       string `json:"state"` // missing | unsafe | unparsed | foreign | older | refused | waiting
+	State       string `json:"state"` // missing | unsafe | unreadable | unparsed | foreign | older | refused | waiting | withheld
 	Reason      string `json:"reason"`
 }
 
@@ -118,7 +121,8 @@ type User struct {
 	AuthURL         string     `json:"auth_url"`
 	State           string     `json:"state"` // ok | unverified | refused | locked-out | expiring
 	Reason          string     `json:"reason,omitempty"`
-	PasswordVersion int        `json:"password_version"`
+	Expired         bool       `json:"expired,omitempty"` // of a refused one: it is right, and only a change of the password helps
+	PasswordVersion int        `json:"password_version"`  // 0: none is stored
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
 	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password
@@ -128,22 +132,27 @@ type User struct {
 
 // Environment is one environment in Status and in list.
 type Environment struct {
-	Name       string  `json:"name"`
-	User       string  `json:"user"`
-	Project    string  `json:"project"`
-	Generation uint64  `json:"generation"`
-	State      string  `json:"state"`
-	S3         S3      `json:"s3"`
-	Leases     int     `json:"leases"`
-	Traffic    Traffic `json:"gateway"` // since the daemon started
+	Name       string `json:"name"`
+	User       string `json:"user"`
+	Project    string `json:"project"`
+	Generation uint64 `json:"generation"`
+	State      string `json:"state"`
+	S3         S3     `json:"s3"`
+
+	ApplicationCredential string `json:"application_credential,omitempty"` // its id
+
+	ProjectState string `json:"project_state"`    // ok | unverified | refused | none
+	Reason       string `json:"reason,omitempty"` // why the project is refused
+
+	Leases  int     `json:"leases"`
+	Traffic Traffic `json:"gateway"` // since the daemon started
 
 	Rotation    *Rotation `json:"rotation,omitempty"` // of the S3 key
 	RotationDue *Due      `json:"rotation_due,omitempty"`
 	ForeignKeys []string  `json:"foreign_keys,omitempty"` // access keys that the cloud has for it and ccad neither serves nor replaces
 
-	ApplicationCredential string    `json:"application_credential,omitempty"` // its id
-	CredentialRotation    *Rotation `json:"application_credential_rotation,omitempty"`
-	CredentialDue         *Due      `json:"application_credential_due,omitempty"`
+	CredentialRotation *Rotation `json:"application_credential_rotation,omitempty"`
+	CredentialDue      *Due      `json:"application_credential_due,omitempty"`
 }
 
 // Traffic is what went through the S3 gateway for one environment.
@@ -230,6 +239,8 @@ type ImportRequest struct {
 	NoWatch      bool   `json:"no_watch,omitempty"`
 	NoVerify     bool   `json:"no_verify,omitempty"`
 	InsecureHTTP bool   `json:"insecure_http,omitempty"`
+
+	Only []string `json:"only,omitempty"` // of what is found: the Sources of a dry run's Changes; none: all
 }
 
 // Change says what an add, import or update did to one environment.
@@ -269,7 +280,8 @@ type UpdateRequest struct {
 // VerifyRequest is POST /v1/verify. No names: every environment.
 type VerifyRequest struct {
 	Environments []string `json:"environments,omitempty"`
-	Rejected     string   `json:"rejected,omitempty"` // a program reports that the cloud refused what it was given
+	Rejected     string   `json:"rejected,omitempty"`   // a program reports that the cloud refused what it was given
+	Background   bool     `json:"background,omitempty"` // with Rejected: it does not wait for the cloud's answer
 }
 
 // UnlockRequest is POST /v1/unlock.
@@ -304,19 +316,16 @@ type CloudsFileRequest struct {
 
 // CloudsFileReply is the text with the clouds in it, without their secrets.
 type CloudsFileReply struct {
-	Data   []byte   `json:"data"`
-	Clouds []string `json:"clouds"` // their names
+	Data    []byte   `json:"data"`
+	Clouds  []string `json:"clouds"`            // their names
+	Changed []string `json:"changed,omitempty"` // of them, those that were not there as they are now
 }
 
 // BackupRequest is POST /v1/backup, RestoreRequest POST /v1/restore: the store,
-// sealed with a passphrase of its own (age's scrypt recipient).
+// sealed with a passphrase of its own (age's scrypt recipient). The answer to a
+// backup is that file itself.
 type BackupRequest struct {
 	Passphrase string `json:"passphrase"`
-}
-
-// BackupReply holds the sealed store.
-type BackupReply struct {
-	Data []byte `json:"data"`
 }
 
 // RestoreRequest brings a backup's bindings and values as unverified.
@@ -329,7 +338,7 @@ type RestoreRequest struct {
 // Event is a line of GET /v1/events (ccactl watch).
 type Event struct {
 	Time        time.Time `json:"time"`
-	Event       string    `json:"event"` // adopted | removed | refused | verified | locked | unlocked | lease | end
+	Event       string    `json:"event"` // adopted | rotated | removed | refused | verified | healed | noticed | locked | unlocked | lease | end; a stream begins with (un)locked
 	User        string    `json:"user,omitempty"`
 	Environment string    `json:"environment,omitempty"`
 	Generation  uint64    `json:"generation,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -25,6 +26,13 @@ func SocketPath() string {
 	}
 	return filepath.Join(StateDir(), "run", "ccad.sock")
 }
+
+// CredentialsPath returns where the daemon answers systemd's LoadCredential=.
+// It lies beside the socket.
+func CredentialsPath() string { return filepath.Join(filepath.Dir(SocketPath()), CredentialsName) }
+
+// CredentialsName is the name of that socket.
+const CredentialsName = "credentials.sock"
 
 // GenerationFolder returns the folder with one file per environment that holds
 // its generation; shells read it at every prompt. It lies beside the socket.
@@ -46,8 +54,9 @@ func StateDir() string { return home("XDG_STATE_HOME", ".local/state") }
 
 // home returns our folder in one of the XDG base folders, on macOS in
 // ~/Library/Application Support where the variable isn't set. A relative value
-// is ignored, as the XDG specification says. Without HOME the result is a
-// folder that does not exist, never one that depends on where we were started.
+// is ignored, as the XDG specification says. Without a home the result is a
+// folder that does not exist, never one that depends on where we were started;
+// CheckHome says so before anything is made there.
 func home(variable, base string) string {
 	if dir := os.Getenv(variable); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "ccad")
@@ -55,11 +64,35 @@ func home(variable, base string) string {
 	if runtime.GOOS == "darwin" {
 		base = "Library/Application Support"
 	}
-	dir := os.Getenv("HOME")
-	if !filepath.IsAbs(dir) {
-		dir = "/nonexistent"
+	return filepath.Join(Home(), base, "ccad")
+}
+
+// nowhere is the home of those who have none.
+const nowhere = "/nonexistent"
+
+// Home returns the user's home folder: $HOME, else what /etc/passwd says, which
+// is read by hand since package os/user would cost every start.
+func Home() string {
+	if dir := os.Getenv("HOME"); filepath.IsAbs(dir) {
+		return dir
 	}
-	return filepath.Join(dir, base, "ccad")
+	data, _ := os.ReadFile("/etc/passwd")
+	uid := strconv.Itoa(os.Getuid())
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		if len(fields) == 7 && fields[2] == uid && filepath.IsAbs(fields[5]) {
+			return fields[5]
+		}
+	}
+	return nowhere
+}
+
+// CheckHome refuses to go on without a home folder, before anything is made.
+func CheckHome() error {
+	if dir := Home(); !isFolder(dir) {
+		return fmt.Errorf("there is no home folder: HOME is %q, and %s is none", os.Getenv("HOME"), dir)
+	}
+	return nil
 }
 
 func absolute(path string) string {

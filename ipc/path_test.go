@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -51,8 +52,16 @@ func TestPaths(t *testing.T) {
 
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CONFIG_HOME", "")
-	if !strings.HasPrefix(ConfigPath(), "/nonexistent/") {
-		t.Errorf("without HOME: %s", ConfigPath())
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal("without HOME", ConfigPath(), strings.Replace(base["config"], "/home/u", me.HomeDir, 1)+"/config.toml")
+	t.Setenv("HOME", "relative")
+	equal("with a relative HOME", Home(), me.HomeDir)
+	t.Setenv("HOME", filepath.Join(t.TempDir(), "gone"))
+	if err := CheckHome(); err == nil || !strings.Contains(err.Error(), "no home folder") {
+		t.Errorf("a home that is not there: %v", err)
 	}
 }
 

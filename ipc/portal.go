@@ -20,6 +20,7 @@ type PortalReply struct {
 type PortalEnvironment struct {
 	Name        string        `json:"name"`                  // the portal's
 	Environment string        `json:"environment,omitempty"` // ours; "" where none fits
+	State       string        `json:"state"`                 // ok | denied | unnamed | unknown | foreign | older | refused | waiting | withheld
 	Trouble     string        `json:"trouble,omitempty"`     // why nothing is taken from it
 	Fields      []PortalField `json:"fields"`
 }
@@ -28,6 +29,23 @@ type PortalEnvironment struct {
 type PortalField struct {
 	Key     string `json:"key"`
 	Meaning string `json:"meaning,omitempty"` // "": it is not used
+}
+
+// Portal is the portal's API in Status: whether its key is good, and what it
+// shows that ccad does not take.
+type Portal struct {
+	URL      string          `json:"url"`
+	Refused  *time.Time      `json:"refused,omitempty"` // when the portal refused the key; it is not sent again
+	Reason   string          `json:"reason,omitempty"`
+	Troubles []PortalTrouble `json:"troubles"`
+}
+
+// PortalTrouble is an environment of the portal whose values are not taken.
+type PortalTrouble struct {
+	Name        string `json:"name"`                  // the portal's
+	Environment string `json:"environment,omitempty"` // ours
+	State       string `json:"state"`                 // unnamed | foreign | older | refused | waiting | withheld
+	Reason      string `json:"reason"`
 }
 
 // StaleRequest is POST /v1/stale: words that were found lying about.

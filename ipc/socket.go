@@ -78,8 +78,11 @@ func clearStale(path string) error {
 }
 
 // A Listener hands out only connections of our own uid, as the kernel tells it:
-// whoever it is not sure of is hung up on without a word.
-type Listener struct{ *net.UnixListener }
+// whoever it is not sure of is hung up on without a word, or as Stranger does.
+type Listener struct {
+	*net.UnixListener
+	Stranger func(net.Conn) // nil: Close; it is called from Accept, and must not wait
+}
 
 // Accept returns the next connection of ours, a *Conn.
 func (l *Listener) Accept() (net.Conn, error) {
@@ -90,7 +93,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 		}
 		uid, pid, err := peerOf(c)
 		if err != nil || uid != os.Getuid() {
-			_ = c.Close()
+			if l.Stranger != nil {
+				l.Stranger(c)
+			} else {
+				_ = c.Close()
+			}
 			continue
 		}
 		return &Conn{UnixConn: c, PID: pid}, nil

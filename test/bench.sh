@@ -38,27 +38,15 @@ path=/v1/environments/bench/views/credential-process
 "$work/spawn" "$ROUNDS" "$work/bin/dial-c" "$socket" $path , "$work/bin/ccactl" credential-process --env bench
 
 echo "memory of the daemon: $(awk '/VmRSS/ {print $2/1024 " MB resident"} /VmHWM/ {print $2/1024 " MB at most"}' "/proc/$daemon/status" | paste -sd, )"
-kill "$daemon"; wait "$daemon" 2>/dev/null || :; daemon=
-echo "# 10,000 environments: unlock, a view, memory (targets: 1 s, 64 MB)"
-rm -rf "$XDG_DATA_HOME" "$XDG_STATE_HOME"
-go build -o "$work/fill" ./test/bench/fill
-"$work/fill" "$XDG_DATA_HOME/ccad" bench
-: >"$work/ready"
-ccad run >"$work/ready" 2>>"$work/log" &
-daemon=$!
-for _ in $(seq 100); do [ -s "$work/ready" ] && break; sleep 0.1; done
-chmod 600 "$work/passphrase"
-"$work/spawn" 1 "$work/bin/ccactl" status >/dev/null
-start=$(date +%s%N); ccactl unlock --passphrase-file "$work/passphrase" >/dev/null; end=$(date +%s%N)
-echo "unlock: $(((end - start) / 1000000)) ms, of which the passphrase's stretching is a part"
-"$work/spawn" 100 "$work/bin/ccactl" credential-process --env e05000
-echo "memory of the daemon: $(awk '/VmRSS/ {print $2/1024 " MB resident"} /VmHWM/ {print $2/1024 " MB at most"}' "/proc/$daemon/status" | paste -sd, )"
+echo "# 10,000 environments (targets: an unlock within 1 s, 64 MB at most)"
+bash test/bench/large.sh
 echo "# prompt hook, and what the daemon does in memory"
-go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./cmd/ccactl/shell ./daemon/... 2>/dev/null | grep -E '^Benchmark' || :
+# shellcheck disable=SC2046
+go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./cmd/ccactl/shell $(go list ./daemon/... | grep -v /gateway) | grep -E '^(Benchmark|FAIL)'
 if [ -x /usr/bin/uwsgi_python3 ]; then
-  echo "# through the gateway to a real Swift, against the same client going straight there"
   bash test/lab/cloud.sh up "$work/lab" 2>/dev/null
-  (cd test/aws && CCAD_LAB=$work/lab go test -run '^$' -bench Lab -benchtime 1x . | grep -E '^(Benchmark|[0-9 ]+MiB|.*ratio)' || :)
+  bash test/bench/gateway.sh "$work/lab"
 else
   echo "# left out: the gateway before a real Swift (make test installs the lab)"
+  bash test/bench/gateway.sh
 fi

@@ -8,6 +8,7 @@ bin=$PWD/bin
 work=$(mktemp -d "${TMPDIR:-/tmp}/ccad-demo.XXXXXX")
 pids=()
 finish() {
+  exec 8>&- # the open shell ends with its stdin
   for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
   wait 2>/dev/null || :
   rm -rf "$work"
@@ -18,6 +19,8 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' off=$'\e[
 chapter() { printf '\n%s%s%s\n' "$bold" "$*" "$off"; }
 run() { printf '%s$ %s%s\n' "$dim" "$*" "$off"; "$@"; }
 
+CGO_ENABLED=0 go build -o "$work/practice" ./test/practice/cmd/practice
+
 # A home of its own, and nothing of the caller's.
 for v in $(compgen -e | grep -E '^(OS_|ST_|AWS_|CCAD_|XDG_)' || :); do unset "$v"; done
 export HOME=$work/home XDG_RUNTIME_DIR=$work/run AWS_EC2_METADATA_DISABLED=true PATH=$bin:$PATH
@@ -25,10 +28,9 @@ export AWS_CONFIG_FILE=$HOME/.aws/config
 mkdir -m 700 "$HOME" "$XDG_RUNTIME_DIR"
 
 chapter "1. A practice cloud: Keystone, Swift and S3 of this machine only"
-CGO_ENABLED=0 go build -o "$work/practice" ./test/practice/cmd/practice
-mkfifo "$work/hold" # the practice cloud ends with its stdin
+mkfifo "$work/hold" # the practice cloud ends with its stdin, and takes an administrator's word there
 exec 9<>"$work/hold"
-"$work/practice" --ready-file "$work/cloud" <&9 >/dev/null 2>"$work/practice.log" &
+"$work/practice" --ready-file "$work/cloud" <&9 >"$work/practice.out" 2>"$work/practice.log" &
 pids+=($!)
 for _ in $(seq 100); do [ -s "$work/cloud" ] && break; sleep 0.1; done
 . "$work/cloud"
@@ -125,14 +127,54 @@ printf '%s\n' 'ccactl use dev' 'echo "OS_PROJECT_NAME=$OS_PROJECT_NAME, OS_PASSW
   bash --rcfile "$work/shell" -i 2>/dev/null | grep -E 'OS_PASSWORD' || :
 run ccactl unlock --passphrase-file "$work/passphrase"
 
-chapter "7. How everything stands"
+chapter "7. An administrator resets the password, and with it every S3 key of the user"
+# A shell that stays open meanwhile, without a terminal of its own.
+cat >"$work/shell" <<'RC'
+PS1=
+eval "$(ccactl shell-init bash)"
+ccactl use dev
+look() { if [ -n "${OS_PASSWORD-}" ]; then echo "the open shell: OS_PASSWORD has ${#OS_PASSWORD} characters"; else echo "the open shell: OS_PASSWORD is unset"; fi; }
+RC
+mkfifo "$work/typed"
+$(command -v setsid) bash --noediting --rcfile "$work/shell" -i <"$work/typed" >"$work/shell.out" 2>&1 &
+pids+=($!)
+exec 8>"$work/typed"
+typed=0
+type_in() { # Enter, a command, and what the open shell prints for both
+  typed=$((typed + 1))
+  printf '%s\n' "" "$1" "echo end of $typed" >&8
+  for _ in $(seq 100); do grep -qx "end of $typed" "$work/shell.out" && break; sleep 0.1; done
+  sed -n "/^end of $((typed - 1))\$/,/^end of $typed\$/{/^end of /d;p}" "$work/shell.out"
+}
+type_in true >/dev/null
+type_in look
+new=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+echo "regenerate $OS_USERNAME $new" >&9
+until grep -qx "done" "$work/practice.out"; do sleep 0.1; done
+echo "  the reset is done; whoever asks the cloud now is refused, once:"
+run ccactl verify dev || :
+type_in look
+
+chapter "8. The new password is saved where the old one was, and that is all that anybody does"
+printf '%s$ sed -i s/hunter2/…/ openrc%s\n' "$dim" "$off"
+sed "s/hunter2/$new/" openrc >openrc.new && chmod 600 openrc.new && mv openrc.new openrc
+start=$(date +%s%N)
+until ccactl env dev >/dev/null 2>&1 && ccactl env system >/dev/null 2>&1; do sleep 0.02; done
+echo "  healed after $((($(date +%s%N) - start) / 1000000)) ms: both environments, their S3 keys, and every program that asks"
+type_in look
+if command -v aws >/dev/null; then s3 ls s3://demo; fi
 run ccactl status
+echo
+echo "${dim}Who still has the old one? The other openrc, which nobody has touched:${off}"
+printf '%s$ ccactl doctor --stale%s\n' "$dim" "$off"
+ccactl doctor --stale | grep -A1 ' stale ' || :
 run ccactl log --verify
 
 chapter "That was all of it"
 cat <<END
 Two environments of one user were imported once, from the documentation's own
-samples. The password lies sealed in $(du -sh "$HOME/.local/share/ccad" | cut -f1) of keyring, and in no script:
-programs ask for it when they need it, shells follow by themselves, and a lock
-takes it from all of them. Next: README.md, "Five minutes to your own cloud".
+samples. The password lies sealed in $(du -sh "$HOME/.local/share/ccad" | cut -f1) of keyring: programs ask for it when
+they need it, shells follow by themselves, a lock takes it from all of them, and
+a reset that nobody announced is a line at the next prompt. Next: README.md,
+"Five minutes to your own cloud".
 END

@@ -8,12 +8,13 @@ repo=$PWD
 work=$(mktemp -d "${TMPDIR:-/tmp}/ccad-record.XXXXXX")
 pids=()
 finish() {
+  pids+=($(ccactl status --json 2>/dev/null | sed -n 's/.*"pid":\([0-9]*\).*/\1/p')) # the daemon that setup started
   for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
   wait 2>/dev/null || :
   rm -rf "$work"
 }
 trap finish EXIT
-make --no-print-directory build >/dev/null
+make --no-print-directory build VERSION=dev >/dev/null
 go build -o "$work/record" ./test/record
 CGO_ENABLED=0 go build -o "$work/practice" ./test/practice/cmd/practice
 for v in $(compgen -e | grep -E '^(OS_|ST_|AWS_|CCAD_|XDG_|NO_COLOR)' || :); do unset "$v"; done
@@ -33,15 +34,11 @@ export OS_AUTH_URL=${OS_AUTH_URL%/v3}
 export OS_IDENTITY_API_VERSION=3
 RC
 chmod 600 "$HOME/dev-openrc.sh"
-echo "a passphrase of your own" >"$HOME/passphrase"; chmod 600 "$HOME/passphrase"
-export S3=$CLOUD_S3_URL
-ccad run >/dev/null 2>"$work/ccad.log" &
-pids+=($!)
+echo "export AWS_ENDPOINT_URL_S3=$CLOUD_S3_URL" >>"$HOME/dev-openrc.sh" # cloud.ca's is known
 cd "$HOME"
-for _ in $(seq 100); do [ -S "$XDG_RUNTIME_DIR/ccad/ccad.sock" ] && break; sleep 0.1; done
 "$work/record" 100 >"$work/terminal.svg" <<'COMMANDS'
 # one command, from nothing to a working aws s3 ls
-ccactl setup dev-openrc.sh --name dev --s3-endpoint $S3 --yes --passphrase-file passphrase
+ccactl setup
 aws --profile dev s3 mb s3://backups
 aws --profile dev s3 cp --no-progress .bashrc s3://backups/bashrc
 # a new key while clients work, and the old one proved dead

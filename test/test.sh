@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
-packages="lintian rpm ruby mmdebstrap systemd-container bash-completion prometheus curl zsh fish tmux strace dbus gnome-keyring pass gnupg age openssl python3-yaml python3-boto3 python3-dotenv"
+packages="lintian rpm ruby mmdebstrap systemd-container bash-completion prometheus curl zsh fish tmux strace dbus gnome-keyring pass gnupg age openssl duplicity python3-yaml python3-boto3 python3-dotenv groff-base"
+command -v gcc >/dev/null || packages="$packages gcc libc6-dev" # the race detector's
 command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
 left_out=()
 failed=
@@ -59,7 +60,7 @@ while read -r line; do left_out+=("$line"); done <"$skips"
 for module in test/aws; do
   [ -e $module/go.mod ] || continue
   say "$module"
-  (cd $module && go test -count=1 -json ./...) >"$work/module.json" || failed=1
+  (cd $module && go test -race -count=1 -timeout 20m -json ./...) >"$work/module.json" || failed=1
   "$work/report" <"$work/module.json" 2>"$skips" || failed=1
   while read -r line; do left_out+=("$line"); done <"$skips"
 done

@@ -129,10 +129,11 @@ func TestColours(t *testing.T) {
 
 // watch goes on when a stream ends, as a lock makes it, and Ctrl-C is its
 // proper end.
+// How things stand as a stream begins is told where it is news.
 func TestWatch(t *testing.T) {
 	f := daemonFor(t)
 	f.mu.Lock()
-	f.answers["GET /v1/events"] = answer{status: 200, stream: true, body: []byte("{\"event\":\"locked\"}\n{\"event\":\"end\"}\n")}
+	f.answers["GET /v1/events"] = answer{status: 200, stream: true, body: []byte("{\"event\":\"locked\"}\n{\"event\":\"lease\"}\n{\"event\":\"end\"}\n")}
 	f.mu.Unlock()
 	c := exec.Command("ccactl", "watch")
 	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket)
@@ -144,9 +145,9 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
-	for range 2 {
-		if !lines.Scan() || lines.Text() != `{"event":"locked"}` {
-			t.Fatalf("line %q", lines.Text())
+	for _, event := range []string{"locked", "lease", "lease"} {
+		if !lines.Scan() || lines.Text() != `{"event":"`+event+`"}` {
+			t.Fatalf("line %q, want %s", lines.Text(), event)
 		}
 	}
 	_ = c.Process.Signal(os.Interrupt)

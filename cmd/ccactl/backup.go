@@ -20,14 +20,14 @@ func backupVerb() *cobra.Command {
 		if r.Passphrase, err = from.get("passphrase of the backup", true); err != nil {
 			return err
 		}
-		var reply ipc.BackupReply
-		if err := call("POST", "/v1/backup", r, &reply); err != nil {
+		var data []byte
+		if err := call("POST", "/v1/backup", r, &data); err != nil {
 			return err
 		}
-		if err := writeNew(args[0], reply.Data); err != nil {
+		if err := writeNew(args[0], data); err != nil {
 			return err
 		}
-		return emit(fmt.Appendf(nil, "wrote %s (%d bytes)\n", args[0], len(reply.Data)))
+		return emit(fmt.Appendf(nil, "wrote %s (%d bytes)\n", args[0], len(data)))
 	})
 	from.register(c)
 	c.ValidArgsFunction = nil // files

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -12,14 +13,40 @@ import (
 // exit code is the first failure's. Hint, if there is one, names the command that
 // helps.
 func tell(done ipc.Changes, hint func(ipc.Change) string) error {
-	var first error
+	return tellBy(printOut, done, hint)
+}
+
+// A teller prints what was done, a sentence at a time.
+type teller func(format string, args ...any)
+
+func printOut(format string, args ...any) { _, _ = fmt.Println(fmt.Sprintf(format, args...)) }
+
+func tellBy(print teller, done ipc.Changes, hint func(ipc.Change) string) error {
 	for _, c := range done.Changes {
 		if c.Error == nil {
-			_, _ = fmt.Fprintln(os.Stdout, plain(sentence(c, done.DryRun)))
+			print("%s", plain(sentence(c, done.DryRun)))
 		}
 		for _, note := range c.Notes {
-			_, _ = fmt.Fprintln(os.Stdout, "  "+plain(note))
+			print("  %s", plain(note))
 		}
+	}
+	for _, note := range done.Notes {
+		print("%s", plain(note))
+	}
+	return failures(done, hint)
+}
+
+// tellJSON is tell with the daemon's own document in place of sentences.
+func tellJSON(done ipc.Changes, hint func(ipc.Change) string) error {
+	if err := json.NewEncoder(os.Stdout).Encode(done); err != nil {
+		return err
+	}
+	return failures(done, hint)
+}
+
+// failures says what failed, and returns the first one's exit code.
+func failures(done ipc.Changes, hint func(ipc.Change) string) (first error) {
+	for _, c := range done.Changes {
 		if c.Error == nil {
 			continue
 		}
@@ -31,9 +58,6 @@ func tell(done ipc.Changes, hint func(ipc.Change) string) error {
 		if first == nil {
 			first = exitCode(code)
 		}
-	}
-	for _, note := range done.Notes {
-		_, _ = fmt.Fprintln(os.Stdout, plain(note))
 	}
 	return first
 }

@@ -36,7 +36,13 @@ func completionVerb() *cobra.Command {
 var version = "dev"
 
 func versionVerb() *cobra.Command {
-	return verb("version", "Print the version", words(0, 0), func(*cobra.Command, []string) error {
+	var asJSON bool
+	c := verb("version [--json]", "Print the version", words(0, 0), func(*cobra.Command, []string) error {
+		if asJSON {
+			return emit(fmt.Appendf(nil, "{\"version\":%q,\"protocol\":%d}\n", version, ipc.Protocol))
+		}
 		return emit(fmt.Appendf(nil, "ccactl %s (protocol %d, %s, %s/%s)\n", version, ipc.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	})
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
 }

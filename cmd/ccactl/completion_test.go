@@ -82,8 +82,20 @@ func TestCompletionInZsh(t *testing.T) {
 	}
 }
 
-// PowerShell's script asks the same completer; the shell itself is tried where
-// it is installed.
+// The daemon's own verbs are completed by a script of packaging.
+func TestCompletionOfCcad(t *testing.T) {
+	script := `. ../../packaging/completion/ccad.bash
+try() { COMP_WORDS=("$@") COMP_CWORD=$(($#-1)); COMPREPLY=(); _ccad; echo "${COMPREPLY[@]}"; }
+try ccad un; try ccad run --pass; try ccad run --log-level w; try ccad run --config ccad.b`
+	cmd := exec.Command(shellOf(t, "bash"), "-c", script)
+	out, err := cmd.CombinedOutput()
+	if want := "uninstall\n--passphrase-file\nwarn\n\n"; err != nil || string(out) != want {
+		t.Errorf("%v: %q, want %q", err, out, want)
+	}
+}
+
+// PowerShell's script asks the same completer. The shell itself is tried where it
+// is installed: no registry that the tests may use has it.
 func TestCompletionInPowerShell(t *testing.T) {
 	f := completing(t)
 	out, err := exec.Command("ccactl", "completion", "pwsh").Output()

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +33,7 @@ func configureAWSVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return configureAWS(args, profile, way)
+		return awsWriting{profile, way, configure.Edit, printOut}.write(args)
 	})
 	wayFlags(c)
 	c.Flags().StringVar(&profile, "profile", "", "the profile's name, if not the environment's")
@@ -39,7 +41,17 @@ func configureAWSVerb() *cobra.Command {
 	return ofEnvironments(c, -1)
 }
 
-func configureAWS(names []string, profile string, way map[string]string) error {
+// awsWriting says how profiles are written.
+type awsWriting struct {
+	profile string            // its name, if not the environment's
+	way     map[string]string // gateway or direct, where the person chose
+	edit    editor
+	tell    teller
+}
+
+// write writes the profiles of environments. A name that is taken, and a file
+// that can't be written, are found before a key is made at the cloud.
+func (w awsWriting) write(names []string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find the path of ccactl: %w", err)
@@ -48,23 +60,33 @@ func configureAWS(names []string, profile string, way map[string]string) error {
 	if err != nil {
 		return err
 	}
+	config := awsFiles()[0]
+	if err := configure.Writable(config); err != nil {
+		return err
+	}
 	var profiles []configure.AWSProfile
 	var failed error
 	for _, e := range chosen {
-		p, err := profileOf(program, e.Name, way)
+		name := cmp.Or(w.profile, e.Name)
+		p, err := configure.AWSProfile{}, configure.Free(config, name)
+		var exists *configure.ExistsError
+		if errors.As(err, &exists) {
+			err = advised(err, "ccactl configure aws "+e.Name+" --profile "+name+"-ccad")
+		}
+		if err == nil {
+			p, err = w.profileOf(program, e.Name)
+		}
 		if err != nil {
 			failed = exitCode(exit(prefixed(e.Name, err)))
 			continue
 		}
-		if profile != "" {
-			p.Name = profile
-		}
+		p.Name = name
 		profiles = append(profiles, p)
 	}
 	if len(profiles) == 0 {
 		return failed
 	}
-	return errors.Join(writeProfiles(profiles), failed)
+	return errors.Join(w.writeProfiles(profiles), failed)
 }
 
 // choose returns the environments of these names, or without a name all that
@@ -97,21 +119,21 @@ func choose(names []string, fit func(ipc.Environment) bool) (chosen []ipc.Enviro
 // profileOf makes sure that an environment has an S3 key, and describes its
 // profile: through the gateway where AWS clients refuse the environment's
 // region, else straight to its endpoint, or as the person says.
-func profileOf(program, name string, way map[string]string) (configure.AWSProfile, error) {
+func (w awsWriting) profileOf(program, name string) (configure.AWSProfile, error) {
 	path, err := environmentPath(name)
 	if err != nil {
 		return configure.AWSProfile{}, err
 	}
 	var key ipc.KeyReply
 	query := url.Values{}
-	for flag, value := range way {
+	for flag, value := range w.way {
 		query.Set(flag, value)
 	}
 	if err := call("POST", path+"/s3-key?"+query.Encode(), nil, &key); err != nil {
 		return configure.AWSProfile{}, err
 	}
 	if key.Created {
-		_, _ = fmt.Printf("made the S3 key %s for %s at the cloud: it had none\n", plain(key.AccessKeyID), name)
+		w.tell("made the S3 key %s for %s at the cloud: it had none", plain(key.AccessKeyID), name)
 	}
 	var flags []string
 	if key.Gateway {
@@ -127,23 +149,27 @@ func profileOf(program, name string, way map[string]string) (configure.AWSProfil
 
 // writeProfiles writes the profiles, mends what stops AWS clients altogether,
 // and says what in the credentials file would win over the profiles.
-func writeProfiles(profiles []configure.AWSProfile) error {
+func (w awsWriting) writeProfiles(profiles []configure.AWSProfile) error {
 	config, credentials := awsFile("AWS_CONFIG_FILE", "config"), awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
 	for _, path := range []string{config, credentials} {
-		mended, err := configure.MendSample(path)
+		mended, err := w.edit(path, func(text string) (string, error) { return configure.MendSample(path, text) })
 		if err != nil {
 			return err
 		}
 		if mended {
-			_, _ = fmt.Printf("took the empty \"s3 =\" out of %s: current AWS clients fail on it\n", plain(path))
+			w.tell("took the empty \"s3 =\" out of %s: current AWS clients fail on it", plain(path))
 		}
 	}
-	changed, err := configure.AWS(config, profiles)
+	var changed []string
+	_, err := w.edit(config, func(text string) (after string, err error) {
+		after, changed, err = configure.AWS(config, text, profiles)
+		return after, err
+	})
 	if err != nil {
 		return err
 	}
 	for _, p := range profiles {
-		sayWritten(changed, "profile "+p.Name, config)
+		sayWritten(w.tell, slices.Contains(changed, p.Name), "profile "+p.Name, config)
 		conflicts, err := configure.Conflicts(credentials, p.Name)
 		if err != nil {
 			return err
@@ -175,11 +201,11 @@ func configureOpenStackVerb() *cobra.Command {
 			return err
 		}
 		for _, name := range reply.Clouds {
-			sayWritten(changed, "cloud "+name, request.Path)
+			sayWritten(printOut, changed && slices.Contains(reply.Changed, name), "cloud "+name, request.Path)
 		}
 		return nil
 	})
-	c.Example = "  ccactl configure openstack dev && openstack --os-cloud dev token issue"
+	c.Example = "  ccactl configure openstack dev && ccactl exec dev -- openstack --os-cloud dev token issue"
 	return ofEnvironments(c, -1)
 }
 
@@ -188,17 +214,14 @@ func cloudsFile() string {
 	if path := os.Getenv("OS_CLIENT_CONFIG_FILE"); path != "" {
 		return expand(path)
 	}
-	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "openstack", "clouds.yaml")
-	}
-	return filepath.Join(os.Getenv("HOME"), ".config", "openstack", "clouds.yaml")
+	return filepath.Join(configHome(), "openstack", "clouds.yaml")
 }
 
-func sayWritten(changed bool, what, path string) {
+func sayWritten(print teller, changed bool, what, path string) {
 	if changed {
-		_, _ = fmt.Printf("wrote %s to %s\n", what, plain(path))
+		print("wrote %s to %s", what, plain(path))
 	} else {
-		_, _ = fmt.Printf("%s is right already in %s\n", what, plain(path))
+		print("%s is right already in %s", what, plain(path))
 	}
 }
 
@@ -207,11 +230,15 @@ func awsFile(variable, name string) string {
 	if path := os.Getenv(variable); path != "" {
 		return expand(path)
 	}
-	return filepath.Join(os.Getenv("HOME"), ".aws", name)
+	return filepath.Join(ipc.Home(), ".aws", name)
 }
 
 // prefixed says which of several environments failed.
 func prefixed(name string, err error) error {
+	var a advice
+	if errors.As(err, &a) {
+		return advised(prefixed(name, a.error), a.hint)
+	}
 	var failure *ipc.Error
 	if errors.As(err, &failure) {
 		return &ipc.Error{Code: failure.Code, Message: name + ": " + failure.Message}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,9 +40,9 @@ type examination struct {
 // checks are all there are, in the order in which they are told. One that
 // does not apply returns nothing.
 var checks = []func(examination) []finding{
-	checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
+	checkHome, checkConfig, checkService, checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
 	checkFolders, checkProgram, checkShell,
-	checkAWSVariables, checkAWSFiles, checkAWSCLI, checkPlainText,
+	checkAWSVariables, checkOpenStackVariables, checkAWSFiles, checkAWSCLI, checkPlainText,
 }
 
 func doctorVerb() *cobra.Command {
@@ -86,7 +88,11 @@ func diagnose(w io.Writer, found []finding, asJSON bool) error {
 		}
 	} else {
 		for _, f := range found {
-			_, _ = fmt.Fprintf(w, "%s %-11s %s\n", mark(f.OK), f.Check, plain(f.What))
+			what := plain(f.What)
+			if colourful() {
+				what = strings.Join(cut(tilde(what), columns-15), "\n"+strings.Repeat(" ", 14))
+			}
+			_, _ = fmt.Fprintf(w, "%s %-11s %s\n", mark(f.OK), f.Check, what)
 			if f.Mend != "" {
 				_, _ = fmt.Fprintf(w, "  %-11s %s\n", "", arrow()+plain(f.Mend))
 			}
@@ -116,7 +122,7 @@ func checkDaemon(x examination) []finding {
 	}
 	d := x.status.Daemon
 	if d.Version != version {
-		return []finding{wrong(check, restartAdvice(), "ccad is %s and ccactl %s", d.Version, version)}
+		return []finding{wrong(check, restartAdvice(d.PID), "ccad is %s and ccactl %s", d.Version, version)}
 	}
 	return fine(check, "ccad %s answers at %s", d.Version, ipc.SocketPath())
 }
@@ -128,19 +134,24 @@ func checkTroubles(x examination) (found []finding) {
 		return nil
 	}
 	for _, t := range troubles(x.status, now()) {
-		f := wrong("cloud", t.mend, "%s", t.what)
-		f.OK = t.note
-		found = append(found, f)
+		if t.harmless {
+			found = append(found, fine("cloud", "%s", t.what)...)
+		} else {
+			found = append(found, wrong("cloud", t.mend, "%s", t.what))
+		}
 	}
-	if len(found) == 0 {
-		return fine("cloud", "%s, %s: all as it should be", count(len(x.status.Users), "user"), count(len(x.status.Environments), "environment"))
+	if !slices.ContainsFunc(found, func(f finding) bool { return !f.OK }) {
+		all := fine("cloud", "%s, %s: all as it should be", count(len(x.status.Users), "user"), count(len(x.status.Environments), "environment"))
+		return append(all, found...)
 	}
 	return found
 }
 
-func count(n int, what string) string {
+func count(n int, what string) string { return fmt.Sprintf("%d %s", n, plural(n, what)) }
+
+func plural(n int, what string) string {
 	if n != 1 {
 		what += "s"
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	return what
 }

@@ -14,28 +14,65 @@ import (
 	"time"
 
 	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // checkAWSVariables: variables of the environment beat the profile that
 // ccactl configure aws wrote.
 func checkAWSVariables(examination) (found []finding) {
 	const check = "AWS"
-	for _, trap := range [][2]string{
-		{"AWS_ACCESS_KEY_ID", "AWS clients use it in place of the keys of every profile"},
-		{"AWS_SECRET_ACCESS_KEY", "AWS clients use it in place of the keys of every profile"},
-		{"AWS_SESSION_TOKEN", "AWS clients send it with whatever keys they have, and S3 refuses that"},
-		{"AWS_ENDPOINT_URL", "AWS clients go there, whatever the profile says"},
-		{"AWS_ENDPOINT_URL_S3", "AWS clients go there, whatever the profile says"},
+	trap := func(variable, format string, args ...any) {
+		found = append(found, wrong(check, "unset "+variable+", and take it out of your rc files", variable+" "+format, args...))
+	}
+	if os.Getenv("AWS_ACCESS_KEY_ID") != "" || os.Getenv("AWS_SECRET_ACCESS_KEY") != "" {
+		found = append(found, wrong(check, "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY, and take them out of your rc files",
+			"a key is set in this environment (AWS_ACCESS_KEY_ID): it is used instead of AWS_PROFILE's and the default profile's keys"))
+	}
+	for _, t := range [][2]string{
+		{"AWS_SESSION_TOKEN", "is sent with whatever keys are used, and S3 here refuses that"},
+		{"AWS_ENDPOINT_URL", "is where AWS clients go, whatever the profile says"},
+		{"AWS_ENDPOINT_URL_S3", "is where AWS clients go, whatever the profile says"},
 	} {
-		if os.Getenv(trap[0]) != "" {
-			found = append(found, wrong(check, "unset "+trap[0]+", and take it out of your rc files", "%s is set in this environment: %s", trap[0], trap[1]))
+		if os.Getenv(t[0]) != "" {
+			trap(t[0], "%s", t[1])
 		}
 	}
-	profile := os.Getenv("AWS_PROFILE")
-	if profile == "" || slices.Contains(profilesThere(), profile) {
-		return found
+	if on := strings.ToLower(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")); on == "true" || on == "1" {
+		trap("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "makes AWS clients go to Amazon, whatever the profile says")
 	}
-	return append(found, wrong(check, "unset AWS_PROFILE, or ccactl configure aws "+shellWord(profile), "AWS_PROFILE names %s, and there is no such profile", quote(profile)))
+	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if region := os.Getenv(variable); strings.Contains(region, ".") {
+			trap(variable, "is %s, which AWS clients refuse: it is no host label", quote(region))
+		}
+	}
+	if path := os.Getenv("AWS_CA_BUNDLE"); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			trap("AWS_CA_BUNDLE", "names certificates that are not there (%s)", path)
+		}
+	}
+	for _, variable := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
+		if profile := os.Getenv(variable); profile != "" && !slices.Contains(profilesThere(), profile) {
+			mend := "unset " + variable
+			if slices.Contains(environmentNames(), profile) {
+				mend = "ccactl configure aws " + shellWord(profile)
+			}
+			found = append(found, wrong(check, mend, "%s names %s, and there is no such profile", variable, quote(profile)))
+		}
+	}
+	return found
+}
+
+// checkOpenStackVariables: a secret that this shell's hook did not set stays when
+// it changes, and some of them beat what the hook sets.
+func checkOpenStackVariables(examination) (found []finding) {
+	ours := strings.Fields(os.Getenv("CCAD_SET"))
+	for _, variable := range []string{"OS_PASSWORD", "OS_CLOUD", "OS_TOKEN", "OS_AUTH_TOKEN", "OS_APPLICATION_CREDENTIAL_SECRET", "ST_KEY"} {
+		if os.Getenv(variable) != "" && !slices.Contains(ours, variable) {
+			found = append(found, wrong("OpenStack", "unset "+variable+", take it out of your rc files, and: ccactl use NAME",
+				"%s is set in this environment, and not by ccactl use: it stays as it is when the cloud's changes", variable))
+		}
+	}
+	return found
 }
 
 // profilesThere are the names of all profiles, as far as the files tell.
@@ -64,7 +101,7 @@ func checkAWSFiles(x examination) (found []finding) {
 			found = append(found, wrong(check, "mend the file by hand", "%v", err))
 		}
 		for _, trap := range traps {
-			found = append(found, wrong(check, "ccactl import "+shellWord(path)+", then ccactl configure aws, and take these lines out", "%s", trap))
+			found = append(found, wrong(check, "ccactl import --scrub "+shellWord(path)+" && ccactl configure aws, then take that line out", "%s", trap))
 		}
 	}
 	config, credentials := awsFiles()[0], awsFiles()[1]
@@ -73,8 +110,8 @@ func checkAWSFiles(x examination) (found []finding) {
 		return found // told already
 	}
 	for _, profile := range slices.Sorted(maps.Keys(ours)) {
-		if _, err := exec.LookPath(ours[profile]); err != nil {
-			found = append(found, wrong(check, "ccactl configure aws", "profile %s of %s runs %s, which is not there", profile, config, ours[profile]))
+		if what, mend := profileTrouble(x, profile, ours[profile]); what != "" {
+			found = append(found, wrong(check, mend, "profile %s of %s %s", profile, config, what))
 		}
 		conflicts, _ := configure.Conflicts(credentials, profile)
 		for _, c := range conflicts {
@@ -85,6 +122,28 @@ func checkAWSFiles(x examination) (found []finding) {
 		return fine(check, "%s: %s", count(len(ours), "profile"), strings.Join(slices.Sorted(maps.Keys(ours)), ", "))
 	}
 	return found
+}
+
+// profileTrouble says what is wrong with a profile of ours.
+func profileTrouble(x examination, name string, p configure.Ours) (what, mend string) {
+	mend = "ccactl configure aws " + p.Environment
+	if name != p.Environment {
+		mend += " --profile " + name
+	}
+	if _, err := exec.LookPath(p.Program); err != nil {
+		return "runs " + p.Program + ", which is not there", mend
+	}
+	if x.err != nil || x.status.Daemon.Locked {
+		return "", ""
+	}
+	gateway := x.status.Daemon.Gateway
+	switch known := slices.ContainsFunc(x.status.Environments, func(e ipc.Environment) bool { return e.Name == p.Environment }); {
+	case !known:
+		return "is of the environment " + p.Environment + ", which ccad does not have", "take [profile " + name + "] and [services " + name + "] out of the file"
+	case p.Gateway && gateway != "" && p.Endpoint != gateway:
+		return "goes to " + p.Endpoint + ", and ccad's S3 gateway is at " + gateway, mend
+	}
+	return "", ""
 }
 
 // checkAWSCLI: below 2.13 and 1.29 the AWS CLI reads no endpoint_url.
@@ -118,10 +177,11 @@ func checkAWSCLI(examination) []finding {
 }
 
 // checkPlainText names the files in the usual places that hold secrets anybody
-// who can read them can use.
+// who can read them can use. Keys of profiles that are for Amazon are not ours.
 func checkPlainText(examination) (found []finding) {
 	const check = "plain text"
-	for _, path := range usualFiles() {
+	files := usualFiles()
+	for _, path := range append(files, shellFiles()...) {
 		lines, err := secretLines(path)
 		if err != nil {
 			found = append(found, wrong(check, "mend it, or look into it yourself", "%v", err))
@@ -129,18 +189,20 @@ func checkPlainText(examination) (found []finding) {
 		if len(lines) == 0 {
 			continue
 		}
-		found = append(found, wrong(check, scrubAdvice(path), "%s holds %s (line %s)", path, count(len(lines), "secret"), joined(lines)))
+		mend := "ccactl import --scrub " + shellWord(path)
+		if !slices.Contains(files, path) {
+			mend = "take it out, once ccactl has it: ccactl use NAME sets it"
+		}
+		found = append(found, wrong(check, mend, "%s holds %s (line %s)", path, count(len(lines), "secret"), joined(lines)))
 		found = append(found, loose(check, path, 0o077)...)
 	}
-	if len(found) == 0 {
-		return fine(check, "no file in the usual places holds a secret")
+	switch {
+	case len(found) > 0:
+		return found
+	case len(writtenFiles()) > 0:
+		return fine(check, "no files in the usual places hold secrets but those of ccactl render")
 	}
-	return found
-}
-
-// scrubAdvice takes the secrets of a file into ccad.
-func scrubAdvice(path string) string {
-	return "ccactl import " + shellWord(path) + ", then take them out of the file"
+	return fine(check, "no file in the usual places holds a secret")
 }
 
 func joined(lines []int) string {
@@ -167,11 +229,12 @@ func secretLines(path string) (lines []int, err error) {
 		names += "|key" // of Swift: the password
 	}
 	secret := regexp.MustCompile(`(?i)^\s*(?:export\s+|set\s+-gx\s+)?(?:` + names + `)(?:\s*[=:]\s*|\s+)["']?([^"'\s].*)$`)
+	amazons, _ := configure.AmazonLines(awsFiles()[0], awsFiles()[1], path)
 	n := 0
 	for line := range strings.Lines(string(data)) {
 		n++
 		m := secret.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
-		if m != nil && !strings.HasPrefix(m[1], "$") && !strings.HasPrefix(m[1], "#") && strings.Trim(m[1], `*"'`) != "" {
+		if m != nil && !amazons[n] && !strings.HasPrefix(m[1], "$") && !strings.HasPrefix(m[1], "#") && strings.Trim(m[1], `*"'`) != "" {
 			lines = append(lines, n)
 		}
 	}

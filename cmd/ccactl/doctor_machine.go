@@ -156,7 +156,7 @@ type hookedShell struct{ name, rc, line string }
 
 // loginShell is the user's; false for one that has no hook.
 func loginShell() (hookedShell, bool) {
-	home := os.Getenv("HOME")
+	home := ipc.Home()
 	switch name := filepath.Base(os.Getenv("SHELL")); name {
 	case "bash":
 		return hookedShell{name, filepath.Join(home, ".bashrc"), `eval "$(ccactl shell-init bash)"`}, true
@@ -167,11 +167,7 @@ func loginShell() (hookedShell, bool) {
 		}
 		return hookedShell{name, filepath.Join(dir, ".zshrc"), `eval "$(ccactl shell-init zsh)"`}, true
 	case "fish":
-		dir := os.Getenv("XDG_CONFIG_HOME")
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(home, ".config")
-		}
-		return hookedShell{name, filepath.Join(dir, "fish", "config.fish"), "ccactl shell-init fish | source"}, true
+		return hookedShell{name, filepath.Join(configHome(), "fish", "config.fish"), "ccactl shell-init fish | source"}, true
 	}
 	return hookedShell{}, false
 }

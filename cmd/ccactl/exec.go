@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cloud-ca/ccad/cmd/ccactl/supervise"
 )
 
 func execVerb() *cobra.Command {
@@ -35,16 +37,25 @@ func execVerb() *cobra.Command {
 		if endpoint && change.follow {
 			return misused(c, "--endpoint lets the command follow by itself: --on-change is not for it")
 		}
+		program, err := exec.LookPath(args[1]) // before anything is handed out for it
+		if err != nil {
+			return fmt.Errorf("run %s: %w", quote(args[1]), err)
+		}
 		h := &holding{name: args[0], path: path}
+		if !endpoint && hookedView(query) {
+			h.selected = h.name
+		}
 		warnings, err := h.fetch()
 		if err != nil {
 			return err
 		}
 		warn(warnings)
-		if change.follow {
-			return follow(h, args[1:], change.signal)
+		// A person at a terminal tries again at once: ccactl stays, to report it
+		// when the command fails. What runs by itself is probed soon enough.
+		if change.follow || supervise.HasTerminal() {
+			return supervised(h, program, args[1:], change)
 		}
-		return become(args[1:], environment(os.Environ(), h.name, string(h.body)))
+		return become(program, args[1:], environment(os.Environ(), h.selected, string(h.body)))
 	})
 	c.Long = `Run a command with an environment's variables.
 
@@ -56,10 +67,13 @@ password, a new S3 key):
                pause between growing from 1 to 16 s
   signal:SIG   it gets the signal, such as signal:HUP, and reads by itself what
                it needs: its variables stay as they were
-  ignore       nothing (the default): the command takes ccactl's place
+  ignore       nothing (the default); without a terminal the command takes
+               ccactl's place
 
 A lock changes nothing for a command that runs. Signals to ccactl go on to the
-command, and its exit code is ccactl's.`
+command, and its exit code is ccactl's. A command that ccactl waited for and that
+failed is a reason to ask the cloud whether what it was given is still good: ccad
+does that in the background, at most once in ten seconds for each user.`
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~
   ccactl exec dev --on-change restart -- ./server`
@@ -70,16 +84,29 @@ command, and its exit code is ccactl's.`
 	return ofEnvironments(c, 1)
 }
 
+// hookedView reports whether a view is the one that the hook of a shell loads.
+func hookedView(query url.Values) bool {
+	client, auth := query.Get("client"), query.Get("auth")
+	return (client == "" || client == "openstack") && (auth == "" || auth == "password")
+}
+
 // environment is base changed by a view of the format environ: NAME=VALUE sets,
 // NAME alone takes out what would fight with it, each ended by a zero byte.
-// CCAD_ENV names the environment, so that a hooked shell inside keeps to it.
-func environment(base []string, name, view string) []string {
-	changed := map[string]bool{"CCAD_ENV": true}
-	set := []string{"CCAD_ENV=" + name}
+// CCAD_ENV is what a hooked shell inside selects, "" for nothing; of what the
+// hook outside has set (CCAD_SET) it may drop what the view has not changed.
+func environment(base []string, selected, view string) []string {
+	changed := map[string]bool{"CCAD_ENV": true, "CCAD_SET": true}
+	set := []string{"CCAD_ENV=" + selected}
 	for entry := range strings.SplitSeq(view, "\x00") {
 		variable, _, sets := strings.Cut(entry, "=")
 		if changed[variable] = true; sets {
 			set = append(set, entry)
+		}
+	}
+	for _, entry := range base {
+		if outside, is := strings.CutPrefix(entry, "CCAD_SET="); is {
+			names := slices.DeleteFunc(strings.Fields(outside), func(name string) bool { return changed[name] })
+			set = append(set, "CCAD_SET="+strings.Join(names, " "))
 		}
 	}
 	kept := slices.DeleteFunc(slices.Clone(base), func(entry string) bool {
@@ -92,10 +119,6 @@ func environment(base []string, name, view string) []string {
 // become replaces this process by the command, so that its exit code, its
 // signals and its terminal are its own; its pid stays the one that the lease
 // was given to.
-func become(command, env []string) error {
-	path, err := exec.LookPath(command[0])
-	if err != nil {
-		return fmt.Errorf("run %s: %w", quote(command[0]), err)
-	}
-	return fmt.Errorf("run %s: %w", quote(command[0]), syscall.Exec(path, command, env))
+func become(program string, command, env []string) error {
+	return fmt.Errorf("run %s: %w", quote(command[0]), syscall.Exec(program, command, env))
 }

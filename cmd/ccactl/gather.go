@@ -114,7 +114,7 @@ func certificates(data []byte) string {
 func expand(path string) string {
 	for _, prefix := range []string{"~/", "$HOME/", "${HOME}/"} {
 		if rest, ok := strings.CutPrefix(path, prefix); ok {
-			return filepath.Join(os.Getenv("HOME"), rest)
+			return filepath.Join(ipc.Home(), rest)
 		}
 	}
 	return path

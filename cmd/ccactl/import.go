@@ -2,6 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,40 +15,105 @@ import (
 
 func importVerb() *cobra.Command {
 	var r ipc.ImportRequest
-	c := verb("import FILE…|- [--name N] [--dry-run]", "Import environments from files: openrc, clouds.yaml, AWS, s3cfg, rclone, .env", words(1, -1), func(_ *cobra.Command, args []string) (err error) {
+	var scrub, asJSON bool
+	c := verb("import FILE…|- [--name N] [--dry-run [--json]] [--scrub] [--no-watch]", "Import environments from files: openrc, clouds.yaml, AWS, s3cfg, rclone, .env", words(1, -1), func(c *cobra.Command, args []string) (err error) {
+		if asJSON && !r.DryRun {
+			return misused(c, "--json goes with --dry-run")
+		}
 		if r.Name != "" && !validName(r.Name) {
 			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
+		}
+		if scrub && (r.DryRun || slices.Contains(args, "-")) {
+			return misused(c, "--scrub takes the secrets out of files, once they are imported")
+		}
+		if r.NoWatch && !r.DryRun {
+			if args, err = unwatch(args); err != nil || len(args) == 0 {
+				return err
+			}
 		}
 		if r.Files, err = gather(args); err != nil {
 			return err
 		}
-		return bringIn(r)
+		if asJSON {
+			return emitImport(r)
+		}
+		if err = bringIn(r, printOut); scrub { // of what was stored: another's failure is no reason to leave it
+			err = errors.Join(err, scrubAll(args, printOut))
+		}
+		return err
 	})
+	c.Long = `Import environments from files: openrc, clouds.yaml, AWS credentials and config,
+.s3cfg, rclone.conf, .env. They are read and never executed, and what they hold
+is stored once the cloud has accepted it.
+
+ccad keeps an eye on the files: a new value in one is adopted. --no-watch stops
+that, for a file that is gone too. --scrub takes out of them, by whole lines,
+the secrets that ccad holds then; ccactl setup --undo brings them back.`
 	c.Example = `  ccactl import openrc.sh ~/.aws/credentials
+  ccactl import openrc.sh --scrub
   pbpaste | ccactl import - --name dev`
 	f := c.Flags()
 	f.StringVar(&r.Name, "name", "", "name the environment so, not after its project or profile")
 	f.StringVar(&r.S3Endpoint, "s3-endpoint", "", "where the S3 API is")
 	f.StringVar(&r.S3Region, "s3-region", "", "the region that S3 requests are signed for")
 	f.BoolVar(&r.DryRun, "dry-run", false, "show what would be stored, store nothing, ask the cloud nothing")
-	f.BoolVar(&r.NoWatch, "no-watch", false, "do not keep an eye on the files")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&r.NoWatch, "no-watch", false, "keep no eye on the files, and no longer on those that ccad knows")
+	f.BoolVar(&scrub, "scrub", false, "take the secrets out of the files afterwards")
 	f.BoolVar(&r.NoVerify, "no-verify", false, "store without asking the cloud")
 	f.BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
 	c.ValidArgsFunction = nil // files
 	return c
 }
 
+// emitImport prints what an import would do as JSON.
+func emitImport(r ipc.ImportRequest) error {
+	var done ipc.Changes
+	if err := call("POST", "/v1/import", r, &done); err != nil {
+		return err
+	}
+	return tellJSON(done, nil)
+}
+
+// unwatch lets ccad stop watching files, and returns those that are still there.
+func unwatch(args []string) (there []string, err error) {
+	var r ipc.UnwatchRequest
+	for _, path := range args {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		if path != "-" {
+			r.Paths = append(r.Paths, abs)
+		}
+		if _, err := os.Lstat(abs); err == nil || path == "-" {
+			there = append(there, path)
+		}
+	}
+	var reply ipc.UnwatchReply
+	if err := call("POST", "/v1/unwatch", r, &reply); err != nil {
+		return nil, err
+	}
+	if len(there) == 0 && len(reply.Environments) == 0 {
+		return nil, fmt.Errorf("no such file, and none that is watched: %s", strings.Join(args, ", "))
+	}
+	if len(there) == 0 {
+		printOut("not watched any more, for %s", strings.Join(reply.Environments, ", "))
+	}
+	return there, nil
+}
+
 // bringIn imports, and where secrets are missing asks for them and imports
 // again. With nobody to ask, what was found is stored without them, so that an
 // update can bring them, and the import has failed.
-func bringIn(r ipc.ImportRequest) error {
+func bringIn(r ipc.ImportRequest, print teller) error {
 	var done ipc.Changes
 	if err := call("POST", "/v1/import", r, &done); err != nil {
 		return err
 	}
 	missing := lacking(done.Changes)
 	if len(missing) == 0 || r.DryRun {
-		return tell(done, nil)
+		return tellBy(print, done, nil)
 	}
 	if err := askFor(missing, &r); err != nil {
 		if errors.Is(err, errNoTerminal) {
@@ -60,13 +130,13 @@ func bringIn(r ipc.ImportRequest) error {
 				c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
 			}
 		}
-		return tell(done, afterwards)
+		return tellBy(print, done, afterwards)
 	}
 	var second ipc.Changes
 	if err := call("POST", "/v1/import", r, &second); err != nil {
 		return err
 	}
-	return tell(merge(done, second), nil)
+	return tellBy(print, merge(done, second), nil)
 }
 
 func lacking(changes []ipc.Change) (missing []*ipc.Change) {

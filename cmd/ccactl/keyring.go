@@ -91,6 +91,9 @@ func unlockVerb() *cobra.Command {
 		if err := call("POST", "/v1/unlock", r, nil); err != nil {
 			return err
 		}
+		if !st.Daemon.Locked {
+			return emit([]byte("unlocked already\n"))
+		}
 		return emit([]byte("unlocked\n"))
 	})
 	from.register(c)
@@ -101,11 +104,17 @@ func unlockVerb() *cobra.Command {
 
 func passwdVerb() *cobra.Command {
 	return verb("passwd", "Change the keyring's passphrase", words(0, 0), func(*cobra.Command, []string) (err error) {
-		var r ipc.PassphraseRequest
-		if r.Old, err = ask("present passphrase"); err != nil {
+		if _, err := unlocked(); err != nil { // before anything is asked
 			return err
 		}
-		if r.New, err = askNew("new passphrase"); err != nil {
+		var r ipc.PassphraseRequest
+		if r.Old, err = ask("present passphrase"); err == nil {
+			r.New, err = askNew("new passphrase")
+		}
+		if errors.Is(err, errNoTerminal) {
+			err = usage("%v: passwd reads passphrases from nowhere else", err)
+		}
+		if err != nil {
 			return err
 		}
 		if err := call("POST", "/v1/passphrase", r, nil); err != nil {

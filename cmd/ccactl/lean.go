@@ -93,6 +93,9 @@ func env(name string, flags map[string]string) error {
 			query.Set(flag, value)
 		}
 	}
+	if os.Getenv("CCAD_ENV") == name { // a shell's hook says so: it is to hear what happened to what it has
+		query.Set("selected", "true")
+	}
 	body, warnings, err := view(name, "env?"+query.Encode())
 	if err != nil {
 		return err
@@ -109,8 +112,14 @@ func view(name, view string) (body []byte, warnings []string, err error) {
 	}
 	body, warnings, err = ipc.Get("/v1/environments/" + name + "/views/" + view)
 	var failure *ipc.Error
-	if errors.As(err, &failure) && failure.Code == ipc.CodeRefused {
+	switch {
+	case !errors.As(err, &failure):
+	case failure.Code == ipc.CodeRefused:
 		err = advised(err, mending(name))
+	case failure.Code == ipc.CodeFailed && strings.HasPrefix(view, "credential-process") && keyless(name):
+		err = advised(err, "ccactl configure aws "+name)
+	case failure.Code == ipc.CodeFailed && keysAlone(name):
+		err = advised(err, "it holds S3 keys, for AWS clients: ccactl configure aws "+name)
 	}
 	return body, warnings, err
 }

@@ -22,15 +22,14 @@ type leftover struct {
 // histories, and the files that ccad knows of. unread names files that could
 // not be looked into.
 func leftovers() (found []leftover, unread []string, err error) {
-	home, err := os.UserHomeDir()
-	if err != nil {
+	if err := ipc.CheckHome(); err != nil {
 		return nil, nil, err
 	}
 	var known ipc.StaleFiles
 	if err := call("GET", "/v1/stale", nil, &known); err != nil {
 		return nil, nil, err
 	}
-	words, unread := stale.Files(home, known.Files)
+	words, unread := stale.Files(ipc.Home(), os.Getenv, append(known.Files, writtenFiles()...))
 	words = append(words, stale.Processes()...)
 	places := map[string][]stale.Place{}
 	var texts []string

@@ -128,7 +128,10 @@ func copyable(secret string) string {
 
 // holder says who holds what, and until when.
 func holder(l ipc.Lease) string {
-	who := []string{l.Program + " (" + strconv.Itoa(l.PID) + ")"}
+	who := []string{l.Program}
+	if l.PID != 0 {
+		who[0] += " (" + strconv.Itoa(l.PID) + ")"
+	}
 	if l.Parent != "" {
 		who = append(who, "of "+l.Parent)
 	}

@@ -67,7 +67,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 		verbs []*cobra.Command
 	}{
 		{"Environments:", []*cobra.Command{setupVerb(), addVerb(), importVerb(), listVerb(), portalVerb(), showVerb(), removeVerb(), revokeVerb(), statusVerb(), updateVerb(), rotateVerb(), verifyVerb()}},
-		{"Clients:", []*cobra.Command{credentialProcessVerb(), envVerb(), useVerb(), shellInitVerb(), promptVerb(), execVerb(), configureVerb()}},
+		{"Clients:", []*cobra.Command{credentialProcessVerb(), envVerb(), useVerb(), shellInitVerb(), promptVerb(), execVerb(), renderVerb(), configureVerb()}},
 		{"Keyring and daemon:", []*cobra.Command{lockVerb(), unlockVerb(), passwdVerb(), watchVerb(), logVerb(), backupVerb(), restoreVerb()}},
 		{"Other:", []*cobra.Command{doctorVerb(), completionVerb(), versionVerb()}},
 	} {
@@ -75,8 +75,10 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 		for _, verb := range group.verbs {
 			verb.GroupID = group.title
 			c.AddCommand(verb)
+			describe(verb)
 		}
 	}
+	_, c.Example = manual(c.Name())
 	c.SetHelpCommandGroupID("Other:")
 	return c
 }

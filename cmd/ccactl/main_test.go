@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("CCAD_DIR", filepath.Dir(d.socket))
 			env.Setenv("HOME", env.WorkDir+"/home")
 			env.Setenv("XDG_CONFIG_HOME", env.WorkDir+"/home/.config")
+			env.Setenv("HOME_QUERY", url.QueryEscape(env.WorkDir+"/home"))
 			return os.MkdirAll(env.WorkDir+"/home", 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -151,6 +153,14 @@ func (f *fake) set(request string, body any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answers[request] = answer{status: 200, body: data}
+}
+
+// refuse answers a request with a typed failure.
+func (f *fake) refuse(request string, code ipc.Code, message string) {
+	body, _ := json.Marshal(map[string]any{"error": ipc.Error{Code: code, Message: message}})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[request] = answer{status: code.HTTPStatus(), body: body}
 }
 
 func (f *fake) answerCommand(ts *testscript.TestScript, args []string) {

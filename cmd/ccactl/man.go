@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra/doc"
 )
@@ -19,6 +21,16 @@ func init() {
 	c := root()
 	c.DisableAutoGenTag = true
 	if err := doc.GenManTree(c, &doc.GenManHeader{Title: "CCACTL", Section: "1", Source: "ccad", Manual: "ccad"}, os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "ccactl:", err)
+		os.Exit(1)
+	}
+	page := filepath.Join(os.Args[2], "ccactl.1")
+	text, err := os.ReadFile(page)
+	if err == nil {
+		text = bytes.Replace(text, []byte(".SH SYNOPSIS\n\\fBccactl\\fP"), []byte(".SH SYNOPSIS\n\\fBccactl\\fP \\fIVERB\\fP [\\fIWORD\\fP...]"), 1)
+		err = os.WriteFile(page, append(bytes.TrimRight(text, "\n"), ", \\fBccad(1)\\fP\n"...), 0o644)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "ccactl:", err)
 		os.Exit(1)
 	}

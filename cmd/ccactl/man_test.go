@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -33,10 +34,7 @@ func TestManPages(t *testing.T) {
 			}
 		}
 	}
-	groff, err := exec.LookPath("groff")
-	if err != nil {
-		return
-	}
+	groff := shellOf(t, "groff")
 	pages, _ := filepath.Glob(filepath.Join(dir, "*.1"))
 	for _, page := range append(pages, "../../packaging/man/ccad.1") {
 		if out, err := exec.Command(groff, "-k", "-man", "-Tutf8", "-ww", "-z", page).CombinedOutput(); err != nil || len(out) > 0 {
@@ -45,16 +43,28 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// A verb without an example or a long text still says more than its name.
+// Every verb says in its help what its line does not, and shows how it is used
+// with commands that there are.
 func TestVerbsDescribeThemselves(t *testing.T) {
+	top := root()
 	var each func(c *cobra.Command)
 	each = func(c *cobra.Command) {
-		if len(strings.Fields(c.Short)) < 2 {
-			t.Errorf("%s is described as %q", c.CommandPath(), c.Short)
+		if len(strings.Fields(c.Short)) < 2 || c.Long == "" || c.Example == "" && c.Name() != "help" {
+			t.Errorf("%s: short %q, long %q, example %q", c.CommandPath(), c.Short, c.Long, c.Example)
+		}
+		for line := range strings.Lines(c.Long + "\n" + c.Example) {
+			if len([]rune(strings.TrimRight(line, "\n"))) > 100 {
+				t.Errorf("%s: a line of its help is too long: %s", c.CommandPath(), line)
+			}
+		}
+		for _, m := range regexp.MustCompile(`(?m)\bccactl ([a-z][a-z-]*)`).FindAllStringSubmatch(c.Example, -1) {
+			if found, _, err := top.Find(m[1:2]); err != nil || found == top {
+				t.Errorf("%s shows ccactl %s, which there is not", c.CommandPath(), m[1])
+			}
 		}
 		for _, sub := range c.Commands() {
 			each(sub)
 		}
 	}
-	each(root())
+	each(top)
 }

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,38 +42,54 @@ func reactionTo(word string) (reaction, error) {
 	return reaction{follow: true, signal: s}, nil
 }
 
-// follow stays the parent of a command and tells it of changes.
-func follow(h *holding, command []string, s syscall.Signal) error {
-	program, err := exec.LookPath(command[0])
-	if err != nil {
-		return fmt.Errorf("run %s: %w", quote(command[0]), err)
-	}
+// supervised stays the parent of a command: it tells it of changes, if it is to follow
+// them, and reports its failure.
+func supervised(h *holding, program string, command []string, on reaction) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	changes := make(chan struct{}, 1)
-	go ipc.Follow(ctx, func() {
-		if h.changed() {
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
-		}
-	})
 	c := supervise.Command{
-		Path: program, Args: command, Signal: s, Say: say, Changes: changes,
-		Env:   environment(os.Environ(), h.name, string(h.body)),
-		Renew: func() []string { return environment(os.Environ(), h.name, string(h.renewed())) },
+		Path: program, Args: command, Signal: on.signal, Say: say,
+		Env: environment(os.Environ(), h.selected, string(h.body)),
+		Renew: func() ([]string, error) {
+			body, err := h.renewed()
+			return environment(os.Environ(), h.selected, string(body)), err
+		},
+	}
+	if on.follow {
+		changes := make(chan struct{}, 1)
+		c.Changes = changes
+		go ipc.Follow(ctx, func() {
+			if h.changed() {
+				select {
+				case changes <- struct{}{}:
+				default:
+				}
+			}
+		})
 	}
 	status, err := c.Run()
 	if err != nil {
 		return err
 	}
+	if status.Exited() && status.ExitStatus() != 0 {
+		reportFailure(h.name)
+	}
 	return endAs(status)
+}
+
+// reportFailure says that a command failed with what it was given. The daemon checks
+// that in the background, and not each time; nobody waits, and whether it hears
+// of it at all is not the command's business.
+func reportFailure(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = ipc.Do(ctx, "POST", "/v1/verify", ipc.VerifyRequest{Rejected: name, Background: true}, nil)
 }
 
 // A holding is the view that a command was given.
 type holding struct {
 	name, path string
+	selected   string // what CCAD_ENV says to a hooked shell
 
 	mu         sync.Mutex
 	generation string // read before body, so that it is never newer
@@ -110,15 +126,21 @@ func (h *holding) changed() bool {
 }
 
 // renewed is the view for a command whose predecessor has ended: with it the
-// leases on what that one was given end.
-func (h *holding) renewed() []byte {
+// leases on what that one was given end. What the cloud refuses is not given out
+// again; locked, or without a daemon, it is what there was.
+func (h *holding) renewed() ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := generation(h.name)
-	if body, _, err := view(h.name, h.path+"&anew=true"); err == nil {
+	body, _, err := view(h.name, h.path+"&anew=true")
+	var failure *ipc.Error
+	switch {
+	case err == nil:
 		h.generation, h.body = now, body
+	case errors.As(err, &failure) && failure.Code == ipc.CodeRefused:
+		return nil, fmt.Errorf("%w; the command is not started again, %s mends it", err, hintFor(err))
 	}
-	return h.body
+	return h.body, nil
 }
 
 // generation is what the daemon says of an environment without being asked; ""

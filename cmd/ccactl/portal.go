@@ -83,6 +83,12 @@ func showPortal(found ipc.PortalReply) error {
 		if e.Trouble != "" {
 			line += ": " + plain(e.Trouble)
 		}
+		switch e.State {
+		case "unknown":
+			line += " (ccactl import or add brings them)"
+		case "unnamed":
+			line += " ([portal.fields] in config.toml can say which does)"
+		}
 		if _, err := fmt.Println(line); err != nil {
 			return err
 		}

@@ -47,9 +47,23 @@ func segment(name string) string {
 		return name + " ⚠"
 	}
 	for _, e := range st.Environments {
-		if e.Name == name && e.State != "refused" && e.State != "locked-out" {
+		if e.Name == name && served(st, e) {
 			return name
 		}
 	}
 	return name + " ⚠"
+}
+
+// served reports whether a shell can be given the environment, as the hook sees
+// it: by its user's password, and by the S3 key alone where it has no user.
+func served(st ipc.Status, e ipc.Environment) bool {
+	if e.User == "" {
+		return e.S3.State != "refused"
+	}
+	for _, u := range st.Users { // NAME@HOST where two clouds have one of that name
+		if (u.Name == e.User || strings.HasPrefix(u.Name, e.User+"@")) && (u.State == "refused" || u.State == "locked-out") {
+			return false
+		}
+	}
+	return true
 }

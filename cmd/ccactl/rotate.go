@@ -121,15 +121,22 @@ func (r rotation) warn() error {
 	return nil
 }
 
-// heldBy names who holds a key: "aws (process 12, until 15:04:05)".
+// heldBy names who holds a key: "aws (process 12, until 15:04:05)". A file has no
+// process.
 func heldBy(l ipc.Lease) string {
 	until := "until it ends"
+	if l.PID == 0 {
+		until = "until it gets another"
+	}
 	if l.Until != nil {
 		until = "until " + l.Until.Local().Format(time.TimeOnly)
 	}
 	name := l.Program
 	if l.View == "credential-process" && l.Parent != "" {
 		name = l.Parent
+	}
+	if l.PID == 0 {
+		return fmt.Sprintf("%s (%s)", name, until)
 	}
 	return fmt.Sprintf("%s (process %d, %s)", name, l.PID, until)
 }

@@ -3,12 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -23,7 +24,6 @@ type setup struct {
 	keyring    string
 	files      []string // to import, in place of what lies in the usual places
 	passphrase passphraseFlags
-	undo       *undoLog
 }
 
 // setupSteps in their order. A later one builds on the earlier ones; what fails
@@ -33,10 +33,10 @@ var setupSteps = []struct {
 	run         func(*setup) error
 	needed      bool
 }{
-	{"service", "The daemon", (*setup).startDaemon, true},
+	{"service", "The background service", (*setup).startDaemon, true},
 	{"keyring", "The keyring", (*setup).openKeyring, true},
 	{"import", "Your credentials", (*setup).bringCredentials, false},
-	{"aws", "AWS clients", (*setup).writeAWS, false},
+	{"aws", "AWS CLI and SDKs", (*setup).writeAWS, false},
 	{"shell", "Your shell", (*setup).hookShell, false},
 	{"scrub", "Plain text", (*setup).scrub, false},
 	{"verify", "Does it work?", (*setup).prove, false},
@@ -49,53 +49,60 @@ func setupVerb() *cobra.Command {
 	for _, step := range setupSteps {
 		names = append(names, step.name)
 	}
-	c := verb("setup [FILE…] [--yes] [--undo]", "Set everything up, from nothing to a working aws s3 ls", words(0, -1), func(c *cobra.Command, args []string) (err error) {
+	c := verb("setup [FILE…] [--yes] | --undo [FILE…]", "Set everything up, from nothing to a working aws s3 ls", words(0, -1), func(c *cobra.Command, args []string) (err error) {
 		for _, step := range s.leave {
 			if !slices.Contains(names, step) {
 				return misused(c, "there is no step "+quote(step))
 			}
 		}
-		if s.name != "" && !validName(s.name) {
+		switch {
+		case s.name != "" && !validName(s.name):
 			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(s.name))
-		}
-		if s.undo, err = openUndoLog(); err != nil {
-			return err
-		}
-		if undo {
-			return s.undo.back()
-		}
-		if !s.yes && !attended() {
+		case s.keyring != "" && !slices.Contains(keyrings, s.keyring):
+			return misused(c, "there is no keyring "+quote(s.keyring)+": there are "+strings.Join(keyrings, ", "))
+		case undo:
+			return putBack(args)
+		case !s.yes && !attended():
 			return usage("setup asks before each step, and %v: --yes agrees to all", errNoTerminal)
+		}
+		if err := ipc.CheckHome(); err != nil {
+			return err
 		}
 		s.files = args
 		return s.all()
 	})
-	c.Long = `Set everything up: start the daemon as your service, make or open the keyring,
+	c.Long = `Set everything up: start ccad as your service, make or open the keyring,
 import the files of credentials that lie in the usual places (or what the
-portal's page shows), write the AWS profiles and the shell's line, and see that
-it works.
+portal's page shows), write the AWS profiles and the shell's line, take the
+secrets out of the files that had them, and see that it works.
 
 Each step asks first; it can be left out, and run again later. --yes agrees to
-all of them. --undo gives the files that setup changed their former bytes back,
-and takes away the service that it installed; the keyring stays.`
+all of them. --undo gives the files that setup and import --scrub edited their
+former bytes back, the named ones even if they were changed since, and takes
+away the service that setup installed; the keyring stays.`
 	c.Example = `  ccactl setup
   ccactl setup openrc.sh --yes --passphrase-file F --without shell,scrub
   ccactl setup --undo`
 	f := c.Flags()
 	f.BoolVar(&s.yes, "yes", false, "agree to every step")
-	f.BoolVar(&undo, "undo", false, "give the changed files their former bytes back, take the service away")
+	f.BoolVar(&undo, "undo", false, "give the edited files their former bytes back, take the service away")
 	f.StringSliceVar(&s.leave, "without", nil, "steps to leave out: service, keyring, import, aws, shell, scrub, verify")
 	f.StringVar(&s.name, "name", "", "name of the environment, if there is one to bring in")
-	f.StringVar(&s.s3Endpoint, "s3-endpoint", "", "where the S3 API is")
+	f.StringVar(&s.s3Endpoint, "s3-endpoint", "", "where the S3 API is, of environments that do not say")
 	f.StringVar(&s.s3Region, "s3-region", "", "the region that S3 requests are signed for")
 	f.StringVar(&s.keyring, "keyring", "", "the keyring to make: file, secret-service, keychain, kwallet, pass or keyctl")
 	s.passphrase.register(c)
 	_ = c.RegisterFlagCompletionFunc("without", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("keyring", cobra.FixedCompletions(keyrings, cobra.ShellCompDirectiveNoFileComp))
 	c.ValidArgsFunction = nil // files
 	return c
 }
 
 func (s *setup) all() error {
+	if !s.yes {
+		s.done("ccad keeps your cloud credentials in one encrypted keyring, and hands them to the programs that ask. This sets it up in %d steps. "+
+			"Each asks first: Enter agrees, no leaves it out. ccactl setup --undo puts back every file that it edits.", len(setupSteps))
+	}
 	var failed error
 	for i, step := range setupSteps {
 		_, _ = fmt.Printf("%s\n", bold(fmt.Sprintf("%d. %s", i+1, step.title)))
@@ -109,7 +116,7 @@ func (s *setup) all() error {
 			err = nil
 			if step.needed {
 				s.done("the rest needs it: ccactl setup goes on from here another time")
-				return nil
+				return exitCode(1)
 			}
 		}
 		if err != nil && step.needed {
@@ -122,30 +129,33 @@ func (s *setup) all() error {
 			}
 		}
 	}
+	wanted := !slices.Contains(s.leave, "import")
+	if st, err := status(); err == nil && wanted && len(st.Environments) == 0 && failed == nil {
+		return advised(errors.New("there is no environment yet"), "ccactl import FILE, or ccactl add NAME --user USER --project PROJECT")
+	}
 	return failed
 }
 
-// setupColumns is how wide setup's sentences are on a terminal.
-const setupColumns = 78
-
-// done says what a step did or found.
+// done says what a step did or found, indented, in lines that fit the terminal.
 func (*setup) done(format string, args ...any) {
-	line := "  "
-	for word := range strings.FieldsSeq(plain(fmt.Sprintf(format, args...))) {
-		if colourful() && utf8.RuneCountInString(line+word) > setupColumns && strings.TrimSpace(line) != "" {
-			_, _ = fmt.Println(line)
-			line = "  "
-		}
-		line += " " + word
+	for _, line := range wrapped(tilde(fmt.Sprintf(format, args...))) {
+		_, _ = fmt.Println(margin + line)
 	}
-	_, _ = fmt.Println(line)
+}
+
+// tilde writes paths in the home folder as people do.
+func tilde(text string) string {
+	if home := ipc.Home(); home != "/" {
+		text = strings.ReplaceAll(text, home+"/", "~/")
+	}
+	return text
 }
 
 var errDeclined = errors.New("declined")
 
 // agree asks whether a step may do something; it returns errDeclined for no.
 func (s *setup) agree(format string, args ...any) error {
-	question := fmt.Sprintf(format, args...)
+	question := tilde(fmt.Sprintf(format, args...))
 	if s.yes {
 		s.done("%s", question)
 		return nil
@@ -160,70 +170,54 @@ func (s *setup) agree(format string, args ...any) error {
 	return errDeclined
 }
 
-// openKeyring makes the keyring, or opens it.
-func (s *setup) openKeyring() error {
-	st, err := status()
-	if err != nil {
-		return err
-	}
-	d := st.Daemon
-	if !d.Locked {
-		s.done("the %s keyring is open", d.Keyring)
-		return nil
-	}
-	var r ipc.UnlockRequest
-	if d.Keyring == "file" {
-		question := "its passphrase"
-		if d.Fresh {
-			s.done("there is none yet. Its passphrase seals everything in it; nobody can give it back to you.")
-			question = "a passphrase of your choice"
-		}
-		if r.Passphrase, err = s.passphrase.get(question, d.Fresh); err != nil {
-			return err
-		}
-	}
-	if err := call("POST", "/v1/unlock", r, nil); err != nil {
-		return err
-	}
-	s.done("the %s keyring is open", d.Keyring)
-	return nil
-}
-
-// scrub tells of the files that still hold secrets in plain text.
-func (s *setup) scrub() error {
-	found := 0
-	for _, path := range usualFiles() {
-		if lines, err := secretLines(path); err == nil && len(lines) > 0 {
-			found++
-			s.done("%s holds %s: %s", path, count(len(lines), "secret"), scrubAdvice(path))
-		}
-	}
-	if found == 0 {
-		s.done("no file in the usual places holds a secret")
-	}
-	return nil
-}
-
 // writeAWS writes a profile for each environment that has S3.
 func (s *setup) writeAWS() error {
 	st, err := unlocked()
 	if err != nil {
 		return err
 	}
-	var names []string
+	var names, keyless, taken []string
+	config := awsFiles()[0]
 	for _, e := range st.Environments {
-		if e.S3.Endpoint != "" {
+		var exists *configure.ExistsError
+		switch err := configure.Free(config, e.Name); {
+		case e.S3.Endpoint == "":
+			continue
+		case errors.As(err, &exists):
+			taken = append(taken, e.Name)
+		case err != nil:
+			return err
+		default:
 			names = append(names, e.Name)
 		}
+		if e.S3.AccessKeyID == "" {
+			keyless = append(keyless, e.Name)
+		}
 	}
-	if len(names) == 0 {
-		s.done("no environment has S3 yet")
+	if len(names)+len(taken) == 0 {
+		s.done("no environment has S3")
 		return nil
 	}
-	if err := s.agree("Write %s for the AWS CLI and SDKs to %s", count(len(names), "profile"), awsFiles()[0]); err != nil {
-		return err
+	if len(keyless) > 0 {
+		s.done("No S3 key is known for %s: yes looks for one at the cloud, and makes one there if there is none.", strings.Join(keyless, ", "))
 	}
-	return s.undo.around(awsFiles(), func() error { return configureAWS(names, "", nil) })
+	w := awsWriting{edit: editKept, tell: s.done}
+	var failed error
+	if len(names) > 0 {
+		if err := s.agree("Write the %s %s to %s, by which AWS clients get their keys from ccactl", plural(len(names), "profile"), strings.Join(names, ", "), config); err != nil {
+			return err
+		}
+		failed = w.write(names)
+	}
+	for _, name := range taken {
+		w.profile = name + "-ccad"
+		s.done("The profile %s is there already, and not from ccactl: it stays as it is.", name)
+		if err := s.agree("Write %s beside it", w.profile); err != nil {
+			return errors.Join(failed, err)
+		}
+		failed = errors.Join(failed, w.write([]string{name}))
+	}
+	return failed
 }
 
 // hookShell puts the hook's line at the end of the rc file.
@@ -237,12 +231,58 @@ func (s *setup) hookShell() error {
 		s.done("%s is hooked in %s already", sh.name, sh.rc)
 		return nil
 	}
-	if err := s.agree("Let %s follow, by one line at the end of %s", sh.name, sh.rc); err != nil {
+	s.done("With a line in %s, ccactl use NAME sets the OS_ variables of a %s, and they follow every change.", sh.rc, sh.name)
+	if err := s.agree("Add it"); err != nil {
 		return err
 	}
-	if err := s.undo.around([]string{sh.rc}, func() error { return appendLine(sh.rc, sh.line) }); err != nil {
+	if _, err := editKept(sh.rc, func(text string) (string, error) { return withLine(text, sh.line), nil }); err != nil {
 		return err
 	}
-	s.done("new shells know: ccactl use NAME")
+	s.done("added to %s: %s", sh.rc, sh.line)
 	return nil
+}
+
+// withLine adds a line to a text, whatever else it holds: at its end, or before
+// starship, which shows the CCAD_PROMPT that it finds.
+func withLine(text, line string) string {
+	if at := regexp.MustCompile(`(?m)^[^#\n]*\bstarship init\b`).FindStringIndex(text); at != nil {
+		return text[:at[0]] + line + "\n" + text[at[0]:]
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text + line + "\n"
+}
+
+// scrub takes the secrets that ccad holds out of the files that had them.
+func (s *setup) scrub() error {
+	var failed error
+	found := 0
+	for _, path := range append(usualFiles(), s.absolute()...) {
+		list, err := scrubs(path)
+		if err != nil {
+			continue // it is no file of credentials, or not ours to read
+		}
+		for _, f := range list {
+			switch {
+			case f.Left != "":
+				found++
+				s.done("%s", f.Left)
+			case len(f.Lines) > 0:
+				found++
+				s.done("%s holds in plain text what ccad keeps now (line %s). Scripts that read it there will need ccactl instead; ccactl setup --undo brings it back.", f.Path, joined(f.Lines))
+				err := s.agree("Take it out")
+				if err == nil {
+					err = f.takeOut(s.done)
+				}
+				if err != nil && !errors.Is(err, errDeclined) {
+					failed = errors.Join(failed, err)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		s.done("no file in the usual places holds a secret that ccad has")
+	}
+	return failed
 }

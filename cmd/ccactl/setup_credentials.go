@@ -1,15 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"os/exec"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
-	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
 )
+
+// A candidate is a file with environments that ccad does not have.
+type candidate struct {
+	path    string
+	changes []ipc.Change // what an import would do
+}
 
 // bringCredentials imports what lies in the usual places, or else asks for what
 // the portal shows.
@@ -18,52 +25,81 @@ func (s *setup) bringCredentials() error {
 	if err != nil {
 		return err
 	}
-	files := s.files
-	if len(files) == 0 {
-		files = s.promising()
+	if err := s.giveEndpoint(st.Environments); err != nil {
+		return err
 	}
-	if len(files) > 0 {
-		return s.importFiles(files)
+	files, err := s.promising()
+	if err != nil {
+		return err
 	}
-	if len(st.Environments) > 0 {
+	var failed error
+	for _, f := range files {
+		if err := s.importFile(f); err != nil && !errors.Is(err, errDeclined) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if st, err = status(); err != nil || failed != nil || len(s.files) > 0 {
+		return errors.Join(failed, err)
+	}
+	switch {
+	case len(st.Environments) > 0 && len(files) == 0:
 		s.done("%s there already, and no file in the usual places has more", count(len(st.Environments), "environment"))
-		return nil
+	case len(st.Environments) == 0 && s.yes:
+		s.done("no file of credentials in the usual places")
+	case len(st.Environments) == 0:
+		return s.paste()
 	}
-	if s.yes {
-		s.done("no file of credentials in the usual places: ccactl import FILE, or ccactl add NAME, brings one in")
-		return nil
-	}
-	return s.paste()
+	return nil
 }
 
-// promising are the files in the usual places from which something new would be
-// stored.
-func (s *setup) promising() (files []string) {
+// absolute are the files that were named, by absolute paths.
+func (s *setup) absolute() (paths []string) {
+	for _, path := range s.files {
+		if abs, err := filepath.Abs(path); err == nil {
+			paths = append(paths, abs)
+		}
+	}
+	return paths
+}
+
+// promising are the files with something new: of those in the usual places what
+// can be read and is no key of Amazon's, of those that were named all.
+func (s *setup) promising() (files []candidate, err error) {
+	if len(s.files) > 0 {
+		for _, path := range s.files {
+			found, err := s.try(path, ipc.ImportRequest{Name: s.name, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region})
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, candidate{path, found.Changes})
+		}
+		return files, nil
+	}
 	for _, path := range usualFiles() {
-		found, err := s.try(path)
+		found, err := s.try(path, ipc.ImportRequest{})
 		if err != nil {
 			continue // it is no file of credentials, or not ours to read
 		}
-		for _, c := range found.Changes {
-			if c.Error == nil && c.Action == "added" && (c.Missing == "" || !s.yes) {
-				files = append(files, path)
-				break
-			}
+		changes := slices.DeleteFunc(found.Changes, func(c ipc.Change) bool {
+			return c.Error != nil || c.Action != "added" || amazons(c)
+		})
+		if len(changes) > 0 {
+			files = append(files, candidate{path, changes})
 		}
 	}
-	return files
+	return files, nil
 }
 
-func (s *setup) request(paths []string) (r ipc.ImportRequest, err error) {
-	r = ipc.ImportRequest{Name: s.name, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region}
-	r.Files, err = gather(paths)
-	return r, err
+// amazons is a key that is for AWS itself, as far as its file tells: it names no
+// endpoint, or one of Amazon's. Such keys are none of ours.
+func amazons(c ipc.Change) bool {
+	u, err := url.Parse(c.S3Endpoint)
+	return c.User == "" && c.AuthURL == "" && (err != nil || u.Host == "" || strings.HasSuffix(u.Hostname(), ".amazonaws.com"))
 }
 
-// try asks what an import would do. It says nothing.
-func (s *setup) try(paths ...string) (found ipc.Changes, err error) {
-	r, err := s.request(paths)
-	if err != nil {
+// try asks what an import of a file would do. It says nothing.
+func (s *setup) try(path string, r ipc.ImportRequest) (found ipc.Changes, err error) {
+	if r.Files, err = gather([]string{path}); err != nil {
 		return found, err
 	}
 	r.DryRun = true
@@ -71,77 +107,87 @@ func (s *setup) try(paths ...string) (found ipc.Changes, err error) {
 	return found, err
 }
 
-func (s *setup) importFiles(paths []string) error {
-	found, err := s.try(paths...)
+// importFile shows what a file would bring, asks, and imports it.
+func (s *setup) importFile(f candidate) error {
+	r := ipc.ImportRequest{Name: s.name, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region}
+	for _, c := range f.changes {
+		r.Only = append(r.Only, c.Source)
+	}
+	found, err := s.try(f.path, r)
 	if err != nil {
 		return err
 	}
+	s.done("%s:", f.path)
 	for _, c := range found.Changes {
 		if c.Error == nil {
-			s.done("%s", sentence(c, true))
+			s.done("- %s", plain(heldIn(c)))
 		}
 	}
-	if err := s.agree("Import from %s", strings.Join(paths, ", ")); err != nil {
+	if err := s.agree("Import it"); err != nil {
 		return err
 	}
-	r, err := s.request(paths)
-	if err != nil {
+	if len(found.Changes) == 1 && s.name == "" && found.Changes[0].Action == "added" && found.Changes[0].Environment != "" {
+		if r.Name, err = s.nameFor(found.Changes[0]); err != nil {
+			return err
+		}
+	}
+	if r.Files, err = gather([]string{f.path}); err != nil {
 		return err
 	}
-	return bringIn(r)
+	return bringIn(r, s.done)
 }
 
-// foundByCcad stands for the S3 key that Keystone lists, or that is made later.
-const foundByCcad = "found by ccad"
+// heldIn says what a file has for an environment.
+func heldIn(c ipc.Change) string {
+	var facts []string
+	for _, fact := range [][2]string{{"project ", c.Project}, {"user ", c.User}, {"S3 key ", c.AccessKeyID}, {"at ", cmp.Or(c.AuthURL, c.S3Endpoint)}} {
+		if fact[1] != "" {
+			facts = append(facts, fact[0]+fact[1])
+		}
+	}
+	said := strings.Join(facts, ", ")
+	switch c.Missing {
+	case "password":
+		said += "; its password is asked for"
+	case "s3-secret":
+		said += "; its secret is asked for"
+	}
+	return said
+}
 
-// paste asks for what the portal's page shows, by its own labels.
-func (s *setup) paste() error {
-	s.done("No file of credentials in the usual places. In the portal, open your profile, API Credentials, Service API keys, choose the environment, " +
-		"and copy what stands beside each label. An empty answer takes what is in brackets.")
-	r := ipc.AddRequest{Name: s.name, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region}
-	for _, q := range []struct {
-		label, preset string
-		to            *string
-	}{
-		{"Authentication URL", "https://auth.cloud.ca", &r.AuthURL},
-		{"Domain ID", "default", &r.UserDomainID},
-		{"Project name", "", &r.Project},
-		{"User name", "", &r.User},
-	} {
-		for *q.to == "" {
-			answer, err := askLine(q.label, q.preset)
-			if err != nil {
-				return err
-			}
-			*q.to = strings.TrimSpace(answer)
+// nameFor asks what a new environment is to be called.
+func (s *setup) nameFor(c ipc.Change) (string, error) {
+	name := shortName(c.Environment, c.User)
+	for _, known := range environmentNames() {
+		if known == name {
+			name = c.Environment
 		}
 	}
-	r.ProjectDomainID = r.UserDomainID
-	var err error
-	if r.Password, err = ask("Password (not shown)"); err != nil {
-		return err
+	return s.askName("A short name for it, for commands", name)
+}
+
+func (s *setup) askName(question, preset string) (name string, err error) {
+	if s.yes {
+		return preset, nil
 	}
-	if r.S3AccessKey, err = askLine("S3 API access key, if there is one", foundByCcad); err != nil {
-		return err
-	}
-	if r.S3AccessKey == foundByCcad {
-		r.S3AccessKey = ""
-	}
-	if r.S3AccessKey != "" {
-		if r.S3Secret, err = ask("S3 API secret key (not shown)"); err != nil {
-			return err
+	for {
+		if name, err = askLine(question, preset); err != nil || validName(name) {
+			return name, err
 		}
+		s.done("a to z, 0 to 9, and . _ - inside")
 	}
-	for !validName(r.Name) {
-		if r.Name, err = askLine("A name for it", suggestedName(r.Project)); err != nil {
-			return err
+}
+
+// shortName takes off a name what the user's has too: cloud.ca calls projects
+// and users after the organisation, dev-ccontini and system-ccontini-2925.
+func shortName(name, user string) string {
+	for parts := strings.Split(user, "-"); ; {
+		at := strings.LastIndexByte(name, '-')
+		if at <= 0 || !slices.Contains(parts, name[at+1:]) {
+			return name
 		}
+		name = name[:at]
 	}
-	var done ipc.Changes
-	if err := call("POST", "/v1/environments", r, &done); err != nil {
-		return err
-	}
-	return tell(done, nil)
 }
 
 // suggestedName makes a project's name one of an environment.
@@ -156,36 +202,33 @@ func suggestedName(project string) string {
 	return name[:min(len(name), 63)]
 }
 
-// proofWithin is how long the AWS CLI may take to list buckets.
-const proofWithin = time.Minute
-
-// prove lists the buckets as a user would.
-func (s *setup) prove() error {
-	st, err := unlocked()
-	if err != nil {
-		return err
-	}
-	aws, err := exec.LookPath("aws")
-	profiles, _ := configure.Profiles(awsFiles()[0])
-	for _, e := range st.Environments {
-		command := "aws --profile " + e.Name + " s3 ls"
-		switch {
-		case e.S3.Endpoint == "":
-			s.done("%s: %s; ccactl use %[1]s", e.Name, e.State)
-		case profiles[e.Name] == "":
-			s.done("%s: S3 key %s; it has no AWS profile: ccactl configure aws %[1]s", e.Name, e.S3.State)
-		case err != nil:
-			s.done("%s: S3 key %s; there is no AWS CLI here to try: %s", e.Name, e.S3.State, command)
-		default:
-			ctx, cancel := context.WithTimeout(context.Background(), proofWithin)
-			out, failure := exec.CommandContext(ctx, aws, "--profile", e.Name, "s3", "ls").CombinedOutput()
-			cancel()
-			if failure != nil {
-				return advised(fmt.Errorf("%s: %s", command, plain(string(out))), "ccactl doctor")
-			}
-			s.done("%s works", command)
+// giveEndpoint gives the environments that know no S3 endpoint the one of the
+// flag.
+func (s *setup) giveEndpoint(environments []ipc.Environment) error {
+	for _, e := range environments {
+		if s.s3Endpoint == "" || e.S3.Endpoint != "" || e.User == "" {
+			continue
+		}
+		if err := s.agree("Give %s the S3 endpoint %s", e.Name, s.s3Endpoint); errors.Is(err, errDeclined) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		var shown ipc.Shown
+		if err := call("GET", "/v1/environments/"+e.Name, nil, &shown); err != nil {
+			return err
+		}
+		var done ipc.Changes
+		err := call("POST", "/v1/environments", ipc.AddRequest{
+			Name: e.Name, User: e.User, Project: e.Project, AuthURL: shown.AuthURL, IdentityAPI: shown.IdentityAPI,
+			UserDomainID: shown.UserDomainID, ProjectDomainID: shown.ProjectDomainID, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region,
+		}, &done)
+		if err != nil {
+			return err
+		}
+		if err := tellBy(s.done, done, nil); err != nil {
+			return err
 		}
 	}
-	s.done("ccactl status says how everything stands, ccactl doctor what is wrong.")
 	return nil
 }

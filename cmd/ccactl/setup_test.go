@@ -31,35 +31,44 @@ func TestSetupByHand(t *testing.T) {
 	t.Cleanup(func() { _ = terminal.Close() })
 	var all strings.Builder
 	screen := io.TeeReader(terminal, &all)
-	until(t, screen, "a passphrase of your choice: ")
+	until(t, screen, "New passphrase: ")
+	waitForEcho(t, terminal, false)
 	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}})
-	for _, step := range [][2]string{
+	f.refuse("POST /v1/environments", ipc.CodeRefused, "the password of system-ccontini-2925 was refused by the cloud")
+	typed(t, terminal, screen, [][2]string{
 		{"", "correct horse"}, {"the same again: ", "correct horse"},
 		{"Authentication URL [https://auth.cloud.ca] ", ""}, {"Domain ID [default] ", ""},
 		{"Project name ", "Dev-Ccontini"}, {"User name ", "system-ccontini-2925"},
-		{"Password (not shown): ", "hunter2"},
+		{"Password (not shown): ", "hunter1"},
 		{"S3 API access key, if there is one [found by ccad] ", "AK"},
 		{"S3 API secret key (not shown): ", "s3-secret"},
-		{"A name for it [dev-ccontini] ", ""},
-	} {
-		if step[0] != "" {
-			until(t, screen, step[0])
-		}
-		if strings.HasSuffix(step[0], ": ") || step[0] == "" {
-			waitForEcho(t, terminal, false)
-		}
-		_, _ = io.WriteString(terminal, step[1]+"\n")
-	}
-	until(t, screen, ".zshrc? [yes] ")
+		{"A short name for it, for commands [dev] ", ""},
+	})
+	// a mistyped password loses nothing else
+	until(t, screen, "was refused by the cloud")
+	until(t, screen, "as the presets? [yes] ")
+	f.set("POST /v1/environments", ipc.Changes{Changes: []ipc.Change{{Environment: "dev", Action: "added", State: "ok"}}})
+	typed(t, terminal, screen, [][2]string{
+		{"", ""},
+		{"Authentication URL [https://auth.cloud.ca] ", ""}, {"Domain ID [default] ", ""},
+		{"Project name [Dev-Ccontini] ", ""}, {"User name [system-ccontini-2925] ", ""},
+		{"Password (not shown): ", "hunter2"},
+		{"S3 API access key, if there is one [AK] ", ""},
+		{"S3 API secret key (not shown): ", "s3-secret"},
+		{"A short name for it, for commands [dev] ", ""},
+	})
+	until(t, screen, "added dev")
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}, Environments: []ipc.Environment{{Name: "dev", User: "u", State: "ok"}}})
+	until(t, screen, "Add it? [yes] ")
 	_, _ = io.WriteString(terminal, "no\n")
 	until(t, screen, "ccactl doctor what is wrong.")
 	if err := c.Wait(); err != nil {
 		t.Error(err)
 	}
-	if seen := all.String(); strings.Contains(seen, "hunter2") || strings.Contains(seen, "s3-secret") || strings.Contains(seen, "correct horse") {
+	if seen := all.String(); strings.Contains(seen, "hunter") || strings.Contains(seen, "s3-secret") || strings.Contains(seen, "correct horse") {
 		t.Errorf("a secret was shown:\n%s", seen)
 	}
-	want := `{"name":"dev-ccontini","user":"system-ccontini-2925","project":"Dev-Ccontini","auth_url":"https://auth.cloud.ca","user_domain_id":"default","project_domain_id":"default","s3_access_key":"AK","s3_secret":"s3-secret","password":"hunter2"}`
+	want := `{"name":"dev","user":"system-ccontini-2925","project":"Dev-Ccontini","auth_url":"https://auth.cloud.ca","user_domain_id":"default","project_domain_id":"default","s3_access_key":"AK","s3_secret":"s3-secret","password":"hunter2"}`
 	f.mu.Lock()
 	got := f.asked["POST /v1/environments"]
 	f.mu.Unlock()
@@ -68,6 +77,20 @@ func TestSetupByHand(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(home, ".zshrc")); err == nil {
 		t.Error("a declined step wrote .zshrc")
+	}
+}
+
+// typed waits for each text and types an answer; after a colon nothing is shown.
+func typed(t *testing.T, terminal *os.File, screen io.Reader, steps [][2]string) {
+	t.Helper()
+	for _, step := range steps {
+		if step[0] != "" {
+			until(t, screen, step[0])
+		}
+		if strings.HasSuffix(step[0], ": ") {
+			waitForEcho(t, terminal, false)
+		}
+		_, _ = io.WriteString(terminal, step[1]+"\n")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,14 +54,20 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 	if err := reportEnvironments(w, st, now); err != nil {
 		return err
 	}
-	for i, trouble := range troubles(st, now) {
+	if err := reportTraffic(w, st); err != nil {
+		return err
+	}
+	if err := reportFiles(w, st, now); err != nil {
+		return err
+	}
+	for i, t := range troubles(st, now) {
 		if i == 0 {
 			_, _ = fmt.Fprintln(w)
 		}
 		if colourful() {
-			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(trouble.note), plain(trouble.what), arrow()+bold(plain(trouble.mend)))
+			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(t.harmless), plain(t.what), arrow()+bold(plain(t.mend)))
 		} else {
-			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(trouble.what), plain(trouble.mend))
+			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(t.what), plain(t.mend))
 		}
 	}
 	return nil
@@ -89,6 +96,39 @@ func reportEnvironments(w io.Writer, st ipc.Status, now time.Time) error {
 	return t.flush()
 }
 
+// reportFiles tells of the files that ccactl render keeps written, and when it
+// last asked for what is in them.
+func reportFiles(w io.Writer, st ipc.Status, now time.Time) error {
+	if len(st.Rendered) == 0 {
+		return nil
+	}
+	_, _ = fmt.Fprintln(w)
+	t := newTable(w)
+	t.row("FILE", "ENVIRONMENT", "VIEW", "RENDERED")
+	for _, f := range st.Rendered {
+		t.row(f.Path, f.Environment, f.View, relative(f.GivenAt, now))
+	}
+	return t.flush()
+}
+
+// reportTraffic tells what went through the S3 gateway since ccad started, where
+// anything did.
+func reportTraffic(w io.Writer, st ipc.Status) error {
+	t, headed := newTable(w), false
+	for _, e := range st.Environments {
+		if e.Traffic.Requests == 0 {
+			continue
+		}
+		if !headed {
+			headed = true
+			_, _ = fmt.Fprintln(w)
+			t.head("S3 GATEWAY", "REQUESTS", "UP", "DOWN")
+		}
+		t.row(signed("", e.Name), strconv.FormatUint(e.Traffic.Requests, 10), size(e.Traffic.BytesIn), size(e.Traffic.BytesOut))
+	}
+	return t.flush()
+}
+
 // numbered shows a version's number; 0 is none.
 func numbered(n int) string {
 	if n == 0 {
@@ -97,16 +137,17 @@ func numbered(n int) string {
 	return "v" + strconv.Itoa(n)
 }
 
-// trouble is something wrong and the one command that mends it; a note is only
-// worth knowing.
+// trouble is something wrong and the one command that mends it.
 type trouble struct {
 	user, environment, what, mend string
-	note                          bool
+	harmless                      bool // worth telling, and nothing is wrong
 }
 
 func troubles(st ipc.Status, now time.Time) (all []trouble) {
-	if st.Daemon.Warning != "" {
-		all = append(all, trouble{what: st.Daemon.Warning, mend: logAdvice()})
+	for what := range strings.SplitSeq(st.Daemon.Warning, "; ") {
+		if what != "" {
+			all = append(all, trouble{what: what, mend: mendOf(what, st.Daemon.PID)})
+		}
 	}
 	switch {
 	case st.Daemon.Unreadable != "":
@@ -116,7 +157,9 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 	case st.Daemon.Locked:
 		return append(all, trouble{what: "ccad is locked", mend: "ccactl unlock"})
 	}
+	password := map[string]bool{} // by what the users are called
 	for _, u := range st.Users {
+		password[u.Name] = u.PasswordVersion > 0
 		if u.Rotation != nil {
 			what := u.Name + ": the change of the password is not over (" + u.Rotation.Step + ")"
 			if u.Rotation.Trouble != "" {
@@ -124,26 +167,23 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 			}
 			all = append(all, trouble{user: u.Name, what: what, mend: "ccactl rotate --user " + u.Name + " --password"})
 		}
-		if t, is := userTrouble(u, now); is {
+		if t, is := userTrouble(u, now); is && password[u.Name] {
 			all = append(all, t)
 		}
 		if len(u.FormerHolders) > 0 {
-			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew", note: true})
+			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew", harmless: true})
 		}
 		all = append(all, overdue(u.RotationDue, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e.Name, "S3 key", "ccactl rotate "+e.Name, e.Rotation)...)
 		if n := len(e.ForeignKeys); n > 0 {
-			all = append(all, trouble{environment: e.Name, note: true,
+			all = append(all, trouble{environment: e.Name, harmless: true,
 				what: fmt.Sprintf("%s: the cloud has %s besides the one that serves: %s", e.Name, count(n, "S3 key"), some(e.ForeignKeys)),
 				mend: "ccad touches none of them; delete what nobody uses: openstack ec2 credentials delete KEY"})
 		}
-		switch e.S3.State {
-		case "refused":
-			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud refuses the S3 key", mend: "ccactl update " + e.Name})
-		case "unverified":
-			all = append(all, trouble{environment: e.Name, what: e.Name + ": the cloud has not answered about the S3 key yet", mend: "ccactl verify " + e.Name})
+		if t, is := environmentTrouble(e, password[e.User]); is {
+			all = append(all, t)
 		}
 		all = append(all, overdue(e.RotationDue, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
 		mend := "ccactl rotate " + e.Name + " --application-credential"
@@ -151,27 +191,124 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		all = append(all, overdue(e.CredentialDue, trouble{environment: e.Name, what: e.Name + ": the application credential", mend: mend}, now)...)
 	}
 	for _, f := range st.Watched {
-		all = append(all, fileTrouble(f))
+		if t, is := fileTrouble(f, named(st, f.Environment)); is {
+			all = append(all, t)
+		}
+	}
+	return append(all, portalTroubles(st.Portal)...)
+}
+
+// portalTroubles tells of what the portal's API shows and ccad does not take.
+func portalTroubles(p *ipc.Portal) (all []trouble) {
+	switch {
+	case p == nil:
+		return nil
+	case p.Refused != nil:
+		return []trouble{{what: "the portal refuses its API key (" + p.Reason + ")", mend: "ccactl portal login, with a key made anew"}}
+	}
+	for _, shown := range p.Troubles {
+		t := found(shown.Environment, shown.State)
+		t.what = "portal, " + shown.Name + ": " + shown.Reason
+		switch shown.State {
+		case "refused":
+			t.mend = "ccactl update"
+		case "older":
+			t.mend = "nothing is wrong with what ccad has"
+		case "foreign":
+			t.mend = "ccactl import, with a file of that user's"
+		case "unnamed":
+			t.mend = "ccactl portal fields shows them, [portal.fields] in config.toml names them"
+		}
+		all = append(all, t)
 	}
 	return all
 }
 
-// fileTrouble tells of a watched file that ccad takes nothing from.
-func fileTrouble(f ipc.WatchedFile) trouble {
-	t := trouble{environment: f.Environment, what: f.Environment + ": watched file " + f.Path + ": " + f.Reason, mend: "ccactl import " + f.Path}
-	switch f.State {
-	case "refused":
-		t.mend = "correct the file, or ccactl update"
-	case "older":
-		t.mend = "save the present value there; nothing is wrong with what ccad has"
-	case "unsafe":
-		t.mend = "chmod go-w, and make it a file of yours"
-	case "missing":
-		t.mend = "put it back; what ccad has goes on"
-	case "waiting":
-		t.mend = "nothing to do, it is tried again"
+// found is a value that ccad found by itself and does not take.
+func found(environment, state string) trouble {
+	t := trouble{environment: environment, harmless: state == "older"}
+	switch state {
+	case "waiting", "withheld":
+		t.mend = "ccactl verify " + environment
 	}
 	return t
+}
+
+// mendOf is the command for something that is wrong with the daemon itself.
+func mendOf(warning string, pid int) string {
+	switch {
+	case strings.Contains(warning, "gateway has no port"):
+		return restartAdvice(pid) + ", once that port is free (or with another as [gateway] listen in " + ipc.ConfigPath() + ")"
+	case strings.Contains(warning, "metrics"):
+		return restartAdvice(pid) + ", with another port as [metrics] listen in " + ipc.ConfigPath()
+	}
+	return "ccactl log --verify"
+}
+
+// named returns the environment of that name, or an empty one of that name.
+func named(st ipc.Status, name string) ipc.Environment {
+	for _, e := range st.Environments {
+		if e.Name == name {
+			return e
+		}
+	}
+	return ipc.Environment{Name: name}
+}
+
+// fileTrouble tells of a watched file that ccad takes nothing from. One that is
+// gone is no trouble: what it held is here.
+func fileTrouble(f ipc.WatchedFile, e ipc.Environment) (trouble, bool) {
+	path := shellWord(f.Path)
+	t := found(f.Environment, f.State)
+	t.what = f.Environment + ": watched file " + f.Path + ": " + f.Reason
+	switch f.State {
+	case "missing":
+		return t, false
+	case "refused":
+		t.mend = "ccactl update " + e.Name
+		if e.User != "" {
+			t.mend = "ccactl update --user " + e.User
+		}
+	case "older":
+		t.mend = "ccactl import --no-watch " + path + " looks at it no more"
+	case "unsafe":
+		t.mend = "chmod go-w " + path
+	case "unreadable":
+		t.mend = "chmod u+r " + path
+	}
+	if t.mend == "" {
+		t.mend = "ccactl import " + path
+	}
+	return t, true
+}
+
+// environmentTrouble tells what is wrong with an environment beside its user:
+// what the cloud refuses before what it has not answered about.
+func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
+	t := trouble{environment: e.Name, mend: "ccactl verify " + e.Name}
+	credential := !password && e.ApplicationCredential != ""
+	switch {
+	case e.User != "" && !password && !credential:
+		t.user, t.what, t.mend = e.User, "the password of "+e.User+" is not stored", "ccactl update --user "+e.User
+	case credential && e.ProjectState == "refused":
+		t.what = "the cloud refuses the application credential, it is wrong, expired or deleted"
+		t.mend = "ccactl import the file of a new one, or ccactl remove " + e.Name
+	case e.ProjectState == "refused":
+		t.what = "the cloud refuses the project " + e.Project + " (" + e.Reason + ")"
+		t.mend += " once that is mended, or ccactl remove " + e.Name
+	case e.S3.State == "refused":
+		t.what, t.mend = "the cloud refuses the S3 key", "ccactl update "+e.Name
+	case credential && e.ProjectState == "unverified":
+		t.what = "the cloud has not answered about the application credential yet"
+	case password && e.ProjectState == "unverified":
+		t.what = "the cloud has not answered about the project yet"
+	case e.S3.State == "unverified":
+		t.what = "the cloud has not answered about the S3 key yet"
+	default:
+		return t, false
+	}
+	t.what = e.Name + ": " + t.what
+	return t, true
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
@@ -179,6 +316,9 @@ func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
 	switch u.State {
 	case "refused":
 		t.what = u.Name + ": the cloud refuses the password"
+		if u.Expired {
+			t.mend = "ccactl rotate --user " + u.Name + " --password"
+		}
 	case "locked-out":
 		t.what, t.mend = u.Name+": the cloud seems to have locked the user out for a while", "ccactl verify, once that has ended"
 	case "expiring":
@@ -194,25 +334,47 @@ func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
 	return t, true
 }
 
+// glance is status for a hint: it does not wait, and does not complain.
+func glance() (st ipc.Status, ok bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st)
+	return st, err == nil
+}
+
+// keyless reports whether an environment lacks an S3 key and nothing else.
+func keyless(name string) bool {
+	st, _ := glance()
+	for _, e := range st.Environments {
+		if e.Name == name {
+			return e.S3.State == "none" && e.S3.Endpoint != ""
+		}
+	}
+	return false
+}
+
 // mending returns the command for an environment that the cloud refused.
 func mending(name string) string {
 	const otherwise = "ccactl status says what is wrong"
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	var st ipc.Status
-	if _, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st); err != nil {
+	st, ok := glance()
+	if !ok {
 		return otherwise
 	}
-	user := ""
-	for _, e := range st.Environments {
-		if e.Name == name {
-			user = e.User
-		}
-	}
+	user := named(st, name).User
 	for _, t := range troubles(st, time.Now()) {
-		if !t.note && t.environment == name || !t.note && t.user != "" && t.user == user {
+		if !t.harmless && (t.environment == name || t.user != "" && t.user == user) {
 			return t.mend
 		}
 	}
 	return otherwise
+}
+
+// keysAlone reports whether an environment is S3 keys and no user's.
+func keysAlone(name string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var st ipc.Status
+	_, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st)
+	e := named(st, name)
+	return err == nil && e.User == "" && e.S3.AccessKeyID != ""
 }

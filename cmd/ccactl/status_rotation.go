@@ -53,7 +53,7 @@ func rotating(name, what, again string, r *ipc.Rotation) (all []trouble) {
 	if r.Unknown {
 		text += ", and others may hold it"
 	}
-	return []trouble{{what: text, mend: again + " --grace 0s deletes it now", note: true}}
+	return []trouble{{what: text, mend: again + " --grace 0s deletes it now", harmless: true}}
 }
 
 // few is how many of a kind a line names.

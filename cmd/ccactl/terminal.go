@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"unicode/utf8"
 
@@ -36,7 +37,8 @@ func ask(question string) (string, error) {
 	}
 	defer tty.Close()
 	defer restoreOnSignal(tty)()
-	_, _ = fmt.Fprintf(tty, "%s: ", plain(question))
+	bare := strings.TrimLeft(question, " ")
+	_, _ = fmt.Fprintf(tty, "%s%s: ", question[:len(question)-len(bare)], plain(bare))
 	secret, err := term.ReadPassword(int(tty.Fd()))
 	_, _ = fmt.Fprintln(tty)
 	if err != nil {
@@ -51,7 +53,8 @@ func askNew(question string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	again, err := ask("the same again")
+	indent := question[:len(question)-len(strings.TrimLeft(question, " "))]
+	again, err := ask(indent + "the same again")
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +65,7 @@ func askNew(question string) (string, error) {
 }
 
 // askLine reads a line from the terminal, shown; an empty one is the preset,
-// which stands in brackets.
+// which stands in brackets. It is setup's, and keeps to setup's margin.
 func askLine(question, preset string) (string, error) {
 	if !attended() {
 		return "", errNoTerminal
@@ -75,7 +78,7 @@ func askLine(question, preset string) (string, error) {
 	if preset != "" {
 		question += " [" + preset + "]"
 	}
-	_, _ = fmt.Fprintf(tty, "   %s ", plain(question))
+	_, _ = fmt.Fprint(tty, margin+strings.Join(wrapped(question), "\n"+margin)+" ")
 	line := make([]byte, 4096) // a terminal gives one line at a time
 	n, err := tty.Read(line)
 	if err != nil {
@@ -85,6 +88,36 @@ func askLine(question, preset string) (string, error) {
 		return answer, nil
 	}
 	return preset, nil
+}
+
+// What setup says stands behind a margin, and fits the narrowest usual terminal.
+const (
+	margin  = "   "
+	columns = 80
+)
+
+// wrapped cuts what setup says into lines. Where nobody sits there it is one line,
+// for logs.
+func wrapped(text string) []string {
+	if !attended() {
+		return []string{plain(text)}
+	}
+	return cut(text, columns-1-len(margin))
+}
+
+// cut makes lines of a text, between its words, of at most that many characters.
+func cut(text string, most int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(plain(text)) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 // restoreOnSignal makes sure that a terminal whose echo is off gets it back

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -63,16 +60,26 @@ func verifyVerb() *cobra.Command {
 		if err := call("POST", "/v1/verify", r, &done); err != nil {
 			return err
 		}
+		show := tell
 		if asJSON {
-			return json.NewEncoder(os.Stdout).Encode(done)
+			show = tellJSON
 		}
-		return tell(done, func(c ipc.Change) string {
+		return show(done, func(c ipc.Change) string {
 			if c.Error.Code != ipc.CodeRefused {
 				return ""
 			}
 			return mending(c.Environment)
 		})
 	})
+	c.Long = `Ask the cloud about what is stored: each user's password, his project, the S3 key.
+
+With --rejected a program says that the cloud refused what this environment gave
+out. That makes one check for each user in ten seconds, however many programs
+say so, and sends nothing that was refused before; it ends with 6 if the cloud
+refuses it. "ccactl exec" says so by itself when its command fails on a terminal.
+A prompt hook sees no answer of the cloud's, so scripts that see one call this.`
+	c.Example = `  ccactl verify
+  openstack token issue || ccactl verify --rejected dev`
 	c.Flags().StringVar(&r.Rejected, "rejected", "", "report that the cloud refused what this environment gave out")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	_ = c.RegisterFlagCompletionFunc("rejected", names(-1))

@@ -19,9 +19,14 @@ func useVerb() *cobra.Command {
 	var preset string
 	c := verb("use NAME | - | --default NAME", "Select an environment for this shell, or for new ones", words(0, 1), func(c *cobra.Command, args []string) error {
 		switch {
+		case !c.Flags().Changed("default") && len(args) == 0:
+			return advised(usage("use: which environment?"), "ccactl list")
 		case !c.Flags().Changed("default"):
-			return advised(usage("use is a function of a hooked shell, and this shell is not hooked"),
-				`eval "$(ccactl shell-init bash)" in ~/.bashrc hooks bash; zsh and fish are hooked likewise`)
+			sh, known := loginShell()
+			if !known {
+				sh.line = `eval "$(ccactl shell-init bash)"`
+			}
+			return advised(usage("use is a function of a hooked shell, and this shell is not hooked"), "ccactl setup hooks it, or by hand: "+sh.line)
 		case len(args) > 0:
 			return misused(c, "either NAME, or --default NAME")
 		case preset == "-":

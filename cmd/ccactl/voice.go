@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -25,8 +27,16 @@ func warn(warnings []string) {
 	}
 }
 
-// exit says what went wrong and returns the exit code.
+// exit says what went wrong, of several things each, and returns the exit code
+// of the first.
 func exit(err error) int {
+	if all, several := err.(interface{ Unwrap() []error }); several {
+		code := 0
+		for _, one := range all.Unwrap() {
+			code = cmp.Or(code, exit(one))
+		}
+		return code
+	}
 	var said exitCode
 	switch {
 	case err == nil:
@@ -69,6 +79,9 @@ func hintFor(err error) string {
 	if errors.As(err, &a) {
 		return a.hint
 	}
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) {
+		return "ccactl doctor"
+	}
 	var failure *ipc.Error
 	if !errors.As(err, &failure) {
 		return ""
@@ -78,7 +91,7 @@ func hintFor(err error) string {
 		if serviceInstalled() {
 			return "ccad start"
 		}
-		return "ccactl setup, or ccad run, starts one"
+		return "ccactl setup"
 	case ipc.CodeLocked:
 		return "ccactl unlock"
 	case ipc.CodeUnknown:
@@ -86,25 +99,21 @@ func hintFor(err error) string {
 	case ipc.CodeRefused:
 		return "ccactl status says what is wrong"
 	case ipc.CodeProtocol:
-		return restartAdvice()
+		return restartAdvice(0)
 	}
 	return ""
 }
 
-// logAdvice says where the daemon's own words are.
-func logAdvice() string {
-	if serviceInstalled() {
-		return "journalctl --user -u ccad"
-	}
-	return "ccactl log"
-}
-
-// restartAdvice says how a daemon of another version becomes one of this.
-func restartAdvice() string {
-	if serviceInstalled() {
+// restartAdvice is how a daemon is started anew, as the program that is installed
+// now. pid is its process, 0 where that is not known.
+func restartAdvice(pid int) string {
+	switch {
+	case serviceInstalled():
 		return "ccad restart"
+	case pid > 0:
+		return "kill " + strconv.Itoa(pid) + "; ccactl setup"
 	}
-	return "restart the daemon, so that both are of one version"
+	return "end the daemon, and: ccactl setup"
 }
 
 // usage is a misuse that no flag parser sees.

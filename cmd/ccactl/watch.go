@@ -29,11 +29,12 @@ const reconnectPause = 200 * time.Millisecond
 // watch outlives a lock: the daemon ends its streams when it executes itself
 // anew. It ends when nobody answers any more.
 func watchVerb() *cobra.Command {
-	return verb("watch", "Print events as JSON lines until interrupted", words(0, 0), func(*cobra.Command, []string) error {
+	c := verb("watch [--json]", "Print events as JSON lines until interrupted", words(0, 0), func(*cobra.Command, []string) error {
 		ctx, stop := interrupted()
 		defer stop()
+		print := printOnce()
 		for {
-			err := ipc.Stream(ctx, "GET", "/v1/events", printLine)
+			err := ipc.Stream(ctx, "GET", "/v1/events", print)
 			if errors.Is(err, context.Canceled) {
 				return nil
 			}
@@ -47,6 +48,24 @@ func watchVerb() *cobra.Command {
 			}
 		}
 	})
+	c.Flags().Bool("json", false, "print JSON, as it does in any case")
+	return c
+}
+
+// printOnce prints events. Each stream begins with whether ccad is locked, which
+// is news only where that has changed.
+func printOnce() func([]byte) error {
+	state := ""
+	return func(line []byte) error {
+		var e ipc.Event
+		if json.Unmarshal(line, &e) == nil && (e.Event == "locked" || e.Event == "unlocked") {
+			if e.Event == state {
+				return nil
+			}
+			state = e.Event
+		}
+		return printLine(line)
+	}
 }
 
 func logVerb() *cobra.Command {

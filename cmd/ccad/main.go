@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 
 	_ "github.com/cloud-ca/ccad/daemon/vault/busguard" // before anything that talks to D-Bus
 
@@ -34,6 +35,8 @@ const usage = `usage:
   ccad install [--seal]      make it your service; as root: seal its passphrase to this machine
   ccad uninstall [--seal]    take away what install made; the credentials stay
   ccad start | stop | restart | status
+  ccad check                 read the configuration, and say what is wrong with it
+  ccad keyrings              the keyrings that work on this machine
   ccad version
 `
 
@@ -58,6 +61,12 @@ func main() {
 		} else if err != nil {
 			fail(err)
 		}
+	case "check":
+		if _, err := daemon.LoadConfig(ipc.ConfigPath(), true); err != nil {
+			fail(err)
+		}
+	case "keyrings":
+		fmt.Println(strings.Join(daemon.Keyrings(), "\n"))
 	case "version", "--version":
 		fmt.Println("ccad", version)
 	case "help", "--help", "-h":
@@ -77,16 +86,23 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("ccad run", flag.ContinueOnError)
 	configPath := flags.String("config", "", "the configuration `file`")
 	passphrase := flags.String("passphrase-file", "", "unlock with the passphrase in this `file`")
-	level := flags.String("log-level", "info", "debug, info, warn or error")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	var level slog.Level
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flags.SetOutput(io.Discard) // its words are not ours
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(usage)
+		return nil
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("too many words: %q", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "ccad: run: %v\nccad: hint: ccad help\n", err)
 		os.Exit(2)
 	}
-	var logLevel slog.Level
-	if err := logLevel.UnmarshalText([]byte(*level)); err != nil {
-		return fmt.Errorf("--log-level: %w", err)
+	if err := ipc.CheckHome(); err != nil && (os.Getenv("XDG_DATA_HOME") == "" || os.Getenv("XDG_STATE_HOME") == "") {
+		return err // a folder of root's would be made in the root of the disk
 	}
 	unix.Umask(0o077)
 	inherited, err := session.Inherited()
@@ -95,7 +111,7 @@ func run(args []string) error {
 	}
 	o := daemon.Options{
 		Version: version, Ready: os.Stdout, Inherited: inherited,
-		Log:    newLog(logLevel),
+		Log:    newLog(level),
 		Socket: ipc.SocketPath(), DataDir: ipc.DataDir(), StateDir: ipc.StateDir(),
 	}
 	if o.Binary, err = os.Executable(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"regexp"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type User struct {
 	Auth        Endpoint // Keystone without a version: https://auth.cloud.ca
 	IdentityAPI string   // "3", or "2.0" (deprecated)
 	KeystoneID  string   // Keystone's user.id, recorded when the cloud first accepted the user; "" until then
+	Called      string   // what a stored user is called, see CallApart; "" while he has no name
 }
 
 // An Environment is a cloud.ca environment: a Keystone project, usually bound
@@ -161,10 +163,49 @@ func domainKey(id, name string) string {
 	return "name:" + name
 }
 
-// String names the user as status and errors do.
+// String names the user as status and errors do, and as commands take him.
 func (u User) String() string {
-	if u.Name == "" {
+	switch {
+	case u.Called != "":
+		return u.Called
+	case u.Name == "":
 		return fmt.Sprintf("(unnamed user at %s)", u.Auth.Host())
 	}
 	return u.Name
+}
+
+// AtHost is the user's name with his cloud: NAME@HOST.
+func (u User) AtHost() string { return u.Name + "@" + u.Auth.Host() }
+
+// InDomain is the user's name where one cloud has several of it:
+// NAME@HOST/DOMAIN.
+func (u User) InDomain() string {
+	_, domain, _ := strings.Cut(domainKey(u.DomainID, u.DomainName), ":")
+	return u.AtHost() + "/" + domain
+}
+
+// CallApart sets Called of users: their name where it is one's alone, AtHost
+// where two clouds have one of that name, InDomain where one cloud has two. It
+// returns those that it changed.
+func CallApart(users iter.Seq[User]) (changed []User) {
+	names, hosts := map[string]int{}, map[string]int{}
+	for u := range users {
+		names[u.Name]++
+		hosts[u.AtHost()]++
+	}
+	for u := range users {
+		called := u.Name
+		switch {
+		case called == "" || names[called] == 1:
+		case hosts[u.AtHost()] == 1:
+			called = u.AtHost()
+		default:
+			called = u.InDomain()
+		}
+		if u.Called != called {
+			u.Called = called
+			changed = append(changed, u)
+		}
+	}
+	return changed
 }

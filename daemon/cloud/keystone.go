@@ -35,6 +35,18 @@ func unversioned(auth account.Endpoint) account.Endpoint {
 	return auth
 }
 
+// Answers asks Keystone for its versions, which needs no secret: whether anybody
+// is there. Any answer but that of a server in trouble is one.
+func (c *Cloud) Answers(ctx context.Context, auth account.Endpoint) error {
+	const op = "for its versions"
+	auth = unversioned(auth)
+	a, err := c.send(ctx, auth, request{op: op, method: http.MethodGet, path: "/v3"})
+	if err == nil && a.status >= http.StatusInternalServerError {
+		return c.common(auth, op, a, "Keystone")
+	}
+	return err
+}
+
 // ask sends a question to Keystone and reads the answer into out, unless that
 // is nil.
 func (c *Cloud) ask(ctx context.Context, auth account.Endpoint, q question, out any) (http.Header, error) {

@@ -65,20 +65,24 @@ func (c Cloud) settings() (all []setting) {
 // and project.
 var identity = map[string]bool{"auth_url": true, "username": true, "project_name": true}
 
-// Write returns text with the clouds in it; file is what errors call it. A cloud
-// of such a name for another user or project is an error, as is one that lacks
+// Write returns text with the clouds in it, and the names of those that were not
+// there as they are now; file is what errors call it. A cloud of such a name for another user or project is an error, as is one that lacks
 // its name, URL, user or project.
-func Write(file, text string, clouds []Cloud) (string, error) {
+func Write(file, text string, clouds []Cloud) (after string, changed []string, err error) {
 	if err := legible(file, text); err != nil {
-		return "", err
+		return "", nil, err
 	}
+	after = text
 	for _, c := range clouds {
-		var err error
-		if text, err = c.write(file, text); err != nil {
-			return "", err
+		before := after
+		if after, err = c.write(file, before); err != nil {
+			return "", nil, err
+		}
+		if after != before {
+			changed = append(changed, c.Name)
 		}
 	}
-	return text, nil
+	return after, changed, nil
 }
 
 func (c Cloud) valid() error {

@@ -25,14 +25,17 @@ const devEntry = `  dev:
 // write is Write on a file called f. A second run must change nothing.
 func write(t testing.TB, text string, clouds ...Cloud) (string, error) {
 	t.Helper()
-	got, err := Write("f", text, clouds)
+	got, changed, err := Write("f", text, clouds)
 	if err != nil {
 		if got != "" {
 			t.Errorf("an error, and text: %q", got)
 		}
 		return "", err
 	}
-	if again, err := Write("f", got, clouds); err != nil || again != got {
+	if (len(changed) > 0) != (got != text) {
+		t.Errorf("changed are %q", changed)
+	}
+	if again, changed, err := Write("f", got, clouds); err != nil || again != got || changed != nil {
 		t.Errorf("the second run: %v, %s", err, again)
 	}
 	return got, nil

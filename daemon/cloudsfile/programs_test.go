@@ -35,7 +35,7 @@ func TestOpenstacksdk(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "clouds.yaml")
 		c := devCloud
 		c.Region = "12:30:45"
-		text, err := Write(path, "", []Cloud{c})
+		text, _, err := Write(path, "", []Cloud{c})
 		if err != nil {
 			t.Fatal(err)
 		}

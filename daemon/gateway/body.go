@@ -49,10 +49,7 @@ func (x *exchange) openBody() *fault {
 	streaming := strings.HasPrefix(x.claim.payload, "STREAMING-")
 	if x.r.ContentLength == 0 && !streaming {
 		x.body = &body{whole: true}
-		if x.claim.payload != unsigned && x.claim.payload != emptyHash {
-			return badRequest("BadDigest", "the payload is empty, and its hash is not that of nothing")
-		}
-		return nil
+		return x.empty()
 	}
 	if x.r.Method != http.MethodPut && x.r.Method != http.MethodPost {
 		return badRequest("InvalidRequest", "a "+x.r.Method+" request has no body")
@@ -78,13 +75,30 @@ func (x *exchange) openBody() *fault {
 	case x.wantsWhole():
 		f = x.body.take(wholeBody, true)
 		if f == nil && x.creates() {
-			x.anyRegion()
+			f = x.anyRegion()
 		}
 		return f
 	case v.length <= smallBody:
 		return x.body.take(smallBody, false)
 	}
 	return nil
+}
+
+// empty checks what is said of a payload that is none.
+func (x *exchange) empty() *fault {
+	if x.claim.payload != unsigned && x.claim.payload != emptyHash {
+		return badRequest("BadDigest", "the payload is empty, and its hash is not that of nothing")
+	}
+	if x.completes() {
+		return nil
+	}
+	all, f := promises(x.r.Header)
+	for _, promise := range all {
+		if f == nil {
+			f = promise.kept()
+		}
+	}
+	return f
 }
 
 // hashed covers a payload that comes as it is. A large one whose hash is signed

@@ -1,10 +1,6 @@
 package gateway
 
-import (
-	"io"
-	"net"
-	"sync"
-)
+import "sync"
 
 // Copying in large pieces halves the cost of a transfer; but few at a time have
 // a large buffer, so that many at once cost little memory.
@@ -47,17 +43,4 @@ func (b *buffers) put(buf *[]byte) {
 	}
 	b.large.Put(buf)
 	<-b.lent
-}
-
-// A conn to the server reads an upload with a buffer of ours: net/http would
-// copy it in pieces of 32 KiB.
-type conn struct {
-	net.Conn
-	buffers *buffers
-}
-
-func (c conn) ReadFrom(r io.Reader) (int64, error) {
-	buf := c.buffers.get(-1)
-	defer c.buffers.put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, struct{ io.Reader }{r}, *buf)
 }

@@ -23,7 +23,7 @@ const (
 
 // A claim is what a request says of its signature (SigV4, in a header or in the
 // query): whose it is, of when, for which region, over which headers and what
-// payload. It is believed once verify has returned true.
+// payload. It is believed once signedBy has returned true.
 type claim struct {
 	accessKey string
 	scope     string // date/region/service/aws4_request
@@ -156,21 +156,23 @@ func (c *claim) timely(now time.Time) *fault {
 	return nil
 }
 
-// verify checks the signature under a secret. It returns the signing key, by
-// which the chunks of a streamed payload are signed too.
-//
-// Every client known signs the canonical form of the path; one that escapes
-// otherwise may have signed what it sent.
-func (c *claim) verify(r *http.Request, t target, secret string) (key []byte, ok bool) {
-	key = []byte("AWS4" + secret)
+// derive makes the signing key, by which the chunks of a streamed payload are
+// signed too.
+func (c *claim) derive(secret string) []byte {
+	key := []byte("AWS4" + secret)
 	for part := range strings.SplitSeq(c.scope, "/") {
 		key = mac(key, part)
 	}
+	return key
+}
+
+// signedBy checks the signature under a signing key.
+//
+// Every client known signs the canonical form of the path; one that escapes
+// otherwise may have signed what it sent.
+func (c *claim) signedBy(key []byte, r *http.Request, t target) bool {
 	canonical := escape(t.path, true)
-	if c.matches(key, r, t, canonical) || canonical != t.raw && c.matches(key, r, t, t.raw) {
-		return key, true
-	}
-	return nil, false
+	return c.matches(key, r, t, canonical) || canonical != t.raw && c.matches(key, r, t, t.raw)
 }
 
 func (c *claim) matches(key []byte, r *http.Request, t target, path string) bool {

@@ -31,24 +31,32 @@ func (x *exchange) credentials() *fault {
 	if key == nil {
 		return errLocked
 	}
-	p, given, ok := readToken(strings.TrimPrefix(x.r.Header.Get("Authorization"), "Bearer "))
+	t, ok := readToken(strings.TrimPrefix(x.r.Header.Get("Authorization"), "Bearer "))
 	if !ok {
 		return denied("AccessDenied", "there is no token of ccad's in the Authorization header")
 	}
 	now := x.g.now()
-	b, f := x.g.bind(p.environment())
+	b, f := x.g.bind(t.environment())
 	if f != nil {
 		return f
 	}
-	if !hmac.Equal(given, p.mac(tokenPurpose, key, b.Epoch)) {
+	switch {
+	case !hmac.Equal(t.mac, t.sign(key, b.Epoch)):
 		return denied("AccessDenied", "the token is not valid: it was changed or revoked")
-	}
-	if !now.Before(p.until()) {
+	case !now.Before(t.until()):
 		return denied("ExpiredToken", "the token has expired")
+	case !x.g.o.Alive(t.process()):
+		return denied("AccessDenied", "the program that the token was for has ended")
+	}
+	if b.Refused != nil && b.Refused.Passing {
+		b.Refused = nil // it may be over when the key is used
+	}
+	if f := b.refusal(); f != nil {
+		return f
 	}
 	until := now.Add(credentialLife)
-	if p.until().Before(until) {
-		until = p.until()
+	if t.until().Before(until) {
+		until = t.until()
 	}
 	pair := MintKey(key, b.ID, b.Epoch, until)
 	minted, _ := readKey(pair.AccessKeyID)

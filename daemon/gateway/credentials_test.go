@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +15,12 @@ import (
 // TestCredentialEndpoint: it gives gateway keys for a token, in the form that
 // every SDK reads, and says no in both spellings.
 func TestCredentialEndpoint(t *testing.T) {
-	b := newBench(t)
+	ended := Holder{1 << 22, 2}
+	b := benchFor(t, newFakeS3(t, httptest.NewServer), func(o *Options) { o.Alive = func(h Holder) bool { return h != ended } })
 	now := time.Now()
+	program := Holder{1 << 22, 1<<60 + 1}
 	mint := func(epoch uint64, life time.Duration) string {
-		return MintToken(b.key, b.binding.ID, epoch, now.Add(life)).Reveal()
+		return MintToken(b.key, b.binding.ID, epoch, now.Add(life), program).Reveal()
 	}
 	ask := func(method, token string, change func(*http.Request)) (int, map[string]string) {
 		t.Helper()
@@ -72,10 +75,15 @@ func TestCredentialEndpoint(t *testing.T) {
 		{"no token", "GET", "", nil, 403, "AccessDenied"},
 		{"another word", "GET", "what", nil, 403, "AccessDenied"},
 		{"a key for a token", "GET", b.pair.AccessKeyID, nil, 403, "AccessDenied"},
+		{"a token without its end", "GET", good[:len(good)-1], nil, 403, "AccessDenied"},
 		{"a changed token", "GET", good[:len(good)-9] + "AAAAAAAAA", nil, 403, "AccessDenied"},
+		{"a token of another program", "GET", tokenPrefix + moved(good, 35), nil, 403, "AccessDenied"},
+		{"a token of a later program", "GET", tokenPrefix + moved(good, 41), nil, 403, "AccessDenied"},
+		{"a token of another environment's", "GET", tokenPrefix + moved(good, 3), nil, 403, "InvalidAccessKeyId"},
 		{"a revoked token", "GET", mint(0, time.Hour), nil, 403, "AccessDenied"},
 		{"an expired token", "GET", mint(1, -time.Second), nil, 403, "ExpiredToken"},
-		{"of a gone environment", "GET", MintToken(b.key, account.NewID(), 1, now.Add(time.Hour)).Reveal(), nil, 403, "InvalidAccessKeyId"},
+		{"of a program that has ended", "GET", MintToken(b.key, b.binding.ID, 1, now.Add(time.Hour), ended).Reveal(), nil, 403, "AccessDenied"},
+		{"of a gone environment", "GET", MintToken(b.key, account.NewID(), 1, now.Add(time.Hour), program).Reveal(), nil, 403, "InvalidAccessKeyId"},
 		{"a POST", "POST", good, nil, 405, "MethodNotAllowed"},
 		{"a web page", "GET", good, func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, 403, ""},
 		{"another host", "GET", good, func(r *http.Request) { r.Host = "evil.example" }, 403, ""},
@@ -85,10 +93,15 @@ func TestCredentialEndpoint(t *testing.T) {
 			t.Errorf("%s: %d %v, want %d %s", c.what, status, doc, c.status, c.code)
 		}
 	}
-	b.set(func() { b.bindErr = &RefusedError{"refused"} })
+	b.set(func() { b.binding.Refused = &Refusal{Message: "refused"} })
 	if status, doc := ask("GET", good, nil); status != 403 || doc["message"] != "refused" {
 		t.Errorf("refused: %d %v", status, doc)
 	}
+	b.set(func() { b.binding.Refused = &Refusal{Message: "there is none just now", Passing: true} })
+	if status, doc := ask("GET", good, nil); status != 200 || doc["AccessKeyId"] == "" {
+		t.Errorf("refused for a while: %d %v", status, doc)
+	}
+	b.set(func() { b.binding.Refused = nil })
 	b.set(func() { b.bindErr = errors.New("what") })
 	if status, _ := ask("GET", good, nil); status != 503 {
 		t.Errorf("failing: %d", status)
@@ -101,4 +114,14 @@ func TestCredentialEndpoint(t *testing.T) {
 	b.set(func() { b.key, b.bindErr = []byte("the vault's key"), nil })
 	b.pair = account.KeyPair{AccessKeyID: good, Secret: account.NewSecret("x")}
 	b.want("a token as a key", b.request("GET", "/bucket/key", nil, nil), 403, "InvalidAccessKeyId")
+}
+
+// moved is a token's text with one byte of what it says changed.
+func moved(token string, at int) string {
+	b, err := letters.DecodeString(strings.TrimPrefix(token, tokenPrefix))
+	if err != nil {
+		panic(err)
+	}
+	b[at]++
+	return letters.EncodeToString(b)
 }

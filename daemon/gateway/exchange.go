@@ -88,7 +88,7 @@ func (x *exchange) admit() (f *fault) {
 // serve is the way of a request to S3.
 func (x *exchange) serve() *fault {
 	x.record.Class = x.class()
-	for _, step := range []func() *fault{x.authenticate, x.openBody, x.forward} {
+	for _, step := range []func() *fault{x.authenticate, x.allowed, x.usable, x.openBody, x.forward} {
 		if f := step(); f != nil {
 			return f
 		}
@@ -112,8 +112,16 @@ func (x *exchange) authenticate() (f *fault) {
 	if x.binding, f = x.g.bind(p.environment()); f != nil {
 		return f
 	}
-	if x.signingKey, ok = x.claim.verify(x.r, x.target, p.secret(key, x.binding.Epoch)); !ok {
+	of := derivation{string(key), x.claim.accessKey, x.claim.scope, x.binding.Epoch}
+	known := false
+	if x.signingKey, known = x.g.derived.get(of); !known {
+		x.signingKey = x.claim.derive(p.secret(key, x.binding.Epoch))
+	}
+	if !x.claim.signedBy(x.signingKey, x.r, x.target) {
 		return errMismatch
+	}
+	if !known {
+		x.g.derived.put(of, x.signingKey)
 	}
 	x.record.Environment, x.record.Key = x.binding.ID, p.nonce()
 	now := x.g.now()
@@ -127,6 +135,19 @@ func (x *exchange) authenticate() (f *fault) {
 		return errUnsigned
 	}
 	return nil
+}
+
+// usable makes sure that there is a key to go out with. What the daemon takes
+// for refused may have been replaced by now: it is asked to look.
+func (x *exchange) usable() *fault {
+	if x.binding.Refused == nil {
+		return x.binding.refusal()
+	}
+	next, f := x.newer()
+	if f != nil {
+		return f
+	}
+	return x.rebind(next)
 }
 
 // received counts a piece of the payload.

@@ -10,14 +10,12 @@ import (
 	"time"
 )
 
-// ErrUnknown is what Options.Bind returns for an environment that is gone.
-var ErrUnknown = errors.New("no such environment")
-
-// A RefusedError is what Options.Bind returns for an environment whose S3 key
-// the cloud refused; clients are shown the message and do not try again.
-type RefusedError struct{ Message string }
-
-func (e *RefusedError) Error() string { return e.Message }
+// What Options.Bind returns for an environment that is gone, and for any while
+// ccad is locked.
+var (
+	ErrUnknown = errors.New("no such environment")
+	ErrLocked  = errors.New("ccad is locked")
+)
 
 // A fault is an answer of the gateway's own, in S3's words. SDKs act on the
 // code: 503 is tried again by all, 403 and most of 400 by none.

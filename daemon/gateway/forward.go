@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"strings"
 )
@@ -40,36 +39,53 @@ func (x *exchange) forward() *fault {
 // one, and makes ready to send again.
 func (x *exchange) renew() *fault {
 	next, f := x.g.bind(x.binding.ID)
+	if f == nil && (next.Refused != nil || next.Keys == x.binding.Keys) {
+		next, f = x.newer()
+	}
+	if f == nil {
+		f = x.rebind(next)
+	}
 	if f != nil {
 		return f
-	}
-	if next.Keys == x.binding.Keys {
-		ok := false
-		if x.g.o.Rejected != nil {
-			next, ok = x.g.o.Rejected(x.ctx, x.binding)
-		}
-		if !ok {
-			return x.standing()
-		}
-	}
-	if next.Epoch != x.binding.Epoch {
-		return errMismatch // the gateway key was revoked meanwhile
 	}
 	if !x.body.again() {
 		return unavailable("the S3 key was replaced while the request ran: send it again")
 	}
-	x.binding, x.record.Resent = next, true
+	x.record.Resent = true
 	return nil
+}
+
+// newer asks the daemon for another binding than ours, whose key is refused.
+func (x *exchange) newer() (Binding, *fault) {
+	if x.g.o.Rejected != nil {
+		if next, ok := x.g.o.Rejected(x.ctx, x.binding); ok {
+			return next, nil
+		}
+	}
+	return Binding{}, x.standing()
+}
+
+// rebind takes a newer binding, unless the gateway key was revoked meanwhile.
+func (x *exchange) rebind(next Binding) *fault {
+	if next.Epoch != x.binding.Epoch {
+		return errMismatch
+	}
+	x.binding = next
+	return next.refusal()
 }
 
 // standing is the answer where the cloud refuses the key and there is no newer:
 // that of the daemon if it knows, else "try again", since S3 says the same when
 // it can't reach its identity service.
 func (x *exchange) standing() *fault {
-	if _, f := x.g.bind(x.binding.ID); f != nil {
-		return f
+	b, f := x.g.bind(x.binding.ID)
+	if f == nil {
+		f = b.refusal()
 	}
-	return unavailable("the S3 server refuses the key of this environment, which is being looked into: ccactl status")
+	if f == nil {
+		f = unavailable("the S3 server refuses the key of this environment, which is being looked into: ccactl status")
+	}
+	return f
 }
 
 // send is one attempt. Its faults are those of the way there and of the
@@ -257,40 +273,4 @@ func errorCode(resp *http.Response) string {
 func discard(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 8<<10)
 	_ = resp.Body.Close()
-}
-
-// plainHeaders are the headers of S3 besides x-amz-*.
-var plainHeaders = map[string]bool{
-	"Cache-Control": true, "Content-Disposition": true, "Content-Encoding": true, "Content-Language": true,
-	"Content-Md5": true, "Content-Type": true, "Expires": true, "If-Match": true, "If-Modified-Since": true,
-	"If-None-Match": true, "If-Unmodified-Since": true, "Range": true,
-}
-
-// ofTransfer are those of x-amz-* that speak of the client's signature and
-// encoding, or that the gateway has acted on.
-var ofTransfer = map[string]bool{
-	"X-Amz-Date": true, "X-Amz-Content-Sha256": true, "X-Amz-Security-Token": true, "X-Amz-User-Agent": true,
-	"X-Amz-Decoded-Content-Length": true, "X-Amz-Trailer": true, "X-Amz-Sdk-Checksum-Algorithm": true,
-}
-
-// forwarded reports whether a header goes to the server. Swift's own, such as
-// X-Copy-From or X-Object-Manifest, do more than S3 allows.
-func forwarded(name string) bool {
-	if !strings.HasPrefix(name, "X-Amz-") {
-		return plainHeaders[name]
-	}
-	return !ofTransfer[name] && !strings.HasPrefix(name, "X-Amz-Checksum-")
-}
-
-// ofSignature reports whether a query parameter is the client's signature.
-func ofSignature(name string) bool {
-	rest, ok := strings.CutPrefix(textproto.CanonicalMIMEHeaderKey(name), "X-Amz-")
-	if !ok {
-		return false
-	}
-	switch rest {
-	case "Algorithm", "Credential", "Date", "Expires", "Signedheaders", "Signature", "Security-Token", "Content-Sha256":
-		return true
-	}
-	return false
 }

@@ -58,7 +58,14 @@ type Binding struct {
 	Epoch   uint64 // raised to void every gateway key
 	S3      account.S3
 	Keys    account.KeyPair
-	Version int // of Keys
+	Version int      // of Keys
+	Refused *Refusal // why Keys may not be used; nil: they may
+}
+
+// A Refusal says why an environment has no key that may be used.
+type Refusal struct {
+	Message string // clients are shown it
+	Passing bool   // it may be over at once: they are to try again
 }
 
 // Options of a Gateway. Hosts, Key and Bind must be set.
@@ -70,14 +77,17 @@ type Options struct {
 	// Key returns the vault's gateway key; nil while locked. It is called for
 	// every request, as Bind is.
 	Key func() []byte
-	// Bind returns an environment's binding: ErrUnknown if it is gone, a
-	// *RefusedError if it has no key that may be used.
+	// Bind returns an environment's binding: ErrUnknown if it is gone, ErrLocked
+	// if nothing is known just now.
 	Bind func(environmentID string) (Binding, error)
 	// Rejected is told that the server refuses the key of b, which Bind still
-	// returns, and returns a newer binding if one can be had. Many requests may
-	// tell it at once, and the server may say the same when it only can't reach
-	// its identity service. Nil: never.
+	// returns, or that b is Refused, and returns a newer binding if one can be
+	// had. Many requests may tell it at once, and the server may say the same when
+	// it only can't reach its identity service. Nil: never.
 	Rejected func(ctx context.Context, b Binding) (Binding, bool)
+	// Alive reports whether the process that a token is for still runs. Nil: all
+	// do.
+	Alive func(Holder) bool
 	// Done is called after every request. Nil: not.
 	Done func(Record)
 	// Proxy is the URL of a proxy for https, through a tunnel. "": none.
@@ -118,6 +128,7 @@ type Gateway struct {
 	o         Options
 	hosts     map[string]bool
 	buffers   *buffers
+	derived   derived
 	upstreams *upstreams
 	stall     time.Duration
 }
@@ -127,6 +138,9 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Alive == nil {
+		o.Alive = func(Holder) bool { return true }
 	}
 	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), stall: stallLimit}
 	for _, host := range o.Hosts {
@@ -162,23 +176,35 @@ func (g *Gateway) Close() {
 
 func (g *Gateway) now() time.Time { return g.o.Now() }
 
-// bind asks for a binding and puts the refusal in S3's words.
+// bind asks for a binding, which may be refused.
 func (g *Gateway) bind(id string) (Binding, *fault) {
 	b, err := g.o.Bind(id)
-	refused := (*RefusedError)(nil)
 	switch {
-	case err == nil && b.S3.Endpoint.IsZero():
-		return b, denied("AccessDenied", "the environment has no S3 endpoint")
-	case err == nil && b.Keys.Secret.Empty():
-		return b, denied("AccessDenied", "the environment has no S3 key")
+	case err == nil && b.Refused == nil:
+		return b, nil
 	case err == nil:
+		g.upstreams.forget(id)
 		return b, nil
 	case errors.Is(err, ErrUnknown):
 		g.upstreams.forget(id)
 		return b, denied("InvalidAccessKeyId", "the environment of this gateway key is gone")
-	case errors.As(err, &refused):
-		g.upstreams.forget(id)
-		return b, denied("AccessDenied", refused.Message)
+	case errors.Is(err, ErrLocked):
+		return b, errLocked
 	}
 	return b, unavailable("the environment of this gateway key can't be had just now")
+}
+
+// refusal says in S3's words why nothing goes out by a binding; nil: it does.
+func (b Binding) refusal() *fault {
+	switch {
+	case b.Refused != nil && b.Refused.Passing:
+		return unavailable(b.Refused.Message)
+	case b.Refused != nil:
+		return denied("AccessDenied", b.Refused.Message)
+	case b.S3.Endpoint.IsZero():
+		return denied("AccessDenied", "the environment has no S3 endpoint")
+	case b.Keys.Secret.Empty():
+		return denied("AccessDenied", "the environment has no S3 key")
+	}
+	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +74,7 @@ func TestQueries(t *testing.T) {
 		"prefix=a%2Bb%26c":          "prefix=a%2Bb%26c",
 		"list-type=2&prefix=%20x":   "list-type=2&prefix=%20x",
 		"response-content-type=a/b": "response-content-type=a%2Fb",
+		"x-amz-acl=private&x-id=a":  "x-amz-acl=private&x-id=a",
 	} {
 		b.want(query, b.request("GET", "/bucket?"+query, nil, nil), 404, "")
 		if got := b.s3.last(t).URL.RawQuery; got != want {
@@ -89,8 +89,11 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%q: %d", query, status)
 		}
 	}
+	for _, query := range []string{"multipart-manifest=put", "acl&multipart-manifest=delete", "temp_url_sig=a&temp_url_expires=1", "bulk-delete", "ACL", "format=json", "x-amz"} {
+		b.want(query, b.request("DELETE", "/bucket/key?"+query, nil, nil), 501, "NotImplemented")
+	}
 	if b.s3.requests() != seen {
-		t.Error("a query that can't be read went out")
+		t.Error("a query that can't be read, or is none of S3's, went out")
 	}
 }
 
@@ -200,18 +203,26 @@ func TestKeys(t *testing.T) {
 			b.pair = account.KeyPair{AccessKeyID: later.AccessKeyID, Secret: good.Secret}
 		}, 403, "SignatureDoesNotMatch"},
 		{"revoked", func() { b.set(func() { b.binding.Epoch = 2 }) }, 403, "SignatureDoesNotMatch"},
-		{"refused", func() { b.set(func() { b.bindErr = &RefusedError{"the cloud refused the S3 key of dev"} }) }, 403, "AccessDenied"},
+		{"refused", func() { b.set(func() { b.binding.Refused = &Refusal{Message: "the cloud refused the S3 key of dev"} }) }, 403, "AccessDenied"},
+		{"refused for a while", func() {
+			b.set(func() { b.binding.Refused = &Refusal{Message: "there is none just now", Passing: true} })
+		}, 503, "ServiceUnavailable"},
+		{"refused, and not proved", func() {
+			b.set(func() { b.binding.Refused = &Refusal{Message: "the cloud refused the S3 key of dev"} })
+			b.pair.Secret = account.NewSecret("what")
+		}, 403, "SignatureDoesNotMatch"},
 		{"failing", func() { b.set(func() { b.bindErr = errors.New("what") }) }, 503, "ServiceUnavailable"},
 		{"without S3", func() { b.set(func() { b.binding.S3 = account.S3{} }) }, 403, "AccessDenied"},
 		{"without a key", func() { b.set(func() { b.binding.Keys = account.KeyPair{} }) }, 403, "AccessDenied"},
 		{"gone", func() { b.set(func() { b.bindErr = ErrUnknown }) }, 403, "InvalidAccessKeyId"},
 		{"locked", func() { b.set(func() { b.key = nil }) }, 503, "ServiceUnavailable"},
+		{"locked while it is read", func() { b.set(func() { b.bindErr = ErrLocked }) }, 503, "ServiceUnavailable"},
 	} {
 		seen := b.s3.requests()
 		was, key, err := b.binding, b.key, b.bindErr
 		c.change()
 		body := b.want(c.what, get(), c.status, c.code)
-		if c.what == "locked" && !strings.Contains(body, "ccactl unlock") {
+		if strings.HasPrefix(c.what, "locked") && !strings.Contains(body, "ccactl unlock") {
 			t.Errorf("locked says %s", body)
 		}
 		if b.s3.requests() != seen {
@@ -244,7 +255,7 @@ func TestMint(t *testing.T) {
 	if got := MintKey(nil, id, 1, time.Unix(1e9, 0)); got.AccessKeyID != "" {
 		t.Error("a locked vault made a key")
 	}
-	if got := MintToken(nil, id, 1, time.Unix(1e9, 0)); !got.Empty() {
+	if got := MintToken(nil, id, 1, time.Unix(1e9, 0), Holder{}); !got.Empty() {
 		t.Error("a locked vault made a token")
 	}
 	for _, bad := range []string{"", "CCAD", a.AccessKeyID[:51], a.AccessKeyID + "A", "X" + a.AccessKeyID[1:], a.AccessKeyID[:51] + "!"} {
@@ -285,17 +296,25 @@ func TestTime(t *testing.T) {
 // presigned makes a presigned request with the SDK's signer.
 func (b *bench) presigned(method, path string, expires time.Duration, header http.Header) *http.Request {
 	b.t.Helper()
+	return b.presignedAs(unsigned, method, path, expires, header)
+}
+
+// presignedAs is presigned with the payload's hash, or what stands for it.
+func (b *bench) presignedAs(hash, method, path string, expires time.Duration, header http.Header) *http.Request {
+	b.t.Helper()
 	r, err := http.NewRequest(method, b.url+path, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r.URL.RawQuery = url.Values{"X-Amz-Expires": {itoa(int(expires / time.Second))}}.Encode()
+	query := r.URL.Query()
+	query.Set("X-Amz-Expires", itoa(int(expires/time.Second)))
+	r.URL.RawQuery = query.Encode()
 	for name, values := range header {
 		r.Header[name] = values
 	}
-	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping, o.DisableHeaderHoisting = true, true })
 	uri, signed, err := signer.PresignHTTP(context.Background(),
-		aws.Credentials{AccessKeyID: b.pair.AccessKeyID, SecretAccessKey: b.pair.Secret.Reveal()}, r, unsigned, "s3", "us-east-1", time.Now())
+		aws.Credentials{AccessKeyID: b.pair.AccessKeyID, SecretAccessKey: b.pair.Secret.Reveal()}, r, hash, "s3", "us-east-1", time.Now())
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -12,9 +12,6 @@ import (
 // is long because a server that copies gigabytes says nothing meanwhile.
 const stallLimit = 15 * time.Minute
 
-// lastWord is how long a client may take to be told of a stall.
-const lastWord = time.Second
-
 // A guard ends an exchange that has stalled: a client that neither sends nor
 // reads, a server that hangs.
 type guard struct {

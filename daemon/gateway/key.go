@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,15 +21,23 @@ const (
 	keyPrefix    = "CCAD"
 	tokenPrefix  = "CCADTOKEN"
 	keyPurpose   = "ccad gateway key 1\x00"
-	tokenPurpose = "ccad gateway token 1\x00"
+	tokenPurpose = "ccad gateway token 2\x00"
 	noncePurpose = "ccad gateway nonce 1\x00"
 	passSize     = 16 + 5 + 9 // environment id, seconds since 1970, nonce
+	holderSize   = 4 + 8      // process id, its start
 )
 
 // letters has nothing that a shell, an INI file or a URL would quote.
 var letters = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 type pass [passSize]byte
+
+// A Holder is the process that a token is made for: its number, and its start,
+// which tells it from a later process of that number.
+type Holder struct {
+	PID     int
+	Started uint64
+}
 
 // MintKey makes a gateway key for an environment. It is kept nowhere: the
 // access key says whose it is and until when, the secret is an HMAC of that
@@ -57,13 +66,33 @@ func MintKeyFor(holder string, key []byte, environmentID string, epoch uint64, u
 }
 
 // MintToken makes a bearer token for the credential endpoint, bound to one
-// environment; it opens nothing else. Like MintKey it may return none.
-func MintToken(key []byte, environmentID string, epoch uint64, until time.Time) account.Secret {
+// environment and one process; it opens nothing else, and nothing once that
+// process has ended. Like MintKey it may return none.
+func MintToken(key []byte, environmentID string, epoch uint64, until time.Time, h Holder) account.Secret {
 	p, ok := newPass(environmentID, until)
 	if !ok || len(key) == 0 {
 		return account.Secret{}
 	}
-	return account.NewSecret(tokenPrefix + letters.EncodeToString(append(p[:], p.mac(tokenPurpose, key, epoch)...)))
+	t := token{pass: p}
+	binary.BigEndian.PutUint32(t.holder[:], uint32(h.PID))
+	binary.BigEndian.PutUint64(t.holder[4:], h.Started)
+	t.mac = t.sign(key, epoch)
+	return account.NewSecret(tokenPrefix + letters.EncodeToString(slices.Concat(t.pass[:], t.holder[:], t.mac)))
+}
+
+// A token is a pass, its holder, and a MAC over both.
+type token struct {
+	pass
+	holder [holderSize]byte
+	mac    []byte
+}
+
+func (t token) sign(key []byte, epoch uint64) []byte {
+	return t.pass.mac(tokenPurpose, key, epoch, t.holder[:]...)
+}
+
+func (t token) process() Holder {
+	return Holder{int(binary.BigEndian.Uint32(t.holder[:])), binary.BigEndian.Uint64(t.holder[4:])}
 }
 
 func newPass(environmentID string, until time.Time) (p pass, ok bool) {
@@ -84,11 +113,12 @@ func readKey(accessKey string) (p pass, ok bool) {
 	return p, decode(p[:], keyPrefix, accessKey)
 }
 
-// readToken reads a token and its MAC, which is still to be checked.
-func readToken(token string) (p pass, mac []byte, ok bool) {
-	var b [passSize + sha256.Size]byte
-	ok = decode(b[:], tokenPrefix, token)
-	return pass(b[:passSize]), b[passSize:], ok
+// readToken reads a token, whose MAC is still to be checked.
+func readToken(s string) (t token, ok bool) {
+	var b [passSize + holderSize + sha256.Size]byte
+	ok = decode(b[:], tokenPrefix, s)
+	t.pass, t.holder, t.mac = pass(b[:passSize]), [holderSize]byte(b[passSize:]), b[passSize+holderSize:]
+	return t, ok
 }
 
 func decode(into []byte, prefix, s string) bool {
@@ -113,10 +143,12 @@ func (p pass) secret(key []byte, epoch uint64) string {
 	return letters.EncodeToString(p.mac(keyPurpose, key, epoch))
 }
 
-func (p pass) mac(purpose string, key []byte, epoch uint64) []byte {
+// mac covers the pass, the epoch and what more there is, which each purpose
+// has of one length.
+func (p pass) mac(purpose string, key []byte, epoch uint64, more ...byte) []byte {
 	h := hmac.New(sha256.New, key)
-	b := make([]byte, 0, len(tokenPurpose)+passSize+8)
+	b := make([]byte, 0, len(tokenPurpose)+passSize+8+holderSize)
 	b = append(append(b, purpose...), p[:]...)
-	_, _ = h.Write(binary.BigEndian.AppendUint64(b, epoch))
+	_, _ = h.Write(append(binary.BigEndian.AppendUint64(b, epoch), more...))
 	return h.Sum(nil)
 }

@@ -52,8 +52,10 @@ func (x *exchange) adapt(req *http.Request) {
 		}
 	}
 	if x.deletes() && h.Get("Content-Md5") == "" {
-		sum := md5.Sum(x.body.data)
-		h["Content-Md5"] = []string{base64.StdEncoding.EncodeToString(sum[:])}
+		h["Content-Md5"] = []string{contentMD5(x.body.data)}
+	}
+	if x.creates() && x.body.length == 0 && x.r.ContentLength != 0 {
+		delete(h, "Content-Md5") // of what anyRegion has dropped
 	}
 	if x.sourceChecked {
 		delete(h, "X-Amz-Copy-Source-If-Match")
@@ -75,21 +77,30 @@ func withoutChunked(values []string) string {
 
 // anyRegion makes CreateBucket independent of the client's region: a body that
 // says nothing but where the bucket is to be is dropped, and it will be where
-// the server is.
-func (x *exchange) anyRegion() {
+// the server is. The server can't check the MD5 of that, so it is checked here.
+func (x *exchange) anyRegion() *fault {
 	var doc struct {
 		XMLName xml.Name  `xml:"CreateBucketConfiguration"`
 		Others  []element `xml:",any"`
 	}
 	if len(x.body.data) == 0 || xml.Unmarshal(x.body.data, &doc) != nil {
-		return
+		return nil
 	}
 	for _, e := range doc.Others {
 		if e.XMLName.Local != "LocationConstraint" {
-			return
+			return nil
 		}
 	}
+	if want := x.r.Header.Get("Content-Md5"); want != "" && want != contentMD5(x.body.data) {
+		return badRequest("BadDigest", "the Content-MD5 does not match what was received")
+	}
 	x.body.data, x.body.length = nil, 0
+	return nil
+}
+
+func contentMD5(data []byte) string {
+	sum := md5.Sum(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 type element struct{ XMLName xml.Name }
@@ -163,15 +174,19 @@ func names(list, etag string) bool {
 }
 
 // ownWords answers in the gateway's words what the server says of a signature
-// that is ours: a client would take it for its own, and sign for another region.
+// that is ours: a client would take it for its own, sign for another region or
+// set its clock.
 func (x *exchange) ownWords(resp *http.Response) *fault {
-	if resp.StatusCode != http.StatusBadRequest || x.r.Method == http.MethodHead {
+	if resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusForbidden || x.r.Method == http.MethodHead {
 		return nil
 	}
+	host := x.binding.S3.Endpoint.Host()
 	switch errorCode(resp) {
 	case "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError":
-		return badRequest("InvalidRequest", "the S3 server "+x.binding.S3.Endpoint.Host()+" demands another region than "+x.binding.S3.Region+
+		return badRequest("InvalidRequest", "the S3 server "+host+" demands another region than "+x.binding.S3.Region+
 			", which this environment is set to: ccactl verify learns it")
+	case "RequestTimeTooSkewed":
+		return badRequest("InvalidRequest", "the clocks of this machine and of the S3 server "+host+" differ too much")
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -107,5 +109,54 @@ func TestKeyReplacedTooLate(t *testing.T) {
 	body := b.want("put", b.request("PUT", "/bucket/big", big, nil), 503, "ServiceUnavailable")
 	if n := b.s3.requests(); n != 1 || !strings.Contains(body, "send it again") {
 		t.Errorf("after %d requests the client is told %s", n, body)
+	}
+}
+
+// TestRefusedInMidUpload: a server that has had enough of an upload says why and
+// hangs up. What it said counts, not that it could not be written to any more.
+func TestRefusedInMidUpload(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			in := bufio.NewReader(c)
+			if r, err := http.ReadRequest(in); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+				_, _ = io.CopyN(io.Discard, r.Body, 64<<10)
+				_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Type: application/xml\r\nContent-Length: 44\r\nConnection: close\r\n\r\n<Error><Code>EntityTooLarge</Code></Error>  ")
+			}
+			_ = c.Close()
+		}
+	}()
+	b := newBench(t)
+	b.set(func() { b.binding.S3.Endpoint = account.Endpoint{URL: "http://" + l.Addr().String()} })
+	big := bytes.Repeat([]byte("x"), 4<<20)
+	for range 50 {
+		b.want("put", b.request("PUT", "/bucket/big", big, nil), 400, "EntityTooLarge")
+	}
+	if r := b.record(50); r.Duration > lastWord/2 {
+		t.Errorf("the answer took %s", r.Duration)
+	}
+}
+
+// TestHangsUpInMidUpload: one that says nothing is not waited for.
+func TestHangsUpInMidUpload(t *testing.T) {
+	b := newBench(t)
+	b.s3.set(func() {
+		b.s3.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+			panic(http.ErrAbortHandler)
+		}
+	})
+	b.want("put", b.request("PUT", "/bucket/big", bytes.Repeat([]byte("x"), 4<<20), nil), 503, "ServiceUnavailable")
+	if r := b.record(1); r.Duration > lastWord/2 {
+		t.Errorf("the answer took %s", r.Duration)
 	}
 }

@@ -236,7 +236,7 @@ func TestCommitAfterVerification(t *testing.T) {
 func TestChecksums(t *testing.T) {
 	b := newBench(t)
 	big := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
-	for _, data := range [][]byte{[]byte("data"), big} {
+	for _, data := range [][]byte{nil, []byte("data"), big} {
 		for algorithm, hash := range checksums {
 			h := hash()
 			h.Write(data)
@@ -247,13 +247,13 @@ func TestChecksums(t *testing.T) {
 					r.Header.Set("X-Amz-Checksum-"+algorithm, base64.StdEncoding.EncodeToString(sum))
 				})
 			}
-			b.want("wrong", put(make([]byte, h.Size())), 400, "BadDigest")
+			b.want("wrong", put(bytes.Repeat([]byte{1}, h.Size())), 400, "BadDigest")
 			if _, ok := b.s3.object("/bucket/" + algorithm); ok {
-				t.Fatalf("%s: a wrong one became an object", algorithm)
+				t.Fatalf("%s: a wrong one of %d bytes became an object", algorithm, len(data))
 			}
 			b.want("too short", put(h.Sum(nil)[1:]), 400, "InvalidRequest")
 			b.want("right", put(h.Sum(nil)), 200, "")
-			if got, _ := b.s3.object("/bucket/" + algorithm); !bytes.Equal(got, data) {
+			if got, ok := b.s3.object("/bucket/" + algorithm); !ok || !bytes.Equal(got, data) {
 				t.Fatalf("%s: %d bytes were stored", algorithm, len(got))
 			}
 		}
@@ -265,10 +265,12 @@ func TestChecksums(t *testing.T) {
 			}
 		}
 	}
-	r := b.request("PUT", "/bucket/key", big, func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Xxhash", "AA==") })
-	b.want("an unknown one", r, 501, "NotImplemented")
+	for _, data := range [][]byte{nil, big} {
+		r := b.request("PUT", "/bucket/key", data, func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Xxhash", "AA==") })
+		b.want("an unknown one", r, 501, "NotImplemented")
+	}
 	// At the end of a multipart upload it is the object's.
-	r = b.request("POST", "/bucket/key?uploadId=1", []byte("<x/>"), func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Crc32", "AAAAAA==") })
+	r := b.request("POST", "/bucket/key?uploadId=1", []byte("<x/>"), func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Crc32", "AAAAAA==") })
 	b.want("of the object", r, 200, "")
 	for _, name := range []string{"X-Amz-Checksum-Crc32", "X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Checksum-Mode"} {
 		r := b.request("PUT", "/bucket/key", nil, func(r *http.Request) {

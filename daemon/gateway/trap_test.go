@@ -309,6 +309,17 @@ func TestLocation(t *testing.T) {
 	if _, ok := b.s3.object("/new2"); ok {
 		t.Error("a bucket was made of a body that was wrong")
 	}
+	// So is its MD5, which is not that of what goes out.
+	sum := md5.Sum([]byte(plain))
+	digest := func(value string) *http.Request {
+		return b.request("PUT", "/new3", []byte(plain), func(r *http.Request) { r.Header.Set("Content-Md5", value) })
+	}
+	b.want("a wrong MD5", digest("AAAAAAAAAAAAAAAAAAAAAA=="), 400, "BadDigest")
+	if _, ok := b.s3.object("/new3"); ok {
+		t.Error("a bucket was made of a body whose MD5 was wrong")
+	}
+	b.want("an MD5", digest(base64.StdEncoding.EncodeToString(sum[:])), 200, "")
+	b.want("a wrong MD5 of nothing", b.request("PUT", "/new4", nil, func(r *http.Request) { r.Header.Set("Content-Md5", "AAAAAAAAAAAAAAAAAAAAAA==") }), 400, "BadDigest")
 	// The body of a subresource is none of that.
 	b.want("a subresource", b.request("PUT", "/new?versioning", []byte(plain), nil), 200, "")
 	if got, _ := b.s3.object("/new"); string(got) != plain {
@@ -326,6 +337,17 @@ func TestServerRegion(t *testing.T) {
 		t.Errorf("the client is told %s", body)
 	}
 	b.set(func() { b.binding.S3.Region = "cloud.ca" })
+	// Nor is the clock, by which a client would set its own; and the key is ours.
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			s3Error(w, http.StatusForbidden, "RequestTimeTooSkewed</Code><AWSAccessKeyId>real</AWSAccessKeyId><Code>")
+			return true
+		}
+	})
+	body = b.want("with another clock", b.request("GET", "/bucket/key", nil, nil), 400, "InvalidRequest")
+	if strings.Contains(body, "Skewed") || strings.Contains(body, "real<") || !strings.Contains(body, "clock") {
+		t.Errorf("the client is told %s", body)
+	}
 	b.s3.set(func() {
 		b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("X-Amz-Bucket-Region", "cloud.ca")

@@ -143,7 +143,7 @@ func (u *upstreams) open(e account.Endpoint) (*route, error) {
 			if err != nil {
 				return nil, err
 			}
-			return conn{c, u.buffers}, nil
+			return newConn(c, u.buffers), nil
 		},
 		TLSHandshakeTimeout: dialTimeout,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},

@@ -195,6 +195,12 @@ func TestDocumentedChunks(t *testing.T) {
 	}
 }
 
+// verify checks a claim under a secret.
+func (c *claim) verify(r *http.Request, t target, secret string) (key []byte, ok bool) {
+	key = c.derive(secret)
+	return key, c.signedBy(key, r, t)
+}
+
 func hexLen(s string) string {
 	if s == "" {
 		return "0"

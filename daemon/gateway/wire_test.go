@@ -21,95 +21,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestMalformedRequests: what is not plainly a request for us gets no further.
-func TestMalformedRequests(t *testing.T) {
-	b := newBench(t)
-	good := func() string {
-		var wire bytes.Buffer
-		if err := b.request("GET", "/bucket/key", nil, nil).Write(&wire); err != nil {
-			t.Fatal(err)
-		}
-		return wire.String()
-	}
-	with := func(header string) string { return strings.Replace(good(), "\r\n", "\r\n"+header+"\r\n", 1) }
-	first := func(line string) string { return line + good()[strings.Index(good(), "\r\n"):] }
-	for what, request := range map[string]string{
-		"absolute form":             first("GET http://" + b.host + "/bucket/key HTTP/1.1"),
-		"absolute form, elsewhere":  first("GET http://evil.example/bucket/key HTTP/1.1"),
-		"CONNECT":                   first("CONNECT 127.0.0.1:22 HTTP/1.1"),
-		"CONNECT to us":             first("CONNECT " + b.host + " HTTP/1.1"),
-		"OPTIONS *":                 first("OPTIONS * HTTP/1.1"),
-		"TRACE":                     first("TRACE /bucket/key HTTP/1.1"),
-		"no path":                   first("GET bucket HTTP/1.1"),
-		"the HTTP/2 preface":        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-		"HTTP/2 by upgrade":         with("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: 5\r\nX-Amz-Acl: x"),
-		"two lengths":               with("Content-Length: 1\r\nContent-Length: 2"),
-		"a negative length":         with("Content-Length: -1"),
-		"a length of words":         with("Content-Length: 0x1"),
-		"two transfer encodings":    with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
-		"another transfer encoding": with("Transfer-Encoding: gzip, chunked"),
-		"two hosts":                 with("Host: evil.example"),
-		"no host":                   "GET /bucket/key HTTP/1.1\r\n\r\n",
-		"a name with a space":       with("X-Amz-Acl : private"),
-		"a folded line":             with("X-Amz-Meta-A: a\r\n b"),
-		"a bare line feed":          with("X-Amz-Acl: a\nX-Amz-Acl: b"),
-		"a body where there's none": with("Content-Length: 5"),
-		"a header too large":        with("X-Large: " + strings.Repeat("x", 64<<10)),
-		"a path too long":           first("GET /bucket/" + strings.Repeat("x", 64<<10) + " HTTP/1.1"),
-		"a broken escape":           first("GET /bucket/%zz HTTP/1.1"),
-		"an unknown expectation":    with("Expect: a-miracle"),
-		"rubbish":                   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-		"a request cut off":         good()[:50],
-	} {
-		c, in := b.raw(t)
-		if _, err := io.WriteString(c, request); err != nil {
-			t.Fatal(err)
-		}
-		_ = c.(*net.TCPConn).CloseWrite()
-		answer, _ := io.ReadAll(in)
-		if line, _, _ := strings.Cut(string(answer), "\r\n"); line != "" && !strings.HasPrefix(line, "HTTP/1.1 4") && !strings.HasPrefix(line, "HTTP/1.1 5") {
-			t.Errorf("%s is answered %s", what, line)
-		}
-	}
-	if n := b.s3.requests(); n != 0 {
-		t.Errorf("%d of them went out, the last as %s %s", n, b.s3.last(t).Method, b.s3.last(t).RequestURI)
-	}
-}
-
-// TestTwoLengths: where a length and chunks disagree, the chunks count, and
-// what some would take for a second request is never read as one.
-func TestTwoLengths(t *testing.T) {
-	b := newBench(t)
-	r := b.request("PUT", "/bucket/key", []byte("hello"), func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", unsigned) })
-	second := b.request("PUT", "/bucket/smuggled", []byte("x"), nil)
-	var head, hidden bytes.Buffer
-	r.Body, r.ContentLength = http.NoBody, 0
-	if err := r.Write(&head); err != nil {
-		t.Fatal(err)
-	}
-	if err := second.Write(&hidden); err != nil {
-		t.Fatal(err)
-	}
-	wire := strings.Replace(head.String(), "Content-Length: 0\r\n", "", 1)
-	wire = strings.Replace(wire, "\r\n", "\r\nContent-Length: 300\r\nTransfer-Encoding: chunked\r\n", 1) + "5\r\nhello\r\n0\r\n\r\n" + hidden.String()
-	for _, line := range []string{"content-length;", ""} {
-		c, in := b.raw(t)
-		if _, err := io.WriteString(c, strings.Replace(wire, "content-length;", line, 1)); err != nil {
-			t.Fatal(err)
-		}
-		answer, err := io.ReadAll(in)
-		if err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
-			t.Fatal(err)
-		}
-		if strings.Count(string(answer), "HTTP/1.1 ") != 1 {
-			t.Errorf("there are several answers:\n%s", answer)
-		}
-		if _, ok := b.s3.object("/bucket/smuggled"); ok {
-			t.Error("the hidden request was acted on")
-		}
-	}
-}
-
 // TestStalls: whoever hangs, the exchange ends.
 func TestStalls(t *testing.T) {
 	b := newBench(t)
@@ -135,12 +46,38 @@ func TestStalls(t *testing.T) {
 		if _, ok := b.s3.object("/bucket/slow"); ok {
 			t.Error("it became an object")
 		}
+		b.record(1)
+	})
+	t.Run("the client does not send little", func(t *testing.T) {
+		var wire bytes.Buffer
+		if err := b.request("PUT", "/bucket/slow", big[:1000], nil).Write(&wire); err != nil {
+			t.Fatal(err)
+		}
+		c, in := b.raw(t)
+		if _, err := c.Write(wire.Bytes()[:wire.Len()-10]); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil || resp.StatusCode != 400 {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		if answer, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(answer), "<Code>RequestTimeout</Code>") {
+			t.Errorf("the answer is %s, %v", answer, err)
+		}
+		b.record(2)
 	})
 	t.Run("the client does not read", func(t *testing.T) {
-		b.s3.set(func() { b.s3.objects["/bucket/big"] = bytes.Repeat([]byte("x"), 64<<20) })
-		before := len(b.records)
+		b.s3.set(func() {
+			b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Content-Length", itoa(64<<20))
+				for range 64 {
+					_, _ = w.Write(big)
+				}
+				return true
+			}
+		})
 		c, _ := b.raw(t, b.request("GET", "/bucket/big", nil, nil))
-		if r := b.record(before + 1); r.Status != 200 || r.Out == 64<<20 {
+		if r := b.record(3); r.Status != 200 || r.Out == 64<<20 {
 			t.Errorf("it was recorded as %+v", r)
 		}
 		_ = c.Close()
@@ -311,16 +248,42 @@ func TestKeyDead(t *testing.T) {
 		b.want(method, b.request(method, "/bucket/key", nil, nil), 503, "ServiceUnavailable")
 	}
 	b.rejected = func(Binding) (Binding, bool) {
-		b.set(func() { b.bindErr = &RefusedError{"refused: ccactl verify dev"} })
+		b.set(func() { b.binding.Refused = &Refusal{Message: "refused: ccactl verify dev"} })
 		return Binding{}, false
 	}
 	b.want("refused meanwhile", b.request("GET", "/bucket/key", nil, nil), 403, "AccessDenied")
-	b.set(func() { b.bindErr = nil })
+	b.set(func() { b.binding.Refused = nil })
 	b.rejected = func(was Binding) (Binding, bool) { return was, true } // "newer", and as dead
 	b.want("the new one is dead too", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
 	if asked != 3 {
 		t.Errorf("the daemon was asked %d times", asked)
 	}
+}
+
+// TestKeyRefused: a key that the daemon takes for refused goes nowhere, and the
+// daemon is asked to look before the client is told; what it finds is used.
+func TestKeyRefused(t *testing.T) {
+	b := newBench(t)
+	b.s3.set(func() { b.s3.objects["/bucket/key"] = []byte("x") })
+	refused := b.binding
+	refused.Keys.Secret, refused.Refused = account.NewSecret("old"), &Refusal{Message: "there is none just now", Passing: true}
+	good := b.binding
+	b.set(func() { b.binding = refused })
+	var found Binding
+	b.rejected = func(was Binding) (Binding, bool) {
+		if was.Refused == nil || was.Keys != refused.Keys {
+			t.Errorf("the daemon was told of %+v", was)
+		}
+		return found, found.ID != ""
+	}
+	b.want("nothing found", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
+	if n := b.s3.requests(); n != 0 {
+		t.Errorf("%d requests went out with a refused key", n)
+	}
+	found = good
+	b.want("found", b.request("GET", "/bucket/key", nil, nil), 200, "")
+	found.Epoch++
+	b.want("found, and the gateway key is revoked", b.request("GET", "/bucket/key", nil, nil), 403, "SignatureDoesNotMatch")
 }
 
 // TestReachingTheServer: which failures pass and which stay.
@@ -372,12 +335,12 @@ func TestProxy(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
 		here, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n") // net/http would read the tunnel's first byte meanwhile
 		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
 		_, _ = io.Copy(here, there)
 		_ = here.Close()

@@ -18,7 +18,8 @@ type Outcome struct {
 	Notes       []string // one line each, for the person
 }
 
-// Preview returns what Adopt would be about, without asking the cloud.
+// Preview returns what Adopt would be about, without asking the cloud, or why it
+// would not get as far as asking.
 func (k *Keeper) Preview(o Offer) (Outcome, error) {
 	p, err := placeFor(k.vault.Contents(), o.settled())
 	return Outcome{Environment: p.env.Name, Added: p.added}, err
@@ -141,17 +142,21 @@ func (a *adoption) commit() error {
 			if stored.ID != e.ID {
 				return fmt.Errorf("environment %s was made meanwhile: %w", e.Name, ErrConflict)
 			}
-			if e.UserID != stored.UserID || e.S3.Endpoint != stored.S3.Endpoint {
-				stored.Epoch++ // another binding: the gateway keys of the former one are void
+			if a.place.rebound || a.strange(stored) {
+				stored.Epoch++ // the gateway keys of the former binding are void
 			}
-			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Sources
+			e.Generation, e.Epoch, e.Keys, e.AppCreds, e.Binding, e.Sources = stored.Generation, stored.Epoch, stored.Keys, stored.AppCreds, stored.Binding, stored.Sources
+		} else if !a.place.added {
+			return gone(e.Name)
 		}
 		_, had := u.Passwords.Active()
 		u, newPassword := a.withPassword(u, now)
 		a.replaced = had && newPassword
 		e = remember(a.withValues(e, now), a.offer.From)
 		if a.grant != nil {
-			u, e = identified(u, *a.grant), placed(e, *a.grant)
+			u, e = identified(u, *a.grant), placed(e, *a.grant, now)
+		} else if a.offer.hasUser() {
+			e.Binding = unplaced(e.Binding, a.offer.NoVerify)
 		}
 		if u.ID != "" {
 			c.Users[u.ID] = u
@@ -160,6 +165,10 @@ func (a *adoption) commit() error {
 		touch(c, e.Name)
 		if newPassword {
 			touchAll(c, u.ID)
+			oweKeys(c, u.ID)
+			if a.offers { // of this one Keystone has just told
+				_ = inEnvironment(c, e, func(e *vault.Environment) { e.KeysOwed = false })
+			}
 		}
 		return nil
 	})
@@ -168,6 +177,17 @@ func (a *adoption) commit() error {
 		a.cache()
 	}
 	return err
+}
+
+// strange reports whether the offered pair may be another owner's than the one in
+// force: without a user nothing else says whose an environment is.
+func (a *adoption) strange(stored vault.Environment) bool {
+	active, has := stored.Keys.Active()
+	if a.place.env.UserID != "" || a.offer.Keys == nil || !has {
+		return false
+	}
+	sameOwner := a.s3Proved && stored.S3.Owner != "" // else askKeys refuses it
+	return !sameOwner && a.offer.Keys.AccessKeyID != active.Value.AccessKeyID
 }
 
 // cache keeps the grants that the question yielded.
@@ -212,7 +232,7 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 		}
 	}
 	if a.offer.By == "person" || a.offer.By == "import" {
-		u.Mistrusted = nil // a person has acted
+		u.Failures = 0 // a person has acted
 	}
 	return u, changed
 }
@@ -237,7 +257,12 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 			e.AppCreds = e.AppCreds.Activate(v.ID)
 		}
 	}
+	if a.offer.Keys == nil && a.offer.AccessKeyID != "" {
+		e.KeyWanted = a.offer.AccessKeyID
+		a.note("the S3 key %s is taken once Keystone has told its secret", e.KeyWanted)
+	}
 	if a.offer.Keys != nil {
+		e.KeyWanted = ""
 		keys, v := e.Keys.Stage(*a.offer.Keys, a.offer.By, now)
 		v.HandsOff = a.offer.NoVerify && !v.Accepted
 		if a.offers || a.s3Proved {
@@ -276,16 +301,32 @@ func (a *adoption) finish(ctx context.Context) {
 	}
 }
 
+// oweKeys notes, with a new password, that Keystone is to be asked about the S3
+// keys of all environments of its user: they may have been replaced with it.
+func oweKeys(c *vault.Contents, userID string) {
+	for _, name := range c.NamesOf(userID) {
+		if e := c.Environments[name]; projectOf(e.Environment) != "" {
+			e.KeysOwed = true
+			c.Environments[name] = e
+		}
+	}
+}
+
 // healLocked brings the S3 keys of a user's environments in line after a new
 // password, all but one of them: one accepted password is enough. What could
-// not be healed is told in notes; a later check goes on with it.
+// not be healed is told in notes, and owed (oweKeys); while nobody answers, the
+// rest is not waited for.
 func (k *Keeper) healLocked(ctx context.Context, userID, except string, base login) (notes []string) {
 	for _, e := range k.vault.Contents().EnvironmentsOf(userID) {
-		if e.Name == except || projectOf(e.Environment) == "" {
+		if e.Name == except {
 			continue
 		}
-		if err := k.verifyProjectLocked(ctx, userID, e.Name, base); err != nil {
+		err := k.verifyProjectLocked(ctx, userID, e.Name, &base, false)
+		if err != nil {
 			notes = append(notes, fmt.Sprintf("environment %s: %v", e.Name, err))
+		}
+		if errors.Is(err, cloud.ErrUnreachable) {
+			break
 		}
 	}
 	return notes

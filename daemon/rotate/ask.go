@@ -16,7 +16,7 @@ func (a *adoption) ask(ctx context.Context) error {
 	var err error
 	switch {
 	case a.offer.Keys != nil && a.offer.Password.Empty() && a.unusable():
-		a.note("stored unverified: it is checked with Keystone once the user's password works")
+		a.note("stored unverified: Keystone is asked once ccactl verify has sent what was stored with --no-verify, or a password works")
 		return nil
 	case !a.place.secret.Empty():
 		err = a.askPassword(ctx)
@@ -40,14 +40,16 @@ func (a *adoption) ask(ctx context.Context) error {
 	return err
 }
 
-// unusable: the stored password may not be sent for the sake of something else.
+// unusable: the stored password may not be sent for the sake of something else,
+// nor the project be asked about.
 func (a *adoption) unusable() bool {
 	active, ok := a.place.user.Passwords.Active()
-	return ok && (active.HandsOff || a.place.user.Refused != nil)
+	return ok && (active.HandsOff || a.place.user.Refused != nil || a.place.env.Binding.HandsOff)
 }
 
 func (a *adoption) askPassword(ctx context.Context) error {
 	u, e := a.place.user, a.place.env
+	e.Binding.HandsOff = false // a person asks
 	active, has := u.Passwords.Active()
 	known := has && active.Value.Equal(a.place.secret)
 	var base login
@@ -69,11 +71,10 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if projectOf(e.Environment) == "" {
 		return nil
 	}
-	g, err := a.rescopeLocked(ctx, u, e, base)
+	g, err := a.rescopeLocked(ctx, u, e, &base)
 	if err != nil {
 		return err
 	}
-	a.grant = &g
 	if a.place.env.S3.Endpoint.IsZero() && g.S3URL != "" {
 		a.pinS3(g.S3URL)
 	}
@@ -86,6 +87,7 @@ func (a *adoption) askPassword(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.grant = &g // nothing is owed any more
 	if err := a.chosenKeys(); err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (a *adoption) pinS3(catalog string) {
 		return
 	}
 	a.place.env.S3.Endpoint = endpoint
-	a.place.env.S3.Region = cmp.Or(a.place.env.S3.Region, "us-east-1") // until the server says which it demands
+	a.place.env.S3.Region = cmp.Or(a.place.env.S3.Region, anyRegion)
 	a.note("S3 endpoint %s, from Keystone's catalog", endpoint.URL)
 }
 
@@ -153,9 +155,6 @@ func (a *adoption) askApplication(ctx context.Context) error {
 
 func (a *adoption) askKeys(ctx context.Context) error {
 	s3 := a.place.env.S3
-	if s3.Endpoint.IsZero() {
-		return fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", a.place.env.Name)
-	}
 	proved, owner, err := a.probeS3(ctx, s3, *a.offer.Keys)
 	if errors.Is(err, cloud.ErrRefused) {
 		return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: s3.Endpoint.Host() + " does not accept it"}

@@ -69,6 +69,12 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	if err := k.mayTry(mark, t); err != nil && (!errors.Is(err, errUnanswered) || !k.olderTokenLives(ctx, t)) {
 		return login{}, err
 	}
+	if err := k.affordable(ctx, t); err != nil {
+		return login{}, err
+	}
+	if err := k.answersAgain(ctx, mark, t); err != nil {
+		return login{}, err
+	}
 	if err := k.recordAttempt(mark, t); err != nil {
 		return login{}, err
 	}
@@ -77,7 +83,7 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 		return login{}, err
 	}
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && !errors.Is(answer, cloud.ErrPasswordExpired) && k.olderTokenLives(ctx, t)
-	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
+	if err := k.recordAnswer(mark, t, answer, lockedOut); err != nil {
 		return login{}, err
 	}
 	if errors.Is(answer, cloud.ErrRefused) {
@@ -101,6 +107,15 @@ func refusedBefore(t try, a vault.Attempt) *RefusedError {
 	no := refusal(t, a)
 	no.Again = true
 	return no
+}
+
+// answersAgain asks a cloud that was silent about the password last time for
+// something else first: while it is down, no more attempts are spent on it.
+func (k *Keeper) answersAgain(ctx context.Context, mark string, t try) error {
+	if t.person || t.rotation || k.vault.Contents().Attempts[mark].Unanswered == 0 {
+		return nil
+	}
+	return k.cloud.Answers(ctx, t.user.Auth)
 }
 
 // reasonOf says what a refusal on record may be about: Keystone gives the same
@@ -155,7 +170,7 @@ func (k *Keeper) change(ctx context.Context, t try, to account.Secret) (answer, 
 		return nil, err
 	}
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && k.olderTokenLives(ctx, t)
-	if err := k.recordAnswer(mark, answer, lockedOut); err != nil {
+	if err := k.recordAnswer(mark, t, answer, lockedOut); err != nil {
 		return nil, err
 	}
 	return answer, k.crash("change: answered")
@@ -185,6 +200,10 @@ func (k *Keeper) mayTry(mark string, t try) error {
 	switch {
 	case !known, t.rotation && a.Expired, t.person && (a.LockedOut || k.now().Sub(a.At) >= refusedPause):
 		return nil
+	case a.Refused && t.person:
+		no := refusedBefore(t, a)
+		no.Until = a.At.Add(refusedPause)
+		return no
 	case a.Refused:
 		return refusedBefore(t, a)
 	case a.Unanswered >= maxUnanswered && !t.person:
@@ -205,15 +224,17 @@ func (k *Keeper) known(t try) error {
 
 // recordAnswer settles an attempt. No answer leaves it open, but for failures
 // that show that Keystone never judged the value.
-func (k *Keeper) recordAnswer(mark string, answer error, lockedOut bool) error {
+func (k *Keeper) recordAnswer(mark string, t try, answer error, lockedOut bool) error {
 	err := k.vault.Change(func(c *vault.Contents) error {
 		a := c.Attempts[mark]
 		switch {
 		case answer == nil:
 			delete(c.Attempts, mark)
+			discharge(c, t.user.ID)
 			return nil
 		case errors.Is(answer, cloud.ErrRefused):
 			a = vault.Attempt{At: k.now(), Refused: true, LockedOut: lockedOut, Expired: errors.Is(answer, cloud.ErrPasswordExpired)}
+			charge(c, t, a)
 		case !judged(answer):
 			a.Unanswered--
 		}

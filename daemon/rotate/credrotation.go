@@ -104,7 +104,7 @@ func (r *run) listedCredentials() ([]cloud.ListedCredential, error) {
 	if usable(r.user) {
 		r.grant, err = r.scopedLocked(r.ctx, r.user, r.env)
 	} else {
-		r.grant, err = r.applicationLocked(r.ctx, r.user, r.env)
+		r.grant, err = r.applicationLocked(r.ctx, r.user, r.env, false)
 	}
 	if err != nil {
 		return nil, err

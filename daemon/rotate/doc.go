@@ -15,7 +15,8 @@
 // its way to Keystone, the attempt is recorded in the store before it is made,
 // and a value that was refused is never sent again, by nobody and after no
 // restart. So one wrong value costs one failed login, two if ccad was killed
-// between the attempt and its record.
+// between the attempt and its record; and of one user two logins fail unattended
+// (budget.go), however many wrong values there are.
 //
 // Every remote change is journalled first: a key that ccad is about to make
 // stands in the store as a pending version before the cloud hears of it, and

@@ -51,7 +51,8 @@ func (t Try) next(id string) time.Time {
 	return t.At.Add(wait + wait*time.Duration(h.Sum32()%200)/1000)
 }
 
-// Awaits reports whether an environment holds a value that was never judged.
+// Awaits reports whether an environment holds a value that was never judged, or
+// not since the user's password was replaced.
 func Awaits(c *vault.Contents, e vault.Environment) bool {
 	if u, ok := c.Users[e.UserID]; ok {
 		if u.Refused != nil {
@@ -59,7 +60,7 @@ func Awaits(c *vault.Contents, e vault.Environment) bool {
 		}
 		if v, ok := u.Passwords.Active(); ok && v.HandsOff {
 			return false
-		} else if ok && !v.Accepted {
+		} else if ok && (!v.Accepted || awaitsProject(e)) {
 			return true
 		}
 	}

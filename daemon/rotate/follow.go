@@ -259,7 +259,7 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 	}
 	t := ofEnvironment{engines[what], name}
 	j := *t.journal(&e)
-	p := Plan{Environment: name, User: u.Name, Under: j != nil, Err: t.may(e, u)}
+	p := Plan{Environment: name, User: u.Called, Under: j != nil, Err: t.may(e, u)}
 	goes, flip := inForce, k.now()
 	if j != nil && Step(j.Step) == StepDrain {
 		goes, flip = j.Old, j.Since

@@ -1,11 +1,11 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +28,7 @@ type RefusedError struct {
 	At      time.Time // when it was refused
 	Reason  string    // the cloud's, in our words
 	Again   bool      // it was not sent this time
+	Until   time.Time // when a person may have it sent once more; zero: nobody may
 
 	expired    bool   // it is right, and has to be changed before it is good for anything else
 	keystoneID string // the user's, as Keystone tells with that
@@ -40,11 +41,16 @@ func expired(err error) (*RefusedError, bool) {
 }
 
 func (e *RefusedError) Error() string {
-	if e.Again {
-		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again", e.Subject, e.At.UTC().Format(time.RFC3339))
+	switch {
+	case e.Again && !e.Until.IsZero():
+		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again before %s: %s", e.Subject, stamp(e.At), stamp(e.Until), e.Reason)
+	case e.Again:
+		return fmt.Sprintf("%s was refused by the cloud at %s and is not sent again: %s", e.Subject, stamp(e.At), e.Reason)
 	}
 	return fmt.Sprintf("%s is refused by the cloud: %s", e.Subject, e.Reason)
 }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // A Keeper owns the decisions about one opened vault.
 type Keeper struct {
@@ -153,11 +159,12 @@ func (k *Keeper) Environment(name string) (vault.Environment, vault.User, error)
 	return e, c.Users[e.UserID], nil
 }
 
-// FindUser returns the user that a person means by "NAME" or "NAME@host".
+// FindUser returns the user that a person means by NAME, NAME@HOST or
+// NAME@HOST/DOMAIN.
 func (k *Keeper) FindUser(name string) (vault.User, error) {
 	var found []vault.User
 	for _, u := range k.vault.Contents().Users {
-		if u.Name == name || u.Name+"@"+u.Auth.Host() == name {
+		if u.Name != "" && slices.Contains([]string{u.Name, u.AtHost(), u.InDomain()}, name) {
 			found = append(found, u)
 		}
 	}
@@ -167,39 +174,12 @@ func (k *Keeper) FindUser(name string) (vault.User, error) {
 	case 1:
 		return found[0], nil
 	}
-	slices.SortFunc(found, func(a, b vault.User) int { return cmp.Compare(a.Auth.URL, b.Auth.URL) })
-	return vault.User{}, fmt.Errorf("user %q is at %s and at %s: say %s@HOST: %w", name, found[0].Auth.Host(), found[1].Auth.Host(), name, ErrUnknown)
-}
-
-// Remove forgets an environment, and its user with the last of them. What it
-// had at the cloud stays there. The store's predecessors go too.
-func (k *Keeper) Remove(name string) error {
-	e, u, err := k.Environment(name)
-	if err != nil {
-		return err
+	var called []string
+	for _, u := range found {
+		called = append(called, u.User.String())
 	}
-	defer k.gate(u.Key())() // nothing is being made for it at the cloud
-	err = k.commit("removed", func(c *vault.Contents) error {
-		if c.Environments[name].ID != e.ID {
-			return gone(name)
-		}
-		if err := k.mayForget(c, e.UserID); err != nil {
-			return fmt.Errorf("remove %s: %w", name, err)
-		}
-		delete(c.Environments, name)
-		if e.UserID != "" && len(c.EnvironmentsOf(e.UserID)) == 0 {
-			delete(c.Users, e.UserID)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	k.forget(e.UserID, []string{e.ID})
-	if err := k.vault.PrunePredecessors(); err != nil {
-		return fmt.Errorf("%s is removed, but older copies of the store are left: %w", name, err)
-	}
-	return nil
+	slices.Sort(called)
+	return vault.User{}, fmt.Errorf("there are several users %q, say which: %s: %w", name, strings.Join(called, ", "), ErrUnknown)
 }
 
 // forget drops cached tokens.
@@ -251,8 +231,8 @@ func touch(c *vault.Contents, name string) {
 
 // touchAll raises the generations of all environments of a user in one step.
 func touchAll(c *vault.Contents, userID string) {
-	for _, e := range c.EnvironmentsOf(userID) {
-		touch(c, e.Name)
+	for _, name := range c.NamesOf(userID) {
+		touch(c, name)
 	}
 }
 

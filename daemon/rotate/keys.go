@@ -29,7 +29,10 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		if !ok || e.ID != id {
 			return gone(e.Name)
 		}
-		e = placed(e, g)
+		e = placed(e, g, k.now())
+		if _, has := e.Keys.Active(); offered || !has {
+			e.KeysOwed = false
+		}
 		if offered {
 			e.KeysListed = accessKeys(listed)
 			var moved bool
@@ -45,7 +48,11 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 	if err != nil {
 		return err
 	}
-	if e := k.vault.Contents().Environments[e.Name]; probe && offered && !e.S3.Endpoint.IsZero() {
+	e = k.vault.Contents().Environments[e.Name]
+	switch {
+	case offered && e.KeysRefused != nil:
+		return &RefusedError{Subject: keySubject(e), At: e.KeysRefused.At, Reason: e.KeysRefused.Reason}
+	case probe && offered && !e.S3.Endpoint.IsZero():
 		return k.learnRegionLocked(ctx, e)
 	}
 	return nil
@@ -92,7 +99,14 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 		}
 	}
 	pair, there := byAccess[active.Value.AccessKeyID]
+	wanted, told := byAccess[e.KeyWanted]
 	switch {
+	case told:
+		pair = wanted
+	case e.KeyWanted != "" && !has: // no other takes its place
+		moved = e.KeysRefused == nil
+		e.KeysRefused = &vault.Refusal{At: now, Reason: "Keystone does not list it"}
+		return e, moved
 	case has && there && pair.Secret.Equal(active.Value.Secret):
 	case has && there: // the same access key with another secret: regenerated
 	case len(listed) > 0:
@@ -103,18 +117,20 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 			}
 		}
 	case has: // nothing listed any more
-		mended := e.KeysRefused == nil
-		e.KeysRefused = &vault.Refusal{At: now, Reason: "Keystone no longer lists it"}
+		moved = e.KeysRefused == nil
+		if moved || e.KeysRefused.Reason != unlisted {
+			e.KeysRefused = &vault.Refusal{At: now, Reason: unlisted}
+		}
 		active.Checked = now
 		e.Keys = e.Keys.With(active)
-		return e, mended
+		return e, moved
 	default:
 		return e, false
 	}
 	keys, v := e.Keys.Stage(pair, "cloud", now)
 	moved = v.State != vault.Active || e.KeysRefused != nil
 	v.Accepted, v.HandsOff, v.Checked = true, false, now
-	e.Keys, e.KeysRefused = keys.With(v), nil
+	e.Keys, e.KeysRefused, e.KeyWanted = keys.With(v), nil, ""
 	if v.State != vault.Active {
 		e.Keys = e.Keys.Activate(v.ID)
 	}
@@ -153,7 +169,7 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 				e.Generation = c.NextGeneration()
 			}
 			active.Checked, active.HandsOff, active.Accepted = k.now(), false, true
-			e.S3.Region, e.KeysRefused, e.Keys = s3.Region, nil, e.Keys.With(active)
+			e.S3.Region, e.KeysRefused, e.KeysOwed, e.Keys = s3.Region, nil, false, e.Keys.With(active)
 			if e.UserID == "" {
 				e.S3.Owner = owner
 			}
@@ -247,14 +263,14 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if u.Refused != nil {
 		return standing(u)
 	}
-	if active.HandsOff {
+	if active.HandsOff || e.Binding.HandsOff {
 		return nil // only a person's verify sends it
 	}
 	base, err := k.baseLocked(ctx, u, active)
 	if err != nil {
 		return err
 	}
-	g, err := k.rescopeLocked(ctx, u, e, base)
+	g, err := k.rescopeLocked(ctx, u, e, &base)
 	if err != nil {
 		return err
 	}

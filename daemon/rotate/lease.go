@@ -21,7 +21,7 @@ type Lease struct {
 	View        string
 	Version     int // the one that is told
 	Held
-	Holder Process   // who was given it
+	Holder Process   // who was given it; without a PID nobody sees it end
 	Parent string    // the program that started the client
 	Until  time.Time // credential-process: its Expiration; zero: nobody said
 }
@@ -82,6 +82,21 @@ func (l *Ledger) Add(lease Lease) {
 	if len(l.leases)%1024 == 0 {
 		l.purgeLocked()
 	}
+}
+
+// Succeed is Add for a lease that takes the place of those that its holder had
+// on the same view: these last for lapse yet.
+func (l *Ledger) Succeed(lease Lease, lapse time.Duration) {
+	l.mu.Lock()
+	end := l.now().Add(lapse)
+	for k, former := range l.leases {
+		if k.environment == lease.Environment && k.view == lease.View && k.holder == lease.Holder && (former.Until.IsZero() || former.Until.After(end)) {
+			former.Until = end
+			l.leases[k] = former
+		}
+	}
+	l.mu.Unlock()
+	l.Add(lease)
 }
 
 // End ends a holder's leases on a view of an environment: he holds it no more.
@@ -161,7 +176,7 @@ func (l *Ledger) Gone(environmentID string, is func(Held) bool) {
 func (l *Ledger) purgeLocked() {
 	now := l.now()
 	for k, lease := range l.leases {
-		if lease.Until.IsZero() && !l.alive(lease.Holder) || !lease.Until.IsZero() && !now.Before(lease.Until) {
+		if lease.Until.IsZero() && lease.Holder.PID != 0 && !l.alive(lease.Holder) || !lease.Until.IsZero() && !now.Before(lease.Until) {
 			l.endLocked(k, lease)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -17,95 +16,163 @@ const (
 	ByPortal = "portal" // the portal's API
 )
 
-// A Notice is a value that ccad found by itself for an environment it has. It
-// names no endpoint, user or project: those change by a person's word alone.
+// A Notice is what ccad found by itself for an environment it has. It names no
+// endpoint, user or project: those change by a person's word alone. Any of the
+// three values may be missing.
 type Notice struct {
 	Environment string
 	Password    account.Secret
+	AppCred     *account.ApplicationCredential
 	Keys        *account.KeyPair
 	By          string // ByFile or ByPortal
-	From        string // which of them: a path, or the portal's host
-}
-
-// maxMistrusted is how many sources may have been wrong about a user before a
-// person must act: two may disagree, and one be right. With a refused value in
-// force that makes three failed logins at most, whatever lies in files.
-const maxMistrusted = 2
-
-// enough reports whether a source was wrong before, or too many were.
-func enough(u vault.User, n Notice) bool {
-	return len(u.Mistrusted) >= maxMistrusted || slices.Contains(u.Mistrusted, n.From)
 }
 
 // ErrOlder: the value was in force once, and its successor works.
 var ErrOlder = errors.New("it was replaced before, and what replaced it works")
 
-// ErrEnough: a value of that source was refused before, and the next waits for
-// a person.
-var ErrEnough = errors.New("a value from there was refused already, no other is tried before a person acts (ccactl update or verify)")
+// ErrWaits: nobody can be asked about the value as things stand. The next look
+// at its source may find that somebody can.
+var ErrWaits = errors.New("it is taken once the user's password works")
 
-// Notice adopts a value, once the cloud has accepted it as the same user's and
-// project's, and with a new password brings the S3 keys of all his environments
-// in line. What is in force already is nothing new and no error. A refused
-// value changes nothing, and no second one of that source is tried until a person
-// has acted; one that nobody could be asked about is tried again with the next
-// look at its source.
+// Notice adopts values, each once the cloud has accepted it as the same user's
+// and project's, and with a new password brings the S3 keys of all his
+// environments in line. What is in force already is nothing new and no error. A
+// refused value changes nothing; how many may be refused is bounded (budget.go).
+// ErrWaits, cloud.ErrUnreachable and cloud.ErrLimited mean that it is to be
+// tried again, ErrWithheld that a person has to act first.
 func (k *Keeper) Notice(ctx context.Context, n Notice) (changed bool, err error) {
 	_, u, err := k.Environment(n.Environment)
 	if err != nil {
 		return false, err
 	}
 	defer k.gate(u.User.Key())()
-	e, u, err := k.Environment(n.Environment)
-	if err != nil { // as it is now that we are alone
-		return false, err
+	steps := []func(context.Context, vault.User, vault.Environment, Notice) (bool, error){
+		k.noticePasswordLocked, k.noticeCredentialLocked, k.noticeKeysLocked,
 	}
-	if !n.Password.Empty() && u.ID != "" {
-		if changed, err = k.noticePasswordLocked(ctx, u, n); err != nil {
+	for _, step := range steps {
+		e, u, gone := k.Environment(n.Environment) // as it is now that we are alone
+		if gone != nil {
+			return changed, gone
+		}
+		did, no := step(ctx, u, e, n)
+		changed = changed || did
+		if no != nil {
+			err = no
+		}
+		// An older value says nothing of what else the source has. After any
+		// other failure asking on would cost another login, or time.
+		if err != nil && !errors.Is(err, ErrOlder) {
 			return changed, err
 		}
-		if e, u, err = k.Environment(n.Environment); err != nil {
-			return changed, err
-		}
 	}
-	if n.Keys == nil {
-		return changed, nil
-	}
-	keys, err := k.noticeKeysLocked(ctx, u, e, n)
-	return changed || keys, err
+	return changed, err
 }
 
-func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, n Notice) (bool, error) {
-	c := k.vault.Contents()
+func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, e vault.Environment, n Notice) (bool, error) {
 	active, has := u.Passwords.Active()
-	if has && active.Value.Equal(n.Password) {
-		return false, nil // judged, or owed to be, like any value in force
+	if n.Password.Empty() || u.ID == "" || has && active.Value.Equal(n.Password) {
+		return false, nil // one in force is judged, or owed to be
 	}
 	t := try{user: u.User, password: n.Password}
-	if _, old := c.Retired[staleMark(c, n.Password.Reveal())]; old && has && u.Refused == nil {
+	if e.Binding.HandsOff || has && active.HandsOff {
+		return false, fmt.Errorf("%s: nothing is sent for this user, who was stored unverified on purpose: %w", t.subject(), ErrWithheld)
+	}
+	if has && u.Refused == nil && k.retired(n.Password) {
 		return false, fmt.Errorf("%s: %w", t.subject(), ErrOlder)
 	}
-	if a, known := c.Attempts[fingerprint(c, t)]; enough(u, n) && (!known || !a.Refused) {
-		return false, fmt.Errorf("%s: %w", t.subject(), ErrEnough)
-	}
 	base, err := k.login(ctx, t)
-	var refused *RefusedError
-	if errors.As(err, &refused) && !refused.Again {
-		return false, errors.Join(err, k.vault.Change(func(c *vault.Contents) error {
-			return inUser(c, u.ID, func(u *vault.User) { u.Mistrusted = append(slices.Clone(u.Mistrusted), n.From) })
-		}))
-	}
 	if err != nil {
 		return false, err
 	}
 	if u.KeystoneID != "" && base.UserID != u.KeystoneID {
 		return false, fmt.Errorf("%s: the cloud takes it for another user of that name: %w", t.subject(), ErrConflict)
 	}
+	var g cloud.Grant
+	if projectOf(e.Environment) != "" {
+		if g, err = k.rescopeLocked(ctx, u, e, &base); err != nil { // it is another project's, or nobody says so yet
+			return false, err
+		}
+	}
 	if err := k.putPassword(u, n.Password, &base, nil, n.By, false); err != nil {
 		return false, err
 	}
-	k.healLocked(ctx, u.ID, "", base) // what could not be healed, a later check goes on with
+	// What can't be healed now is owed, and a later check goes on with it.
+	if !g.Token.ID.Empty() {
+		k.cacheToken(e.ID, g)
+		_ = k.reconcileLocked(ctx, u, e, g, true)
+	}
+	k.healLocked(ctx, u.ID, e.Name, base)
 	return true, nil
+}
+
+// retired reports whether a value was in force once, for whomever.
+func (k *Keeper) retired(value account.Secret) bool {
+	c := k.vault.Contents()
+	_, was := c.Retired[staleMark(c, value.Reveal())]
+	return was
+}
+
+// noticeCredentialLocked takes an application credential whose token is the
+// recorded user's and project's.
+func (k *Keeper) noticeCredentialLocked(ctx context.Context, u vault.User, e vault.Environment, n Notice) (bool, error) {
+	active, has := e.AppCreds.Active()
+	if n.AppCred == nil || u.ID == "" || has && active.Value.ID == n.AppCred.ID && active.Value.Secret.Equal(n.AppCred.Secret) {
+		return false, nil
+	}
+	subject := "the application credential of " + e.Name
+	if has && active.HandsOff {
+		return false, fmt.Errorf("%s: nothing is sent for it, which was stored unverified on purpose: %w", subject, ErrWithheld)
+	}
+	if has && k.retired(n.AppCred.Secret) {
+		return false, fmt.Errorf("%s: %w", subject, ErrOlder)
+	}
+	c := k.vault.Contents()
+	mark := fingerprint(c, try{user: account.User{Name: n.AppCred.ID, Auth: u.Auth}, password: n.AppCred.Secret})
+	a := c.Attempts[mark]
+	for _, v := range e.AppCreds.List { // or it was in force when it was refused
+		if v.State == vault.Refused && v.Value.ID == n.AppCred.ID && v.Value.Secret.Equal(n.AppCred.Secret) {
+			a = vault.Attempt{At: v.Checked, Refused: true}
+		}
+	}
+	if a.Refused {
+		return false, &RefusedError{Subject: subject, At: a.At, Reason: credentialReason, Again: true}
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	g, err := k.cloud.Application(ctx, u.Auth, *n.AppCred)
+	if errors.Is(err, cloud.ErrRefused) || errors.Is(err, cloud.ErrNotFound) {
+		no := &RefusedError{Subject: subject, At: k.now(), Reason: credentialReason}
+		return false, errors.Join(no, k.vault.Change(func(c *vault.Contents) error {
+			c.Attempts[mark] = vault.Attempt{At: no.At, Refused: true}
+			return nil
+		}))
+	}
+	if err != nil {
+		return false, err
+	}
+	if !sameAs(u, e, g) {
+		return false, fmt.Errorf("%s: it is another user's or project's: %w", subject, ErrConflict)
+	}
+	err = k.commit("adopted", func(c *vault.Contents) error {
+		return inEnvironment(c, e, func(e *vault.Environment) {
+			creds, v := e.AppCreds.Stage(*n.AppCred, n.By, k.now())
+			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
+			e.AppCreds = creds.With(v).Activate(v.ID)
+			e.Generation = c.NextGeneration()
+		})
+	})
+	if err == nil {
+		k.cacheToken(e.ID, g)
+	}
+	return err == nil, err
+}
+
+// sameAs reports whether a grant is for the recorded user and project: by the
+// ids where the cloud has told them, else by the names that a person gave.
+func sameAs(u vault.User, e vault.Environment, g cloud.Grant) bool {
+	user := u.KeystoneID != "" && u.KeystoneID == g.UserID || u.KeystoneID == "" && u.Name != "" && u.Name == g.UserName
+	project := e.ProjectID != "" && e.ProjectID == g.ProjectID || e.ProjectID == "" && e.Project != "" && e.Project == g.ProjectName
+	return user && project
 }
 
 // noticeKeysLocked takes a pair that Keystone lists for this very user and
@@ -113,64 +180,81 @@ func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, n Notic
 // owner's buckets.
 func (k *Keeper) noticeKeysLocked(ctx context.Context, u vault.User, e vault.Environment, n Notice) (bool, error) {
 	active, has := e.Keys.Active()
-	if has && active.Value.AccessKeyID == n.Keys.AccessKeyID && active.Value.Secret.Equal(n.Keys.Secret) {
+	if n.Keys == nil || has && active.Value.AccessKeyID == n.Keys.AccessKeyID && active.Value.Secret.Equal(n.Keys.Secret) {
 		return false, nil
 	}
-	c := k.vault.Contents()
 	subject := "the S3 key " + n.Keys.AccessKeyID + " of " + e.Name
-	if _, old := c.Retired[staleMark(c, n.Keys.Secret.Reveal())]; old && has && e.KeysRefused == nil {
+	if has && active.HandsOff {
+		return false, fmt.Errorf("%s: nothing is sent for it, which was stored unverified on purpose: %w", subject, ErrWithheld)
+	}
+	if has && e.KeysRefused == nil && k.retired(n.Keys.Secret) {
 		return false, fmt.Errorf("%s: %w", subject, ErrOlder)
 	}
-	s3 := e.S3
+	region := e.S3.Region
 	if u.ID != "" {
 		if err := k.listsLocked(ctx, u, e, *n.Keys); err != nil {
 			return false, fmt.Errorf("%s: %w", subject, err)
 		}
 	} else {
-		var owner string
-		var err error
-		s3, owner, err = k.probeS3(ctx, e.S3, *n.Keys)
-		if errors.Is(err, cloud.ErrRefused) {
-			return false, &RefusedError{Subject: subject, At: k.now(), Reason: "the S3 endpoint does not accept it"}
-		} else if err != nil {
+		s3, err := k.ownedLocked(ctx, e, *n.Keys, subject)
+		if err != nil {
 			return false, err
 		}
-		if e.S3.Owner == "" || owner != e.S3.Owner {
-			return false, &RefusedError{Subject: subject, At: k.now(), Reason: "it is another owner's"}
-		}
+		region = s3.Region
 	}
 	return true, k.commit("adopted", func(c *vault.Contents) error {
 		return inEnvironment(c, e, func(e *vault.Environment) {
 			keys, v := e.Keys.Stage(*n.Keys, n.By, k.now())
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
-			e.Keys, e.KeysRefused, e.S3.Region = keys.With(v).Activate(v.ID), nil, s3.Region
+			e.Keys, e.KeysRefused, e.S3.Region = keys.With(v).Activate(v.ID), nil, region
 			e.Generation = c.NextGeneration()
 		})
 	})
+}
+
+// ownedLocked returns where a pair works if it opens the recorded owner's buckets.
+func (k *Keeper) ownedLocked(ctx context.Context, e vault.Environment, pair account.KeyPair, subject string) (account.S3, error) {
+	if e.S3.Owner == "" {
+		return e.S3, fmt.Errorf("%s: whose the buckets are was never recorded: %w", subject, ErrWithheld)
+	}
+	s3, owner, err := k.probeS3(ctx, e.S3, pair)
+	switch {
+	case errors.Is(err, cloud.ErrRefused):
+		return s3, &RefusedError{Subject: subject, At: k.now(), Reason: "the S3 endpoint does not accept it"}
+	case err != nil:
+		return s3, err
+	case owner != e.S3.Owner:
+		return s3, &RefusedError{Subject: subject, At: k.now(), Reason: "it is another owner's"}
+	}
+	return s3, nil
 }
 
 // listsLocked returns nil if Keystone lists the pair for the user and project.
 func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environment, pair account.KeyPair) error {
 	active, ok := u.Passwords.Active()
 	switch {
-	case !ok || active.HandsOff:
-		return fmt.Errorf("it is taken once Keystone can be asked with the password of %s: %w", u.User, cloud.ErrUnreachable)
-	case u.Refused != nil:
-		return standing(u)
+	case !ok, u.Refused != nil:
+		return ErrWaits
+	case active.HandsOff, e.Binding.HandsOff:
+		return ErrWithheld
 	}
 	base, err := k.baseLocked(ctx, u, active)
-	if err != nil {
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return ErrWaits // of the key nothing is said
+	} else if err != nil {
 		return err
 	}
-	g, err := k.rescopeLocked(ctx, u, e, base)
-	if err != nil {
+	g, err := k.rescopeLocked(ctx, u, e, &base)
+	if k.vault.Contents().Users[u.ID].Refused != nil {
+		return ErrWaits
+	} else if err != nil {
 		return err
-	}
-	if e.ProjectID != "" && g.ProjectID != e.ProjectID {
-		return fmt.Errorf("the cloud has another project of that name now: %w", ErrConflict)
 	}
 	listed, err := k.listedKeys(ctx, u, g)
-	if err != nil {
+	if errors.Is(err, cloud.ErrNotOffered) || errors.Is(err, cloud.ErrRefused) {
+		return errors.New("this cloud lists no S3 keys, so nobody can tell whose it is")
+	} else if err != nil {
 		return err
 	}
 	for _, l := range listed {
@@ -179,14 +263,4 @@ func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environm
 		}
 	}
 	return &RefusedError{Subject: "it", At: k.now(), Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", u.User, projectOf(e.Environment))}
-}
-
-// personActed lets values that ccad finds be tried again.
-func (k *Keeper) personActed(u vault.User, person bool) error {
-	if !person || len(u.Mistrusted) == 0 {
-		return nil
-	}
-	return k.vault.Change(func(c *vault.Contents) error {
-		return inUser(c, u.ID, func(u *vault.User) { u.Mistrusted = nil })
-	})
 }

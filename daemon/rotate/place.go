@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -37,13 +38,35 @@ func (o Offer) settled() Offer {
 // hasUser reports whether the offer names a Keystone user or project at all.
 func (o Offer) hasUser() bool { return !o.User.Auth.IsZero() }
 
+// MayBe reports whether two offers can be of one environment: nothing that both
+// say of its identity differs.
+func (o Offer) MayBe(other Offer) bool {
+	o, other = o.settled(), other.settled()
+	if o.hasUser() && other.hasUser() && o.User.Name != "" && other.User.Name != "" &&
+		!(o.User.Same(other.User) && o.Environment.SameProject(other.Environment)) {
+		return false
+	}
+	if o.AppCred != nil && other.AppCred != nil && o.AppCred.ID != other.AppCred.ID {
+		return false
+	}
+	return o.Keys == nil || other.Keys == nil || o.Keys.AccessKeyID == other.Keys.AccessKeyID
+}
+
 // A place is where an offer belongs.
 type place struct {
-	user   vault.User        // stored or new
-	env    vault.Environment // stored or new, its bindings merged
-	added  bool              // the environment is new
-	secret account.Secret    // the password to try: offered, else the user's own
+	user    vault.User        // stored or new
+	env     vault.Environment // stored or new, its bindings merged
+	added   bool              // the environment is new
+	rebound bool              // it goes elsewhere than before
+	secret  account.Secret    // the password to try: offered, else the user's own
 }
+
+// errNamed: the same user and project have another name.
+var errNamed = errors.New("stored already")
+
+// anyRegion is that of an endpoint whose region nobody names, until the server
+// says which it demands: every client knows it.
+const anyRegion = "us-east-1"
 
 // placeFor decides whose an offer is. Same user and project: merged into what
 // is there. Same name, other identity: refused. It changes nothing.
@@ -67,6 +90,13 @@ func placeFor(c *vault.Contents, o Offer) (place, error) {
 	} else if p.env, err = merged(c, stored, o, p.user); err != nil {
 		return p, err
 	}
+	if p.env.UserID == "" && p.env.S3.Endpoint.IsZero() {
+		return p, fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", name)
+	}
+	if p.env.S3.Region == "" && !p.env.S3.Endpoint.IsZero() {
+		p.env.S3.Region = anyRegion
+	}
+	p.rebound = exists && rebound(stored, p.env)
 	if p.user.ID == "" && p.env.UserID != "" {
 		p.user = c.Users[p.env.UserID]
 	}
@@ -108,7 +138,7 @@ func nameFor(c *vault.Contents, o Offer, userID string) (string, error) {
 				continue
 			}
 			if o.Named && o.Name != e.Name {
-				return "", fmt.Errorf("project %s of %s is environment %s already: %w", projectOf(e.Environment), o.User, e.Name, ErrConflict)
+				return "", fmt.Errorf("project %s of %s is %w as environment %s: name it so to merge, or remove that one first", projectOf(e.Environment), o.User, errNamed, e.Name)
 			}
 			return e.Name, nil
 		}
@@ -128,7 +158,7 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 		case e.UserID == "":
 			e.UserID = u.ID
 		case e.UserID != u.ID:
-			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID], o.User, ErrConflict)
+			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID].AtHost(), o.User.AtHost(), ErrConflict)
 		}
 		if projectOf(e.Environment) == "" {
 			e.Project, e.ProjectID = o.Environment.Project, o.Environment.ProjectID
@@ -140,6 +170,10 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 			e.Region = o.Environment.Region
 		}
 	}
+	if active, ok := e.Keys.Active(); ok && o.By == "import" && e.UserID == "" && e.S3.Owner == "" && o.Keys != nil && o.Keys.AccessKeyID != active.Value.AccessKeyID {
+		return e, fmt.Errorf("environment %s has the S3 key %s, and the cloud has not said that %s is the same owner's (ccactl update replaces it): %w",
+			e.Name, active.Value.AccessKeyID, o.Keys.AccessKeyID, ErrConflict)
+	}
 	given := o.Environment.S3
 	switch {
 	case given.Endpoint.IsZero():
@@ -147,26 +181,16 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 		e.S3 = given
 	case !e.S3.Endpoint.SameOrigin(given.Endpoint) && !o.hasUser():
 		return e, fmt.Errorf("environment %s has its S3 at %s, not at %s: %w", e.Name, e.S3.Endpoint.Host(), given.Endpoint.Host(), ErrConflict)
-	default:
+	case given.Region == "" && e.S3.Endpoint.SameOrigin(given.Endpoint):
 		e.S3.Endpoint = given.Endpoint
-		if given.Region != "" {
-			e.S3.Region = given.Region
-		}
+	default:
+		e.S3.Endpoint, e.S3.Region = given.Endpoint, given.Region
 	}
 	return e, nil
 }
 
-// remember adds a source to an environment's, once a path.
-func remember(e vault.Environment, from *vault.Source) vault.Environment {
-	if from == nil {
-		return e
-	}
-	kept := make([]vault.Source, 0, len(e.Sources)+1)
-	for _, s := range e.Sources {
-		if s.Path != from.Path {
-			kept = append(kept, s)
-		}
-	}
-	e.Sources = append(kept, *from)
-	return e
+// rebound reports whether a person changed where an environment's requests go,
+// or as whom. A region that the server demands was no person's choice.
+func rebound(was, is vault.Environment) bool {
+	return was.UserID != is.UserID || !was.SameProject(is.Environment) || was.S3.Endpoint != is.S3.Endpoint || was.S3.Region != is.S3.Region
 }

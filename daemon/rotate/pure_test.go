@@ -96,7 +96,7 @@ func TestPlaceFor(t *testing.T) {
 		err   error
 	}{
 		{"same user and project: merged into the name it has", Offer{Name: "dev-ccontini", User: same, Environment: project("dev-ccontini")}, "dev", false, nil},
-		{"the same under another name", Offer{Name: "second", Named: true, User: same, Environment: project("dev-ccontini")}, "", false, ErrConflict},
+		{"the same under another name", Offer{Name: "second", Named: true, User: same, Environment: project("dev-ccontini")}, "", false, errNamed},
 		{"another project of the user", Offer{Name: "system-ccontini", User: same, Environment: project("system-ccontini")}, "system-ccontini", true, nil},
 		{"same name, other user", Offer{Name: "dev", Named: true, User: other, Environment: project("dev-ccontini")}, "", false, ErrConflict},
 		{"same name and user, other origin", Offer{Name: "dev", Named: true, User: elsewhere, Environment: project("dev-ccontini")}, "", false, ErrConflict},
@@ -179,6 +179,37 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// What a file holds nobody sees end. The next lease of the same holder takes its
+// place, while the former one lapses.
+func TestLeaseThatTakesAPlace(t *testing.T) {
+	now := epoch
+	l := NewLedger(func() time.Time { return now }, func(Process) bool { return false })
+	file := Lease{Environment: "e1", View: "file/s3cfg", Version: 1, Held: Held{Keys: 1}, Holder: Process{Program: "/x/s3cfg"}}
+	l.Succeed(file, time.Minute)
+	now = now.Add(24 * time.Hour)
+	if got := l.Of("e1"); len(got) != 1 || !got[0].Until.IsZero() {
+		t.Fatalf("after a day: %+v", got)
+	}
+	other := file
+	other.Holder.Program = "/x/other"
+	l.Succeed(other, time.Minute)
+	file.Version, file.Keys = 2, 2
+	l.Succeed(file, time.Minute)
+	got := l.Of("e1")
+	if len(got) != 3 || got[0].Keys != 1 || !got[0].Until.Equal(now.Add(time.Minute)) {
+		t.Fatalf("while it is written: %+v", got)
+	}
+	l.Succeed(file, time.Minute) // once more, which prolongs nothing
+	now = now.Add(time.Minute)
+	if got := l.Of("e1"); len(got) != 2 || got[0].Keys+got[1].Keys != 3 {
+		t.Errorf("a minute later: %+v", got)
+	}
+	other.Keys = 2
+	if l.Succeed(other, 0); len(l.Of("e1")) != 2 {
+		t.Errorf("without a lapse: %+v", l.Of("e1"))
+	}
+}
+
 // Whatever Keystone lists, whatever was stored: one active pair at most, and
 // what is active is listed, or called refused.
 func TestReconciledProperty(t *testing.T) {
@@ -208,4 +239,27 @@ func TestReconciledProperty(t *testing.T) {
 			t.Fatal("a listed pair was not adopted")
 		}
 	})
+}
+
+// TestBetweenKeys: a key that is gone is missed for a while, counted from when it
+// was first missed, before it is called refused.
+func TestBetweenKeys(t *testing.T) {
+	e, _ := reconciled(withKey(pair("a", "1"), vault.Active, true), nil, epoch)
+	for _, after := range []time.Duration{0, time.Minute, betweenKeys - 1} {
+		if !BetweenKeys(e, epoch.Add(after)) {
+			t.Errorf("not between two keys after %s", after)
+		}
+		e, _ = reconciled(e, nil, epoch.Add(after))
+	}
+	if BetweenKeys(e, epoch.Add(betweenKeys)) {
+		t.Error("it never ends")
+	}
+	e.KeysRefused = &vault.Refusal{At: epoch, Reason: "another"}
+	if BetweenKeys(e, epoch) || BetweenKeys(vault.Environment{}, epoch) {
+		t.Error("for another reason, or none")
+	}
+	e, _ = reconciled(e, nil, epoch)
+	if !BetweenKeys(e, epoch) {
+		t.Error("it is gone after it was refused, and its reason is another")
+	}
 }

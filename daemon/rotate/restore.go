@@ -23,7 +23,13 @@ func (k *Keeper) Restore(old *vault.Contents, handsOff bool) ([]Outcome, error) 
 			if u, ok := old.Users[e.UserID]; ok {
 				e.UserID = adoptUser(c, u, handsOff)
 			}
+			if twin, ok := twinOf(c, e); ok {
+				outcomes = append(outcomes, Outcome{Environment: name, Notes: []string{"its user and project are environment " + twin + ", which stays as it is"}})
+				continue
+			}
+			e.ID = account.NewID() // gateway keys of what had the old one stay void
 			e.Keys, e.AppCreds = cautious(e.Keys, handsOff), cautious(e.AppCreds, handsOff)
+			e.Binding.HandsOff = handsOff
 			c.Environments[name] = e
 			touch(c, name)
 			outcomes = append(outcomes, Outcome{Environment: name, Added: true})
@@ -31,6 +37,20 @@ func (k *Keeper) Restore(old *vault.Contents, handsOff bool) ([]Outcome, error) 
 		return nil
 	})
 	return outcomes, err
+}
+
+// twinOf returns the stored environment of the same user and project. There is
+// one for each: two would rotate each other's S3 key away.
+func twinOf(c *vault.Contents, e vault.Environment) (name string, ok bool) {
+	if e.UserID == "" || projectOf(e.Environment) == "" {
+		return "", false
+	}
+	for _, stored := range c.EnvironmentsOf(e.UserID) {
+		if stored.SameProject(e.Environment) {
+			return stored.Name, true
+		}
+	}
+	return "", false
 }
 
 // adoptUser returns the id of the stored user that is the same, or stores this
@@ -56,7 +76,7 @@ func judgedBefore(c *vault.Contents, u vault.User) vault.User {
 		return u
 	}
 	if a := c.Attempts[fingerprint(c, try{user: u.User, password: active.Value})]; a.Refused {
-		u.Refused = &vault.Refusal{At: a.At, Reason: "the cloud refused this very value before", LockedOut: a.LockedOut}
+		u.Refused = &vault.Refusal{At: a.At, Reason: reasonOf(a), LockedOut: a.LockedOut, Expired: a.Expired}
 	}
 	return u
 }

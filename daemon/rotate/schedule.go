@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/vault"
@@ -19,7 +20,7 @@ import (
 // come at once.
 type Schedule struct {
 	Every        time.Duration            // 0: never
-	Users        map[string]UserSchedule  // by NAME or NAME@host
+	Users        map[string]UserSchedule  // by NAME, NAME@host or NAME@host/DOMAIN
 	Environments map[string]time.Duration // by name; 0: never
 }
 
@@ -39,8 +40,10 @@ const (
 )
 
 func (s Schedule) of(u vault.User) UserSchedule {
-	if of, ok := s.Users[u.Name+"@"+u.Auth.Host()]; ok {
-		return of
+	for _, name := range []string{u.InDomain(), u.AtHost()} {
+		if of, ok := s.Users[name]; ok {
+			return of
+		}
 	}
 	return s.Users[u.Name]
 }
@@ -125,7 +128,7 @@ func (s Schedule) Unknown(c *vault.Contents) (names []string) {
 	for name := range s.Users {
 		found := false
 		for _, u := range c.Users {
-			found = found || u.Name == name || u.Name+"@"+u.Auth.Host() == name
+			found = found || slices.Contains([]string{u.Name, u.AtHost(), u.InDomain()}, name)
 		}
 		if !found {
 			names = append(names, "user "+name)
@@ -183,7 +186,7 @@ func (k *Keeper) scheduled(ctx context.Context, s Schedule) (all []scheduled) {
 		u := c.Users[e.UserID]
 		key, credential := ofEnvironment{engines[KindKey], name}, ofEnvironment{engines[KindAppCred], name}
 		all = append(all,
-			scheduled{key, s.KeyDue(e, u), mayLoginUnattended(u),
+			scheduled{key, s.KeyDue(e, u), mayLoginUnattended(u) && !e.Binding.HandsOff && e.Binding.Refused == nil,
 				func(c *vault.Contents) error {
 					return inEnvironment(c, e, func(e *vault.Environment) { e.Keys = tried(e.Keys, now) })
 				},

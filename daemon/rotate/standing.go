@@ -64,25 +64,35 @@ func KeyState(e vault.Environment) string {
 		return StateRefused
 	case !ok:
 		return StateNone
-	case !active.Accepted:
+	case !active.Accepted, e.KeysOwed:
 		return StateUnverified
 	}
 	return StateOK
 }
 
-// EnvironmentState is the user's state, or that of the keys where there is no
-// user, or where they are what is wrong.
+// EnvironmentState is the worst of what it rests on: the user, his way into the
+// project, the S3 key. A user without a password is as good as each
+// environment's application credential.
 func EnvironmentState(c *vault.Contents, e vault.Environment, now time.Time) string {
 	keys := KeyState(e)
 	if e.UserID == "" {
 		return keys
 	}
-	state := UserState(c, c.Users[e.UserID], now)
-	if state == StateOK && (keys == StateRefused || keys == StateUnverified) {
-		return keys
+	u := c.Users[e.UserID]
+	state := StateOK
+	if _, ok := u.Passwords.Active(); ok {
+		state = UserState(c, u, now)
+	}
+	for _, other := range []string{ProjectState(c, e), keys} {
+		if gravity[other] > gravity[state] {
+			state = other
+		}
 	}
 	return state
 }
+
+// gravity orders the states by how much they ask of a person.
+var gravity = map[string]int{StateExpiring: 1, StateUnverified: 2, StateRefused: 3, StateLockedOut: 3}
 
 // standing is the error for a user whose password was refused earlier.
 func standing(u vault.User) error {
@@ -101,7 +111,29 @@ func MayServePassword(u vault.User) error {
 // MayServeKeys is MayServePassword for an environment's S3 key.
 func MayServeKeys(e vault.Environment) error {
 	if e.KeysRefused != nil {
-		return &RefusedError{Subject: "the S3 key of " + e.Name, At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
+		return &RefusedError{Subject: keySubject(e), At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
 	}
 	return nil
+}
+
+// keySubject names the S3 key that an environment has, or is to have.
+func keySubject(e vault.Environment) string {
+	if e.KeyWanted != "" {
+		return "the S3 key " + e.KeyWanted + " of " + e.Name
+	}
+	return "the S3 key of " + e.Name
+}
+
+// unlisted is why a key is refused that Keystone lists no more, nor another in
+// its place.
+const unlisted = "Keystone no longer lists it"
+
+// betweenKeys is how long the cloud may take to make the next key once it has
+// deleted one: a Regenerate does both.
+const betweenKeys = 2 * time.Minute
+
+// BetweenKeys reports whether an environment's key is refused for no other
+// reason than that it is gone, and so recently that the next may be on its way.
+func BetweenKeys(e vault.Environment, now time.Time) bool {
+	return e.KeysRefused != nil && e.KeysRefused.Reason == unlisted && now.Sub(e.KeysRefused.At) < betweenKeys
 }

@@ -69,7 +69,7 @@ func (k *Keeper) cachedToken(environmentID string) (cloud.Grant, bool) {
 func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
 	active, ok := u.Passwords.Active()
 	if !ok {
-		return k.applicationLocked(ctx, u, e)
+		return k.applicationLocked(ctx, u, e, false)
 	}
 	if u.Refused != nil {
 		return cloud.Grant{}, standing(u)
@@ -78,7 +78,7 @@ func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environ
 	if err != nil {
 		return cloud.Grant{}, err
 	}
-	return k.rescopeLocked(ctx, u, e, base)
+	return k.rescopeLocked(ctx, u, e, &base)
 }
 
 // baseLocked returns a young unscoped grant, by a login if need be.
@@ -99,31 +99,42 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Vers
 	return base, err
 }
 
-// rescopeLocked makes a project's token of an unscoped one and caches it.
-func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
+// rescopeLocked makes a project's token of an unscoped one and caches it. A base
+// that turns out dead is replaced by a new login. It is the only way of a user's
+// into a project, and records its refusal; that it is granted records who has
+// looked at its S3 keys, too (placed).
+func (k *Keeper) rescopeLocked(ctx context.Context, u vault.User, e vault.Environment, base *login) (cloud.Grant, error) {
+	if e.Binding.HandsOff {
+		return cloud.Grant{}, untouched(e)
+	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	g, err := k.cloud.Rescope(ctx, u.User, base.Token.ID, e.Environment)
 	if revoked(err) {
 		g, err = k.secondBaseLocked(ctx, u, e, base)
 	}
-	var known *RefusedError
-	if errors.As(err, &known) {
+	var password *RefusedError
+	switch {
+	case errors.As(err, &password): // settled already
+		return cloud.Grant{}, err
+	case revoked(err):
+		return cloud.Grant{}, k.refuseBinding(u, e, "the user has no role on it, or it does not exist")
+	case err != nil:
+		return cloud.Grant{}, err
+	case e.ProjectID != "" && g.ProjectID != e.ProjectID:
+		return cloud.Grant{}, k.refuseBinding(u, e, "the cloud answers for another project of that name")
+	}
+	if err := k.mendBinding(e); err != nil {
 		return cloud.Grant{}, err
 	}
-	if revoked(err) {
-		return cloud.Grant{}, &RefusedError{Subject: fmt.Sprintf("project %s for user %s", projectOf(e.Environment), u.User), At: k.now(), Reason: "the user has no role on it, or it does not exist"}
-	}
-	if err != nil {
-		return cloud.Grant{}, err
-	}
-	if e.ProjectID != "" && g.ProjectID != e.ProjectID {
-		return cloud.Grant{}, &RefusedError{Subject: "project " + projectOf(e.Environment), At: k.now(), Reason: "the cloud answers for another project of that name"}
-	}
-	k.mu.Lock()
-	k.tokens[e.ID] = g
-	k.mu.Unlock()
+	k.cacheToken(e.ID, g)
 	return g, nil
+}
+
+func (k *Keeper) cacheToken(environmentID string, g cloud.Grant) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tokens[environmentID] = g
 }
 
 // revoked suspects a grant that is dead though its time has not come: the
@@ -135,7 +146,7 @@ func revoked(err error) bool {
 
 // secondBaseLocked logs in again with the same password, in a later second of
 // Keystone's clock, and tries once more.
-func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Environment, base login) (cloud.Grant, error) {
+func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Environment, base *login) (cloud.Grant, error) {
 	if wait := base.at.Add(1100 * time.Millisecond).Sub(k.now()); wait > 0 {
 		if err := k.pause(ctx, wait); err != nil {
 			return cloud.Grant{}, err
@@ -146,21 +157,23 @@ func (k *Keeper) secondBaseLocked(ctx context.Context, u vault.User, e vault.Env
 		if recordErr := k.settle(u.ID, v.ID, again, err); recordErr != nil {
 			return cloud.Grant{}, recordErr
 		}
-	} else if err == nil {
-		k.accepted(u.ID, again)
 	}
 	if err != nil {
 		return cloud.Grant{}, err
 	}
+	*base = again
 	return k.cloud.Rescope(ctx, u.User, again.Token.ID, e.Environment)
 }
 
 // applicationLocked obtains a token with the environment's application
-// credential.
-func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.Environment) (cloud.Grant, error) {
+// credential, which a person alone may have sent that was given with --no-verify.
+func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) (cloud.Grant, error) {
 	active, ok := e.AppCreds.Active()
-	if !ok {
+	switch {
+	case !ok:
 		return cloud.Grant{}, withoutCredential(e)
+	case active.HandsOff && !person:
+		return cloud.Grant{}, fmt.Errorf("the application credential of %s was given with --no-verify: only ccactl verify sends it", e.Name)
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -171,9 +184,7 @@ func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.En
 	if err != nil {
 		return cloud.Grant{}, err
 	}
-	k.mu.Lock()
-	k.tokens[e.ID] = g
-	k.mu.Unlock()
+	k.cacheToken(e.ID, g)
 	return g, nil
 }
 
@@ -200,7 +211,7 @@ func (k *Keeper) refuseCredential(e vault.Environment, v vault.Version[account.A
 func withoutCredential(e vault.Environment) error {
 	for _, v := range e.AppCreds.List {
 		if v.State == vault.Refused {
-			return &RefusedError{Subject: "the application credential of " + e.Name, At: v.Checked, Again: true}
+			return &RefusedError{Subject: "the application credential of " + e.Name, At: v.Checked, Reason: credentialReason, Again: true}
 		}
 	}
 	return fmt.Errorf("environment %s has neither a password nor an application credential: %w", e.Name, ErrAbsent)

@@ -64,6 +64,7 @@ func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login,
 	err := k.commit("adopted", func(c *vault.Contents) error {
 		err := inUser(c, u.ID, func(u *vault.User) { *u, _ = a.withPassword(*u, k.now()) })
 		touchAll(c, u.ID)
+		oweKeys(c, u.ID)
 		return err
 	})
 	if err != nil {

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -15,12 +14,30 @@ import (
 // with --no-verify is sent too, and a locked-out password once more. What the
 // cloud says is recorded; the error is the first refusal or failure.
 func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
-	e, u, err := k.Environment(name)
+	_, u, err := k.Environment(name)
 	if err != nil {
 		return err
 	}
 	defer k.gate(u.User.Key())()
-	e, u, err = k.Environment(name) // as it is now that we are alone
+	return k.verifyLocked(ctx, name, person)
+}
+
+// VerifyOwed is Verify without a person, for an environment of which an answer is
+// owed. Nobody is asked if there has been one meanwhile.
+func (k *Keeper) VerifyOwed(ctx context.Context, name string) (asked bool, err error) {
+	_, u, err := k.Environment(name)
+	if err != nil {
+		return false, err
+	}
+	defer k.gate(u.User.Key())()
+	if c := k.vault.Contents(); !Awaits(c, c.Environments[name]) {
+		return false, nil
+	}
+	return true, k.verifyLocked(ctx, name, false)
+}
+
+func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) error {
+	e, u, err := k.Environment(name) // as it is now that we are alone
 	if err != nil {
 		return err
 	}
@@ -34,8 +51,10 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if u.Refused != nil && !person {
 			return standing(u)
 		}
-		if err := k.personActed(u, person); err != nil {
-			return err
+		if person {
+			if err := k.personActed(u, e); err != nil {
+				return err
+			}
 		}
 		if asked(u.Rotation) && person {
 			if err := k.decideLocked(ctx, u); err != nil {
@@ -51,7 +70,7 @@ func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
 		if err != nil {
 			return err
 		}
-		if err := k.verifyProjectLocked(ctx, u.ID, name, base); err != nil {
+		if err := k.verifyProjectLocked(ctx, u.ID, name, &base, person); err != nil {
 			return err
 		}
 	}
@@ -91,14 +110,14 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 		})
 	case errors.As(answer, &refused):
 		k.forget(userID, nil)
-		lockedOut := k.recordedLockedOut(userID, versionID)
+		a := k.recorded(userID, versionID)
 		return k.commit("refused", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			v, ok := u.Passwords.Find(versionID)
 			if !ok || refused.Again && u.Refused != nil {
 				return nil
 			}
-			v.Checked = refused.At
+			v.Checked, v.HandsOff = refused.At, false
 			u.Passwords = u.Passwords.With(v)
 			if older, ok := successorOf(c, u, v); ok {
 				u.Passwords = u.Passwords.Activate(older.ID).Drop(v.ID)
@@ -107,7 +126,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				touchAll(c, userID)
 				return nil
 			}
-			u.Refused = &vault.Refusal{At: refused.At, Reason: cmp.Or(refused.Reason, "the cloud refused this very value before"), LockedOut: lockedOut, Expired: refused.expired}
+			u.Refused = &vault.Refusal{At: refused.At, Reason: refused.Reason, LockedOut: a.LockedOut, Expired: a.Expired}
 			c.Users[userID] = u
 			touchAll(c, userID)
 			return nil
@@ -126,6 +145,9 @@ func (k *Keeper) accepted(userID string, g login) {
 			ids = append(ids, e.ID)
 		}
 		k.forget(userID, ids)
+	}
+	if _, ok := c.Users[userID]; !ok {
+		return // removed while he was asked about
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -159,11 +181,12 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	return found, ok
 }
 
-func (k *Keeper) recordedLockedOut(userID, versionID string) bool {
+// recorded returns what is on record of a stored password.
+func (k *Keeper) recorded(userID, versionID string) vault.Attempt {
 	c := k.vault.Contents()
 	u := c.Users[userID]
-	v, ok := u.Passwords.Find(versionID)
-	return ok && c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})].LockedOut
+	v, _ := u.Passwords.Find(versionID)
+	return c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]
 }
 
 // identified fills in what the cloud tells of a user and keeps what is known.
@@ -178,13 +201,17 @@ func identified(u vault.User, g cloud.Grant) vault.User {
 }
 
 // verifyProjectLocked checks project and S3 key of an environment with its
-// user's fresh grant. The caller holds the gate.
-func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base login) error {
+// user's fresh grant, unless that is left to a person. The caller holds the gate.
+func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base *login, person bool) error {
 	c := k.vault.Contents()
 	u, e := c.Users[userID], c.Environments[name]
-	if e.ID == "" {
+	switch {
+	case e.ID == "":
 		return gone(name)
+	case projectOf(e.Environment) == "", e.Binding.HandsOff && !person:
+		return nil
 	}
+	e.Binding.HandsOff = false
 	g, err := k.rescopeLocked(ctx, u, e, base)
 	if err != nil {
 		return err
@@ -195,10 +222,14 @@ func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, b
 func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) error {
 	active, ok := e.AppCreds.Active()
 	_, hasPassword := u.Passwords.Active()
-	if !ok || active.HandsOff && !person || active.Accepted && hasPassword {
+	_, hasKeys := e.Keys.Active()
+	switch {
+	case !ok && !hasPassword && (len(e.AppCreds.List) > 0 || !hasKeys):
+		return withoutCredential(e)
+	case !ok || active.HandsOff && !person || active.Accepted && hasPassword:
 		return nil
 	}
-	g, err := k.applicationLocked(ctx, u, e)
+	g, err := k.applicationLocked(ctx, u, e, person)
 	if err != nil {
 		return err
 	}
@@ -206,25 +237,11 @@ func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e va
 		active.Accepted, active.HandsOff, active.Checked = true, false, k.now()
 		err := inEnvironment(c, e, func(e *vault.Environment) {
 			e.AppCreds = e.AppCreds.With(active)
-			*e = placed(*e, g)
+			*e = placed(*e, g, k.now())
 		})
 		if err != nil {
 			return err
 		}
 		return inUser(c, e.UserID, func(u *vault.User) { *u = identified(*u, g) })
 	})
-}
-
-// placed fills in what the cloud tells of a project and keeps what is pinned.
-func placed(e vault.Environment, g cloud.Grant) vault.Environment {
-	if e.ProjectID == "" {
-		e.ProjectID = g.ProjectID
-	}
-	if e.Project == "" {
-		e.Project, e.ProjectDomainID, e.ProjectDomainName = g.ProjectName, g.ProjectDomainID, ""
-	}
-	if e.StorageURL == "" {
-		e.StorageURL = g.StorageURL
-	}
-	return e
 }

@@ -23,6 +23,7 @@ type Handover struct {
 	Listener *os.File   // the listening socket
 	Gateway  *os.File   // the S3 gateway's listening socket; may be nil
 	Metrics  *os.File   // the listening socket for metrics; may be nil
+	Units    *os.File   // the listening socket for the credentials of systemd's units, always our own; may be nil
 	Locks    []*os.File // the locks on our folders; only an earlier image leaves any
 	Reply    *os.File   // the connection that asked for the lock; may be nil
 	Made     bool       // Listener's socket file was made by us, not by systemd: it goes when we end
@@ -46,6 +47,8 @@ func (h *Handover) take(name string, fd int) error {
 		place = &h.Gateway
 	case "metrics":
 		place = &h.Metrics
+	case "units":
+		place = &h.Units
 	case "reply":
 		place = &h.Reply
 	case "lock":
@@ -84,7 +87,7 @@ func (h Handover) Replace(binary string) error {
 		return nil
 	}
 	if err := errors.Join(keep("listener", h.Listener), keep("gateway", h.Gateway), keep("metrics", h.Metrics),
-		keep("lock", h.Locks...), keep("reply", h.Reply)); err != nil {
+		keep("units", h.Units), keep("lock", h.Locks...), keep("reply", h.Reply)); err != nil {
 		return err
 	}
 	if h.Made {

@@ -126,6 +126,8 @@ func (p profile) parse(namesakes []profile, services map[string]values, out *fin
 	}
 	f, err := s3(vs)
 	f.Notes = append(f.Notes, notes...)
+	id := vs["AWS_ACCESS_KEY_ID"] // alone it makes AWS clients fail, and goes before the config file's process
+	f.marks = append(f.marks, mark{id.key, id.at})
 	return out.addOrSkip(p.at, p.name, f, err)
 }
 

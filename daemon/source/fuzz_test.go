@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/source"
@@ -56,7 +57,7 @@ func check(t *testing.T, files ...source.File) {
 	}
 	again, _, _ := source.Parse(files, false)
 	same := cmp.Comparer(account.Secret.Equal)
-	if diff := cmp.Diff(found, again, same); diff != "" {
+	if diff := cmp.Diff(found, again, same, cmpopts.IgnoreUnexported(source.Found{})); diff != "" {
 		t.Errorf("read twice, it differs: %s", diff)
 	}
 }

@@ -34,7 +34,7 @@ func keystone(vs values) (Found, error) {
 		f.Environment.S3 = account.S3{Endpoint: account.Endpoint{URL: cloudcaS3}, Region: cloudcaRegion}
 	}
 	r.verify()
-	f.Notes = r.notes
+	f.Notes, f.marks = r.notes, r.marks
 	if r.err == nil {
 		r.err = r.usable(f)
 	}

@@ -18,7 +18,7 @@ func s3(vs values) (Found, error) {
 	if f.Keys != nil && f.Keys.Secret.Empty() {
 		f.Missing = MissingS3Secret
 	}
-	f.Notes = r.notes
+	f.Notes, f.marks = r.notes, r.marks
 	if r.err == nil {
 		r.err = r.usableKeys(f.Keys)
 	}
@@ -79,7 +79,9 @@ func variables(in *input, vs values, out *findings, notes []string) error {
 		err = &unusable{"it sets neither OS_AUTH_URL nor AWS_ACCESS_KEY_ID"}
 	}
 	if u, ok := err.(*unusable); ok {
-		return at.error(u.reason)
+		empty := at.error(u.reason)
+		empty.Empty = true
+		return empty
 	}
 	if err != nil {
 		return err
@@ -110,7 +112,7 @@ func addKeys(f *Found, vs values) error {
 	case keys.Secret.Empty():
 		f.Notes = append(f.Notes, "S3 keys left out: the secret is masked or empty")
 	default:
-		f.Keys = keys
+		f.Keys, f.marks = keys, append(f.marks, r.marks...)
 	}
 	return nil
 }

@@ -49,6 +49,8 @@ type Found struct {
 	Keys        *account.KeyPair               // nil where there is none; its secret is empty where Missing is MissingS3Secret
 	Missing     string                         // "", MissingPassword or MissingS3Secret: masked, empty, or asked for by the script
 	Notes       []string                       // one line each, never a secret
+
+	marks []mark // where its secrets stand, and what has to go with them
 }
 
 // What may be missing from a Found.
@@ -136,7 +138,9 @@ func Parse(files []File, insecureHTTP bool) ([]Found, []string, error) {
 		in.text = text
 		kind := recognise(f.Path, text)
 		if kind == nil {
-			return nil, nil, place{in, 0}.error("is in none of the formats that are read: " + strings.Join(Formats(), ", "))
+			err := place{in, 0}.error("is in none of the formats that are read: " + strings.Join(Formats(), ", "))
+			err.Empty = true
+			return nil, nil, err
 		}
 		byFormat[kind.name] = append(byFormat[kind.name], in)
 	}

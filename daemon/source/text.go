@@ -13,6 +13,7 @@ type SyntaxError struct {
 	File   string
 	Line   int // 0: the file as a whole
 	Reason string
+	Empty  bool // it is well-formed, and holds nothing for ccad
 }
 
 // Error returns one line: file, line, reason.

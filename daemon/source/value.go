@@ -70,6 +70,7 @@ func (vs values) has(names ...string) bool {
 type reader struct {
 	values values
 	notes  []string
+	marks  []mark // of the secrets that were taken
 	err    error
 }
 
@@ -103,6 +104,9 @@ func (r *reader) secret(names ...string) account.Secret {
 	v := r.get(names...)
 	if v.asked || account.Masked(v.text) {
 		return account.Secret{}
+	}
+	if v.text != "" {
+		r.marks = append(r.marks, mark{v.key, v.at})
 	}
 	return account.NewSecret(v.text)
 }

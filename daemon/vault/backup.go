@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -25,18 +26,25 @@ func (v *Vault) Backup(passphrase account.Secret) ([]byte, error) {
 	if passphrase.Empty() {
 		return nil, fmt.Errorf("back up: %w", ErrNoPassphrase)
 	}
-	defer debug.FreeOSMemory() // scrypt's
+	c := v.Contents()
+	if err := check(c); err != nil { // better now than when it is needed
+		return nil, fmt.Errorf("back up: %w", err)
+	}
 	to, err := age.NewScryptRecipient(passphrase.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("back up: %w", err)
 	}
 	to.SetWorkFactor(backupWork)
 	var out bytes.Buffer
-	c := bindings(v.Contents())
-	if err := check(c); err != nil { // better now than when it is needed
-		return nil, fmt.Errorf("back up: %w", err)
+	debug.FreeOSMemory()       // for scrypt
+	defer debug.FreeOSMemory() // scrypt's
+	fill := func(w io.Writer) ([]byte, error) {
+		debug.FreeOSMemory() // scrypt's, for what follows
+		if info, err := os.Stat(v.path); err == nil {
+			out.Grow(int(info.Size())) // the store is somewhat larger than its backup
+		}
+		return nil, encode(w, contentsRecord{}, c, boundUser, boundEnvironment)
 	}
-	fill := func(w io.Writer) ([]byte, error) { return nil, encodeContents(w, c) }
 	if err := writeSealed(&out, to, header{Schema: schema}, fill); err != nil {
 		return nil, fmt.Errorf("back up: %w", err)
 	}
@@ -120,21 +128,30 @@ func bindings(c *Contents) *Contents {
 		Environments: make(map[string]Environment, len(c.Environments)),
 	}
 	for id, u := range c.Users {
-		b.Users[id] = User{User: u.User, Passwords: proven(u.Passwords)}
+		b.Users[id] = boundUser(u)
 	}
 	for name, e := range c.Environments {
-		sources := slices.Clone(e.Sources)
-		for i := range sources {
-			sources[i].Watched = false
-		}
-		b.Environments[name] = Environment{
-			Environment: e.Environment,
-			Keys:        proven(e.Keys),
-			AppCreds:    proven(e.AppCreds),
-			Sources:     sources,
-		}
+		b.Environments[name] = boundEnvironment(e)
 	}
 	return b
+}
+
+func boundUser(u User) User { return User{User: u.User, Passwords: proven(u.Passwords)} }
+
+func boundEnvironment(e Environment) Environment {
+	sources := slices.Clone(e.Sources)
+	for i := range sources {
+		sources[i].Watched, sources[i].Emptied = false, false
+	}
+	return Environment{
+		Environment: e.Environment,
+		Keys:        proven(e.Keys),
+		AppCreds:    proven(e.AppCreds),
+		KeyWanted:   e.KeyWanted,
+		Sources:     sources,
+
+		ByCredential: e.ByCredential,
+	}
 }
 
 // proven keeps one value: the active one, or where none is active the newest

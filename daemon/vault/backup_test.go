@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -57,17 +58,17 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	}
 	want := rich()
 	want.Generation, want.AuditKey, want.GatewayKey, want.AuditHead = 0, nil, nil, AuditHead{}
-	want.FingerprintKey, want.Attempts, want.Retired, want.Portal = nil, nil, nil, nil
+	want.FingerprintKey, want.Attempts, want.Retired, want.Portal, want.Kept = nil, nil, nil, nil, nil
 	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
-		u.PasswordExpires, u.Refused, u.Rotation, u.Mistrusted = time.Time{}, nil, nil, nil
+		u.PasswordExpires, u.Refused, u.Rotation, u.Failures = time.Time{}, nil, nil, 0
 		want.Users[id] = u
 	}
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
-		e.Generation, e.Epoch, e.KeysRefused, e.KeysListed, e.Sources[0].Watched = 0, 0, nil, nil, false
-		e.KeyRotation, e.CredRotation = nil, nil
+		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.KeysListed, e.Sources[0].Watched, e.Sources[0].Emptied = 0, 0, nil, false, nil, false, false
+		e.KeyRotation, e.CredRotation, e.Binding = nil, nil, Binding{}
 		want.Environments[name] = e
 	}
 	if d := diff(want, c); d != "" {
@@ -84,7 +85,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	if _, err := text.ReadFrom(clear); err != nil || !strings.Contains(text.String(), "hunter2") {
 		t.Errorf("no value inside: %v", err)
 	}
-	for _, never := range []string{"intended", "formerly", "audit", "gateway", "watched", "refused"} {
+	for _, never := range []string{"intended", "formerly", "audit", "gateway", "watched", "emptied", "kept", "refused"} {
 		if strings.Contains(text.String(), never) {
 			t.Errorf("the backup holds: %s", never)
 		}
@@ -175,12 +176,21 @@ func TestReadBackupBelievesLittle(t *testing.T) {
 		"cut":              {good[:len(good)-1], right, ErrCorrupt},
 		"empty":            {nil, right, ErrCorrupt},
 		"noise":            {bytes.Repeat([]byte{0xff}, 99), right, ErrCorrupt},
+		"an openrc":        {[]byte("hunter2\nexport OS_PASSWORD=hunter2\n"), right, ErrCorrupt},
+		"armour":           {[]byte("-----BEGIN AGE ENCRYPTED FILE-----\nhunter2\n"), right, ErrCorrupt},
+		"half an age file": {[]byte("age-encryption.org/v1\n-> hunter2 hunter2\nhunter2\n"), right, ErrCorrupt},
 		"other contents":   {sealed(header{Schema: schema}, []byte(`{"users":7}`), 10), right, ErrCorrupt},
+		"a word in it":     {sealed(header{Schema: schema}, []byte(`{"generation":hunter2}`), 10), right, ErrCorrupt},
+		"a number in it":   {sealed(header{Schema: schema}, []byte(`{"users":[{"id":8675309}]}`), 10), right, ErrCorrupt},
 		"too much work":    {sealed(header{Schema: schema}, contents, backupWork+1), right, ErrCorrupt},
 		"a store":          {storeBytes(t), right, ErrCorrupt},
 	} {
-		if _, err := ReadBackup(c.data, c.passphrase); !errors.Is(err, c.want) {
+		_, err := ReadBackup(c.data, c.passphrase)
+		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
+		}
+		if said := fmt.Sprint(err); strings.Contains(said, "hunter") || strings.Contains(said, "8675309") || strings.Contains(said, "'h'") {
+			t.Errorf("%s: the error shows what is in the file: %s", what, said)
 		}
 	}
 	if _, err := ReadBackup(sealed(header{Schema: schema + 1}, contents, 10), right); err == nil {

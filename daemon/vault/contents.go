@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -29,6 +28,8 @@ type Contents struct {
 
 	Retired map[string]Retired // by fingerprint: values that were in force once, to be found where they still lie about
 	Portal  *Portal            // how the portal is read; nil: it is not
+
+	Kept []Kept // files that ccactl edited for a person, as they were; the oldest first
 
 	Lease     time.Duration // the longest lease that this daemon gives; the next one must wait for its end
 	LeasesEnd time.Time     // when the last lease of a daemon before this one ends
@@ -58,6 +59,20 @@ type Portal struct {
 	Base    account.Endpoint
 	Key     account.Secret
 	Refused *Refusal // by the portal: it is not sent again
+	Denied  []string // the portal's ids of environments that the key may not see: only a person's reading asks for them again
+}
+
+// Kept is a file as it was before ccactl edited it for a person, to be put back
+// byte for byte. Secrets that were taken out of it are in it, so it is kept here
+// and nowhere else.
+type Kept struct {
+	ID     string
+	Path   string
+	Mode   uint32         // its permissions
+	Absent bool           // there was no such file
+	Before account.Secret // its bytes
+	After  []byte         // SHA-256 of what it was made
+	At     time.Time
 }
 
 // AuditHead is where the audit trail stood at a checkpoint.
@@ -73,7 +88,7 @@ type User struct {
 	PasswordExpires time.Time // as the cloud said; zero where it said nothing
 	Refused         *Refusal  // nothing is sent for him until a person acts
 	Rotation        *Rotation // of the password; nil: none is under way
-	Mistrusted      []string  // the sources whose value, found by ccad itself, was refused: none of theirs is tried until a person acts
+	Failures        int       // logins that failed unattended since a person acted or the cloud accepted a password of his
 }
 
 // An Environment is a cloud.ca environment and the keys to it.
@@ -84,12 +99,24 @@ type Environment struct {
 	Keys         Versions[account.KeyPair]
 	AppCreds     Versions[account.ApplicationCredential]
 	KeysRefused  *Refusal
-	ByCredential bool     // it came with its application credential: views have that, and not the user's password
+	KeysOwed     bool     // the user's password is new, and Keystone has not told of the keys since
+	KeyWanted    string   // the access key that a person named, and Keystone's list must give the secret of
 	KeysListed   []string // the access keys that Keystone had for it at the last look
+	ByCredential bool     // it came with its application credential: views have that, and not the user's password
+	Binding      Binding
 	Sources      []Source
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way
 	CredRotation *Rotation // of the application credential
+}
+
+// A Binding is what the cloud has said of a user's way into a project. The zero
+// value: nothing yet.
+type Binding struct {
+	Accepted bool      // it granted the project at least once
+	Checked  time.Time // its last answer
+	HandsOff bool      // given with --no-verify: only a person's verify asks
+	Refused  *Refusal  // its last answer was no
 }
 
 // A Refusal is the cloud's no.
@@ -104,7 +131,9 @@ type Refusal struct {
 type Source struct {
 	Path    string
 	Format  string
+	Name    string // of its entry that is about the environment: a profile, cloud or remote; "" where it names none
 	Watched bool
+	Emptied bool // what it held was taken out of it: an entry that is gone is no news
 }
 
 // NextGeneration returns the next generation number. Numbers rise over all
@@ -114,16 +143,42 @@ func (c *Contents) NextGeneration() uint64 {
 	return c.Generation
 }
 
-// EnvironmentsOf returns the environments of a user, sorted by name.
-func (c *Contents) EnvironmentsOf(userID string) []Environment {
-	var found []Environment
-	for _, e := range c.Environments {
+// NamesOf returns the names of a user's environments, sorted.
+func (c *Contents) NamesOf(userID string) []string {
+	var names []string
+	for name, e := range c.Environments {
 		if e.UserID == userID {
-			found = append(found, e)
+			names = append(names, name)
 		}
 	}
-	slices.SortFunc(found, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(names)
+	return names
+}
+
+// EnvironmentsOf returns the environments of a user, sorted by name. Of 10,000
+// that is some megabytes: NamesOf does where names do.
+func (c *Contents) EnvironmentsOf(userID string) []Environment {
+	var found []Environment
+	for _, name := range c.NamesOf(userID) {
+		found = append(found, c.Environments[name])
+	}
 	return found
+}
+
+// callApart lets every user be called by a name that is his alone.
+func (c *Contents) callApart() {
+	users := func(yield func(account.User) bool) {
+		for _, u := range c.Users {
+			if !yield(u.User) {
+				return
+			}
+		}
+	}
+	for _, called := range account.CallApart(users) {
+		u := c.Users[called.ID]
+		u.User = called
+		c.Users[called.ID] = u
+	}
 }
 
 // Format prints how much there is and none of it: the keys in Contents are

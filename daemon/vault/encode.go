@@ -2,6 +2,7 @@ package vault
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -10,8 +11,7 @@ import (
 )
 
 // encodeContents writes everything but the sequence number, which is the
-// envelope's: a record a line, and one after another, since all at once would
-// take several times the room of the contents.
+// envelope's.
 func encodeContents(w io.Writer, c *Contents) error {
 	r := contentsRecord{
 		Generation: c.Generation,
@@ -33,9 +33,19 @@ func encodeContents(w io.Writer, c *Contents) error {
 	for mark, v := range c.Retired {
 		r.Retired[mark] = retiredRecord(v)
 	}
-	if p := c.Portal; p != nil {
-		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused)}
+	for _, k := range c.Kept {
+		r.Kept = append(r.Kept, keptRecord{k.ID, k.Path, k.Mode, k.Absent, reveal(k.Before), k.After, k.At})
 	}
+	if p := c.Portal; p != nil {
+		r.Portal = &portalRecord{endpointRecord(p.Base), reveal(p.Key), (*refusalRecord)(p.Refused), p.Denied}
+	}
+	return encode(w, r, c, func(u User) User { return u }, func(e Environment) Environment { return e })
+}
+
+// encode writes a head and what of the users and environments of c is to be
+// written: a record a line, and one after another, since all at once would take
+// several times the room of the contents.
+func encode(w io.Writer, r contentsRecord, c *Contents, user func(User) User, environment func(Environment) Environment) error {
 	head, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode the contents: %w", err)
@@ -43,10 +53,10 @@ func encodeContents(w io.Writer, c *Contents) error {
 	if _, err := w.Write(head[:len(head)-1]); err != nil {
 		return err
 	}
-	if err := encodeList(w, "users", c.Users, recordUser); err != nil {
+	if err := encodeList(w, "users", c.Users, func(u User) userRecord { return recordUser(user(u)) }); err != nil {
 		return err
 	}
-	if err := encodeList(w, "environments", c.Environments, recordEnvironment); err != nil {
+	if err := encodeList(w, "environments", c.Environments, func(e Environment) environmentRecord { return recordEnvironment(environment(e)) }); err != nil {
 		return err
 	}
 	_, err = io.WriteString(w, "}")
@@ -76,7 +86,7 @@ func encodeList[V, R any](w io.Writer, name string, values map[string]V, record 
 func decodeContents(data []byte) (*Contents, error) {
 	var r contentsRecord
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("decode the contents: %w", err)
+		return nil, errors.New("the contents are of another form") // JSON's own words show what stands there
 	}
 	c := &Contents{
 		Generation:   r.Generation,
@@ -99,8 +109,11 @@ func decodeContents(data []byte) (*Contents, error) {
 	for mark, v := range r.Retired {
 		c.Retired[mark] = Retired(v)
 	}
+	for _, k := range r.Kept {
+		c.Kept = append(c.Kept, Kept{k.ID, k.Path, k.Mode, k.Absent, conceal[account.Secret](k.Before), k.After, k.At})
+	}
 	if p := r.Portal; p != nil {
-		c.Portal = &Portal{account.Endpoint(p.Base), conceal[account.Secret](p.Key), (*Refusal)(p.Refused)}
+		c.Portal = &Portal{account.Endpoint(p.Base), conceal[account.Secret](p.Key), (*Refusal)(p.Refused), p.Denied}
 	}
 	for _, u := range r.Users {
 		c.Users[u.ID] = u.user()
@@ -124,7 +137,7 @@ func recordUser(u User) userRecord {
 		PasswordExpires: u.PasswordExpires,
 		Refused:         (*refusalRecord)(u.Refused),
 		Rotation:        (*rotationRecord)(u.Rotation),
-		Mistrusted:      u.Mistrusted,
+		Failures:        u.Failures,
 	}
 }
 
@@ -143,7 +156,7 @@ func (r userRecord) user() User {
 		PasswordExpires: r.PasswordExpires,
 		Refused:         (*Refusal)(r.Refused),
 		Rotation:        (*Rotation)(r.Rotation),
-		Mistrusted:      r.Mistrusted,
+		Failures:        r.Failures,
 	}
 }
 
@@ -166,6 +179,9 @@ func recordEnvironment(e Environment) environmentRecord {
 		KeysRefused:       (*refusalRecord)(e.KeysRefused),
 		ByCredential:      e.ByCredential,
 		KeysListed:        e.KeysListed,
+		KeysOwed:          e.KeysOwed,
+		KeyWanted:         e.KeyWanted,
+		Binding:           bindingRecord{e.Binding.Accepted, e.Binding.Checked, e.Binding.HandsOff, (*refusalRecord)(e.Binding.Refused)},
 		KeyRotation:       (*rotationRecord)(e.KeyRotation),
 		CredRotation:      (*rotationRecord)(e.CredRotation),
 	}
@@ -194,6 +210,9 @@ func (r environmentRecord) environment() Environment {
 		Keys:        versions[account.KeyPair](r.Keys),
 		AppCreds:    versions[account.ApplicationCredential](r.AppCreds),
 		KeysRefused: (*Refusal)(r.KeysRefused),
+		KeysOwed:    r.KeysOwed,
+		KeyWanted:   r.KeyWanted,
+		Binding:     Binding{r.Binding.Accepted, r.Binding.Checked, r.Binding.HandsOff, (*Refusal)(r.Binding.Refused)},
 
 		ByCredential: r.ByCredential,
 		KeysListed:   r.KeysListed,

@@ -40,6 +40,9 @@ type Keyring struct {
 // manifest's is refused, and so is one that this process doesn't have: nothing
 // ever falls through to another.
 func OpenKeyring(dir, backend string) (*Keyring, error) {
+	if err := removeTemporary(dir, ""); err != nil {
+		return nil, fmt.Errorf("open keyring: %w", err)
+	}
 	m, made, err := readManifest(dir)
 	if err != nil {
 		return nil, err

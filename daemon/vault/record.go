@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 4
+const schema = 6
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -23,6 +23,8 @@ type contentsRecord struct {
 
 	Retired map[string]retiredRecord `json:"retired,omitempty"`
 	Portal  *portalRecord            `json:"portal,omitempty"`
+
+	Kept []keptRecord `json:"kept,omitempty"`
 
 	Lease     time.Duration `json:"lease,omitempty"`
 	LeasesEnd time.Time     `json:"leases_end,omitzero"`
@@ -42,10 +44,21 @@ type retiredRecord struct {
 	At      time.Time `json:"at"`
 }
 
+type keptRecord struct {
+	ID     string      `json:"id"`
+	Path   string      `json:"path"`
+	Mode   uint32      `json:"mode,omitempty"`
+	Absent bool        `json:"absent,omitempty"`
+	Before valueRecord `json:"before,omitzero"`
+	After  []byte      `json:"after"`
+	At     time.Time   `json:"at"`
+}
+
 type portalRecord struct {
 	Base    endpointRecord `json:"base"`
 	Key     valueRecord    `json:"key"`
 	Refused *refusalRecord `json:"refused,omitempty"`
+	Denied  []string       `json:"denied,omitempty"`
 }
 
 type userRecord struct {
@@ -60,8 +73,8 @@ type userRecord struct {
 	PasswordExpires time.Time      `json:"password_expires,omitzero"`
 	Refused         *refusalRecord `json:"refused,omitempty"`
 
-	Rotation   *rotationRecord `json:"rotation,omitempty"`
-	Mistrusted []string        `json:"mistrusted,omitempty"`
+	Rotation *rotationRecord `json:"rotation,omitempty"`
+	Failures int             `json:"failures,omitempty"`
 }
 
 type environmentRecord struct {
@@ -82,6 +95,9 @@ type environmentRecord struct {
 	KeysRefused       *refusalRecord `json:"keys_refused,omitempty"`
 	ByCredential      bool           `json:"by_credential,omitempty"`
 	KeysListed        []string       `json:"keys_listed,omitempty"`
+	KeysOwed          bool           `json:"keys_owed,omitempty"`
+	KeyWanted         string         `json:"key_wanted,omitempty"`
+	Binding           bindingRecord  `json:"binding,omitzero"`
 	Sources           []sourceRecord `json:"sources,omitempty"`
 
 	KeyRotation  *rotationRecord `json:"key_rotation,omitempty"`
@@ -114,6 +130,13 @@ type s3Record struct {
 	Owner    string         `json:"owner,omitempty"`
 }
 
+type bindingRecord struct {
+	Accepted bool           `json:"accepted,omitempty"`
+	Checked  time.Time      `json:"checked,omitzero"`
+	HandsOff bool           `json:"hands_off,omitempty"`
+	Refused  *refusalRecord `json:"refused,omitempty"`
+}
+
 type refusalRecord struct {
 	At        time.Time `json:"at"`
 	Reason    string    `json:"reason,omitempty"`
@@ -124,7 +147,9 @@ type refusalRecord struct {
 type sourceRecord struct {
 	Path    string `json:"path"`
 	Format  string `json:"format,omitempty"`
+	Name    string `json:"name,omitempty"`
 	Watched bool   `json:"watched,omitempty"`
+	Emptied bool   `json:"emptied,omitempty"`
 }
 
 type versionsRecord struct {

@@ -26,6 +26,7 @@ func filled() *Contents {
 	users, environments := c.Users, c.Environments
 	c.Users, c.Environments = map[string]User{}, map[string]Environment{}
 	for _, u := range users {
+		u.Called = "" // follows from the others
 		c.Users[u.ID] = u
 	}
 	for _, e := range environments {
@@ -54,7 +55,7 @@ func fill(v reflect.Value, name string, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
-	case reflect.Uint64, reflect.Uint8:
+	case reflect.Uint64, reflect.Uint32, reflect.Uint8:
 		v.SetUint(uint64(*n % 256))
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))

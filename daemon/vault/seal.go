@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"filippo.io/age"
@@ -72,7 +73,8 @@ type document struct {
 }
 
 // readSealed opens it again; size is about that of r. Errors are
-// *age.NoIdentityMatchError, ErrCorrupt, or a schema that we don't know.
+// *age.NoIdentityMatchError, ErrCorrupt, the disk's, or a schema that we don't
+// know.
 func readSealed(r io.Reader, by age.Identity, size int64) (d document, err error) {
 	clear, err := age.Decrypt(r, by)
 	if _, stranger := errors.AsType[*age.NoIdentityMatchError](err); stranger {
@@ -83,8 +85,11 @@ func readSealed(r io.Reader, by age.Identity, size int64) (d document, err error
 		buf.Grow(int(size) + bytes.MinRead)
 		_, err = buf.ReadFrom(clear)
 	}
-	if err != nil {
-		return d, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	if disk, failed := errors.AsType[*fs.PathError](err); failed {
+		return d, disk
+	}
+	if err != nil { // what age says of it shows what stands there
+		return d, fmt.Errorf("%w: age did not write it, or not all of it is there", ErrCorrupt)
 	}
 	head, rest, begins := bytes.Cut(buf.Bytes(), []byte(beforeContents))
 	end := bytes.LastIndex(rest, []byte(beforeMAC))

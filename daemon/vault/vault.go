@@ -75,7 +75,7 @@ func (d disk) openVault(dir string, m Master, atLeast uint64) (*Vault, error) {
 		return nil, errors.New("open the store: no master key")
 	}
 	v := &Vault{path: filepath.Join(dir, storeName), master: m, disk: d}
-	if err := removeTemporary(dir); err != nil {
+	if err := removeTemporary(dir, storeName); err != nil { // a lock may be writing its marker right now
 		return nil, err
 	}
 	if !present(v.path) {
@@ -104,6 +104,7 @@ func (v *Vault) load(dir string, atLeast uint64) error {
 	if c.Sequence < atLeast {
 		return fmt.Errorf("%w: its number is %d, %d was seen", ErrOlder, c.Sequence, atLeast)
 	}
+	c.callApart()
 	v.sequence = c.Sequence
 	v.current.Store(c)
 	debug.FreeOSMemory() // the plaintext is as large as the contents and garbage now
@@ -152,12 +153,22 @@ func (v *Vault) Change(fn func(*Contents) error) error {
 	return v.commit(next)
 }
 
+// RenewGatewayKey voids every gateway key there is. A store that is older than
+// one seen before needs it: it knows nothing of what was revoked since.
+func (v *Vault) RenewGatewayKey() error {
+	return v.Change(func(c *Contents) error {
+		c.GatewayKey = randomKey()
+		return nil
+	})
+}
+
 // commit writes next and then makes it the present snapshot; mu is held, or
 // nobody else has v yet. Where only the last sync of the folder fails, next is
 // in place on disk but not in memory: what is committed after it supersedes it
 // with a higher number, and a crash before that opens it, which is as good as a
 // crash right after the commit.
 func (v *Vault) commit(next *Contents) error {
+	next.callApart()
 	seal := func(w io.Writer) error { return v.master.seal(w, next) }
 	write := func() error {
 		v.sequence++

@@ -111,15 +111,19 @@ func (d disk) syncFolder(folder string) error {
 	return nil
 }
 
-// removeTemporary removes what a crash in replace left behind. The caller is
-// the folder's only owner.
-func removeTemporary(folder string) error {
+// removeTemporary removes what a crash in replace left behind of a file, or of
+// all files where name is "". Nobody may be writing them.
+func removeTemporary(folder, name string) error {
+	prefix := "."
+	if name != "" {
+		prefix = "." + name + "."
+	}
 	entries, err := os.ReadDir(folder)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read folder: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".tmp") {
+		if strings.HasPrefix(e.Name(), prefix) && strings.HasSuffix(e.Name(), ".tmp") {
 			if err := os.Remove(filepath.Join(folder, e.Name())); err != nil {
 				return fmt.Errorf("remove what a crash left: %w", err)
 			}

@@ -2,7 +2,8 @@ package view
 
 // Endpoint writes, in the format environ, what lets a program fetch S3 gateway
 // keys by itself from the container credential endpoint: the address, a token,
-// where S3 is, and no key. What AWS SDKs would prefer to it is taken out.
+// where S3 is, and no key. What AWS SDKs would prefer to it is taken out: other
+// variables, and the files, whose [default] comes first whoever named a profile.
 func Endpoint(credentials, token, s3, region string) []byte {
 	body, _ := writeEnviron(nil, []variable{
 		{"AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials},
@@ -10,6 +11,8 @@ func Endpoint(credentials, token, s3, region string) []byte {
 		{"AWS_ENDPOINT_URL_S3", s3},
 		{"AWS_REGION", region},
 		{"AWS_DEFAULT_REGION", region},
+		{"AWS_SHARED_CREDENTIALS_FILE", "/dev/null"},
+		{"AWS_CONFIG_FILE", "/dev/null"},
 		{"AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"},
 		{"AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required"},
 	}, []string{

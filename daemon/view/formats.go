@@ -12,6 +12,7 @@ type format struct {
 	client    string // whose file it is
 	file      func(v *view) ([]byte, error)
 	variables func(v *view, set []variable, drop []string) ([]byte, error)
+	inner     bool // for ccactl and its hooks alone
 }
 
 var formats = map[string]format{
@@ -19,12 +20,23 @@ var formats = map[string]format{
 	"fish":        {variables: writeFish},
 	"dotenv":      {variables: writeDotenv},
 	"json":        {variables: writeJSON},
-	"environ":     {variables: writeEnviron},
-	"hook-sh":     {variables: writeHookSh},
-	"hook-fish":   {variables: writeHookFish},
+	"environ":     {variables: writeEnviron, inner: true},
+	"hook-sh":     {variables: writeHookSh, inner: true},
+	"hook-fish":   {variables: writeHookFish, inner: true},
 	"clouds.yaml": {client: "openstack", file: writeClouds},
 	"rclone":      {client: "rclone", file: writeRclone},
 	"s3cfg":       {client: "aws", file: writeS3cfg},
+}
+
+// Formats returns the names of the formats that a person may ask for, sorted.
+func Formats() (all []string) {
+	for name, f := range formats {
+		if !f.inner {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // names lists a table's keys for a message.

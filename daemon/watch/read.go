@@ -15,9 +15,12 @@ const MaxSize = 1 << 20
 // one that can be read without harm.
 var ErrUnsafe = errors.New("not read")
 
-// Read reads a file under guard: a regular file of this user's, which no other
-// user may write, of at most MaxSize. It never waits, as opening a FIFO would. A
-// link is followed, and what it leads to has to pass.
+// ErrSlow: the file system gives no answer, as a network's whose server is gone.
+var ErrSlow = errors.New("its file system does not answer")
+
+// Read reads a file under guard: a regular file of this user's, which no group
+// and no other user may write, of at most MaxSize. It never waits, as opening a
+// FIFO would. A link is followed, and what it leads to has to pass.
 func Read(path string) ([]byte, error) {
 	// Opening some devices does something, so they are told before.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
@@ -38,8 +41,8 @@ func Read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it is no regular file", ErrUnsafe)
 	case !ok || int(owner.Uid) != os.Getuid():
 		return nil, fmt.Errorf("%w: it is another user's", ErrUnsafe)
-	case info.Mode().Perm()&0o002 != 0, info.Mode().Perm()&0o020 != 0 && int(owner.Gid) != os.Getgid():
-		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe) // a group of one's own is no other (umask 002)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe)
 	case info.Size() > MaxSize:
 		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnsafe)
 	}

@@ -7,7 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,37 +25,56 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // looker keeps what a Watcher tells.
 type looker struct {
 	*testing.T
-	told  chan watch.Reading
-	mu    sync.Mutex
-	again time.Duration
+	watcher *watch.Watcher
+	told    chan watch.Reading
+	mu      sync.Mutex
+	again   time.Duration
 }
 
 func start(t *testing.T, rescan time.Duration, paths ...string) *looker {
 	t.Helper()
+	l := newLooker(t, rescan)
+	l.run(paths...)
+	return l
+}
+
+func newLooker(t *testing.T, rescan time.Duration) *looker {
 	l := &looker{T: t, told: make(chan watch.Reading, 1000)}
-	w := watch.New(rescan, func(r watch.Reading) time.Duration {
+	l.watcher = watch.New(rescan, func(r watch.Reading) time.Duration {
 		l.told <- r
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.again
 	})
-	w.Set(paths)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); w.Run(ctx, func(err error) { t.Error(err) }) }()
-	t.Cleanup(func() { cancel(); <-done })
 	return l
 }
 
-// next is the contents that are told next.
+func (l *looker) run(paths ...string) {
+	var files [][]string
+	for _, path := range paths {
+		files = append(files, []string{path})
+	}
+	l.watcher.Set(files)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); l.watcher.Run(ctx, func(err error) { l.Error(err) }) }()
+	l.Cleanup(func() { cancel(); <-done })
+}
+
+// next is the contents that are told next, without their last newline.
 func (l *looker) next() string {
 	l.Helper()
 	select {
 	case r := <-l.told:
-		if r.Err != nil {
-			return "error: " + r.Err.Error()
+		var parts []string
+		for _, f := range r.Files {
+			if f.Err != nil {
+				parts = append(parts, "error: "+f.Err.Error())
+			} else {
+				parts = append(parts, strings.TrimSuffix(string(f.Data), "\n"))
+			}
 		}
-		return string(r.Data)
+		return strings.Join(parts, " with ")
 	case <-time.After(10 * time.Second):
 		l.Fatal("nothing is told")
 		return ""
@@ -71,14 +93,15 @@ func (l *looker) quiet() {
 	l.Helper()
 	select {
 	case r := <-l.told:
-		l.Errorf("told once more: %q, %v", r.Data, r.Err)
+		l.Errorf("told once more: %q, %v", r.Files[0].Data, r.Files[0].Err)
 	case <-time.After(400 * time.Millisecond):
 	}
 }
 
+// write writes a whole text: one with an end to its last line.
 func write(t *testing.T, path, data string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(data+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -113,10 +136,10 @@ func TestWaysOfSaving(t *testing.T) {
 			f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 			must(t, err)
 			defer f.Close()
-			for i := range data {
-				_, err := f.WriteString(data[i : i+1])
+			for _, b := range []byte(data + "\n") { // slower than what counts as quiet
+				_, err := f.Write([]byte{b})
 				must(t, err)
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(200 * time.Millisecond)
 			}
 		},
 		"gone for a while": func(t *testing.T, path, data string) {
@@ -207,8 +230,12 @@ func TestManyEvents(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "openrc")
 	write(t, path, "one")
-	l := start(t, time.Hour, path)
+	var reads atomic.Int64
+	l := newLooker(t, time.Hour)
+	l.watcher.ReadBy(func(path string) ([]byte, error) { reads.Add(1); return watch.Read(path) })
+	l.run(path)
 	l.want("one")
+	begun := time.Now()
 	stop, stopped := make(chan struct{}), make(chan int)
 	go func() {
 		n := 0
@@ -229,8 +256,112 @@ func TestManyEvents(t *testing.T) {
 		write(t, path, fmt.Sprint("flip", i%2))
 		l.want(fmt.Sprint("flip", i%2))
 	}
+	must(t, os.Truncate(path, 0)) // half written, and still something happens all the time
+	time.Sleep(500 * time.Millisecond)
+	write(t, path, "whole")
+	l.want("whole")
+	took, read := time.Since(begun), reads.Load()
 	close(stop)
-	t.Logf("%d events meanwhile", <-stopped)
+	events := <-stopped
+	t.Logf("%d events in %v", events, took)
+	if most := int64(took/(150*time.Millisecond)) + 2; read > most || events < 10*int(most) {
+		t.Errorf("read %d times in %v of %d events", read, took, events)
+	}
+	l.quiet()
+}
+
+// TestOverflow: where the kernel drops events, every file is looked at again.
+func TestOverflow(t *testing.T) {
+	t.Parallel()
+	limit, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	if err != nil {
+		limit = []byte("0") // another kernel: there is no such queue
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+	must(t, err)
+	noisy, silent := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(noisy, "a"), "a")
+	write(t, filepath.Join(silent, "b"), "b")
+	l := start(t, time.Hour, filepath.Join(noisy, "a"), filepath.Join(silent, "b"))
+	if got := l.next() + l.next(); got != "ab" && got != "ba" {
+		t.Fatal(got)
+	}
+	release := l.watcher.Stall()
+	var files [2]*os.File // by turns: the kernel merges what is the same
+	for i := range files {
+		files[i], err = os.Create(filepath.Join(noisy, fmt.Sprint("noise-", i)))
+		must(t, err)
+		defer files[i].Close()
+	}
+	for i := range most + 1000 {
+		_, err := files[i%2].WriteString("x")
+		must(t, err)
+	}
+	write(t, filepath.Join(silent, "b"), "changed") // its event has no room any more
+	release()
+	l.want("changed")
+	l.quiet()
+}
+
+// TestHangs: a file system that does not answer is told, and holds up no other
+// file; when it answers again, its file is told.
+func TestHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	dead, alive := filepath.Join(dir, "dead"), filepath.Join(dir, "alive")
+	write(t, dead, "back")
+	write(t, alive, "one")
+	mounted := make(chan struct{})
+	l := newLooker(t, time.Hour)
+	l.watcher.ReadBy(func(path string) ([]byte, error) {
+		if path == dead {
+			<-mounted
+		}
+		return watch.Read(path)
+	})
+	l.run(dead, alive)
+	l.want("one")
+	write(t, alive, "two")
+	l.want("two")
+	l.want("error: its file system does not answer")
+	close(mounted)
+	l.want("back")
+	l.quiet()
+}
+
+// TestAgain: what was told is told once more when somebody asks.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "openrc")
+	write(t, path, "one")
+	l := start(t, time.Hour, path)
+	l.want("one")
+	l.watcher.Again()
+	l.want("one")
+	l.quiet()
+}
+
+// TestTogether: files that are read together are told together, whichever has
+// changed; the second may be missing for good, and not for a moment.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	clouds, secure := filepath.Join(dir, "clouds.yaml"), filepath.Join(dir, "secure.yaml")
+	write(t, clouds, "c1")
+	l := newLooker(t, time.Hour)
+	l.run()
+	l.watcher.Set([][]string{{clouds, secure}})
+	l.want("c1 with error: open " + secure + ": no such file or directory")
+	write(t, secure, "s1")
+	l.want("c1 with s1")
+	write(t, clouds, "c2")
+	l.want("c2 with s1")
+	must(t, os.Remove(secure))
+	time.Sleep(500 * time.Millisecond)
+	write(t, secure, "s2")
+	l.want("c2 with s2")
+	l.watcher.Set(nil)
+	write(t, secure, "s3")
 	l.quiet()
 }
 
@@ -249,8 +380,18 @@ func TestHalfWritten(t *testing.T) {
 		t.Error("an empty file was told at once")
 	}
 	must(t, os.Remove(path))
-	if r := <-l.told; !errors.Is(r.Err, fs.ErrNotExist) {
+	if r := (<-l.told).Files[0]; !errors.Is(r.Err, fs.ErrNotExist) {
 		t.Errorf("told %q, %v", r.Data, r.Err)
+	}
+	must(t, os.WriteFile(path, []byte("one\nha"), 0o600)) // and, after a pause, the rest
+	time.Sleep(time.Second)
+	write(t, path, "one\nhalf")
+	l.want("one\nhalf")
+	begun = time.Now()
+	must(t, os.WriteFile(path, []byte("no end"), 0o600))
+	l.want("no end")
+	if time.Since(begun) < 2*time.Second {
+		t.Error("a text without an end was told at once")
 	}
 	l.mu.Lock()
 	l.again = 50 * time.Millisecond
@@ -271,6 +412,8 @@ func TestGuard(t *testing.T) {
 	must(t, syscall.Mkfifo(in("fifo"), 0o600))
 	write(t, in("loose"), "x")
 	must(t, os.Chmod(in("loose"), 0o606))
+	write(t, in("group's"), "x")
+	must(t, os.Chmod(in("group's"), 0o660))
 	write(t, in("huge"), "x")
 	must(t, os.Truncate(in("huge"), 1<<30))
 	write(t, in("good"), "x")
@@ -278,7 +421,7 @@ func TestGuard(t *testing.T) {
 	must(t, os.Symlink(in("good"), in("link")))
 	for name, want := range map[string]string{
 		"fifo": "it is no regular file", "device": "it is no regular file", ".": "it is no regular file",
-		"loose": "others may write it", "huge": "it is larger than 1 MiB", "good": "", "link": "",
+		"loose": "others may write it", "group's": "others may write it", "huge": "it is larger than 1 MiB", "good": "", "link": "",
 	} {
 		_, err := watch.Read(in(name))
 		if want == "" && err != nil || want != "" && (!errors.Is(err, watch.ErrUnsafe) || err.Error() != "not read: "+want) {

@@ -12,7 +12,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"encoding/pem"
+	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +52,12 @@ type world struct {
 // newWorld makes a user with one project and key, and starts a gateway.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldBy(t, func(url string) account.Endpoint { return account.Endpoint{URL: url} })
+}
+
+// newWorldBy is newWorld with the way from the gateway to the lab's S3.
+func newWorldBy(t testing.TB, way func(url string) account.Endpoint) *world {
+	t.Helper()
 	if os.Getenv("CCAD_LAB") == "" {
 		t.Skip("CCAD_LAB is unset: make test sets it")
 	}
@@ -57,7 +67,7 @@ func newWorld(t testing.TB) *world {
 	}
 	key := w.lab.CreateKey(t, w.user.Name, w.project)
 	w.binding = gateway.Binding{ID: account.NewID(), Epoch: 1, Version: 1,
-		S3:   account.S3{Endpoint: account.Endpoint{URL: w.lab.S3URL}, Region: w.lab.Region},
+		S3:   account.S3{Endpoint: way(w.lab.S3URL), Region: w.lab.Region},
 		Keys: account.KeyPair{AccessKeyID: key.Access, Secret: account.NewSecret(key.Secret)}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,6 +86,39 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(func() { _ = server.Close(); g.Close() })
 	w.Pair = gateway.MintKey(vaultKey, w.binding.ID, 1, time.Now().Add(time.Hour))
 	return w
+}
+
+// overTLS puts TLS in front of a server, as a provider's load balancer does; what
+// is inside it stays as it is.
+func overTLS(t testing.TB, url string) account.Endpoint {
+	t.Helper()
+	lender := httptest.NewTLSServer(nil)
+	certificate := lender.TLS.Certificates[0]
+	lender.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			front, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				back, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+				if err != nil {
+					_ = front.Close()
+					return
+				}
+				go func() { _, _ = io.Copy(back, front); _ = back.Close() }()
+				_, _ = io.Copy(front, back)
+				_ = front.Close()
+			}()
+		}
+	}()
+	return account.Endpoint{URL: "https://" + l.Addr().String(), CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))}
 }
 
 func (w *world) bind(id string) (gateway.Binding, error) {

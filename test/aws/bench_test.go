@@ -12,8 +12,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,12 +31,14 @@ import (
 	"github.com/cloud-ca/ccad/daemon/gateway"
 )
 
-// The figures against the lab, from a gateway in a process of its own:
+// The figures of the gateway, in a process of its own, before a real Swift and
+// before a server that does nothing:
 //
-//	CCAD_LAB=DIR go test -run xxx -bench Lab -benchtime 1x
+//	CCAD_LAB=DIR go test -run xxx -bench 'Lab|Null' -benchtime 1x
 //
-// Direct and through are interleaved in one run, medians are given, and what
-// counts is their ratio.
+// Direct and through take turns in one run, medians are given, and what counts
+// is their ratio. CCAD_BENCH_PROFILES is a folder for CPU profiles of the
+// gateway.
 
 // TestMain is also that process, and the Go client of a rotation under load.
 func TestMain(m *testing.M) {
@@ -45,7 +50,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CCAD_TEST_GATEWAY") == "" {
 		os.Exit(m.Run())
 	}
-	var c struct{ ID, URL, Region, Access, Secret string }
+	var c struct{ ID, URL, Region, Access, Secret, Profile string }
 	if err := json.NewDecoder(os.Stdin).Decode(&c); err != nil {
 		panic(err)
 	}
@@ -53,12 +58,25 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	if c.Profile != "" {
+		f, err := os.Create(c.Profile)
+		if err == nil {
+			err = pprof.StartCPUProfile(f)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
 	b := gateway.Binding{ID: c.ID, Epoch: 1, S3: account.S3{Endpoint: account.Endpoint{URL: c.URL}, Region: c.Region},
 		Keys: account.KeyPair{AccessKeyID: c.Access, Secret: account.NewSecret(c.Secret)}}
 	g := gateway.New(gateway.Options{Hosts: []string{l.Addr().String()}, Key: func() []byte { return vaultKey },
 		Bind: func(string) (gateway.Binding, error) { return b, nil }})
 	fmt.Println(l.Addr())
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }() // until the parent ends
+	go func() { // until the parent ends
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		pprof.StopCPUProfile()
+		os.Exit(0)
+	}()
 	panic(g.Server().Serve(l))
 }
 
@@ -68,6 +86,7 @@ type side struct {
 	client                      *http.Client
 }
 
+// do takes the time of a request; hash "" is that of the body.
 func (s side) do(tb testing.TB, method, path string, body []byte, hash string) time.Duration {
 	tb.Helper()
 	r, err := http.NewRequest(method, s.url+path, bytes.NewReader(body))
@@ -92,83 +111,161 @@ func (s side) do(tb testing.TB, method, path string, body []byte, hash string) t
 		tb.Fatal(err)
 	}
 	defer resp.Body.Close()
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, resp.Body, make([]byte, 256<<10))
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, resp.Body, make([]byte, 1<<20))
 	if err != nil || resp.StatusCode >= 300 {
 		tb.Fatal(resp.Status, n, err)
 	}
 	return time.Since(start)
 }
 
+const (
+	mib       = 1 << 20
+	largeSize = 64 * mib
+	unsigned  = "UNSIGNED-PAYLOAD"
+)
+
+// A pair is both ways to one server, and the gateway's process.
+type pair struct {
+	direct, through side
+	process         int
+}
+
+// turns makes a call by both ways n times, the first of each turn being the
+// second of the next; cpu is the gateway's for one.
+func (p pair) turns(b *testing.B, n int, method, path string, body []byte, hash string) (direct, through []time.Duration, cpu time.Duration) {
+	took := [2][]time.Duration{}
+	before := cpuOf(b, p.process)
+	for i := range n {
+		for j := range 2 {
+			way := (i + j) % 2
+			took[way] = append(took[way], []side{p.direct, p.through}[way].do(b, method, path, body, hash))
+		}
+	}
+	return took[0], took[1], (cpuOf(b, p.process) - before) / time.Duration(n)
+}
+
+// large reports what 64 MiB cost; unit is by what throughput is counted.
+func (p pair) large(b *testing.B, method string, body []byte, hash, unit string, bytes float64) {
+	for range b.N {
+		direct, through, cpu := p.turns(b, 9, method, "/bench/large", body, hash)
+		d, g := median(direct).Seconds(), median(through).Seconds()
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(bytes/d, "direct-"+unit)
+		b.ReportMetric(bytes/g, "gateway-"+unit)
+		b.ReportMetric(d/g, "ratio")
+		b.ReportMetric(cpu.Seconds()*1e3, "cpu-ms")
+	}
+}
+
+// small reports what the gateway adds to a request of a few bytes: the median of
+// what it added in each turn, since a Swift varies more than that from one
+// minute to the next.
+func (p pair) small(b *testing.B, method string, n int) {
+	body := map[string][]byte{"PUT": []byte("hello")}[method]
+	for range b.N {
+		direct, through, cpu := p.turns(b, n, method, "/bench/small", body, "")
+		added := make([]time.Duration, n)
+		for i := range added {
+			added[i] = through[i] - direct[i]
+		}
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(median(direct).Seconds()*1e3, "direct-ms")
+		b.ReportMetric(median(added).Seconds()*1e3, "added-ms")
+		b.ReportMetric(cpu.Seconds()*1e3, "cpu-ms")
+	}
+}
+
 func BenchmarkLab(b *testing.B) {
 	w := newWorld(b)
 	key := w.binding.Keys
-	direct := side{w.lab.S3URL, w.lab.Region, key.AccessKeyID, key.Secret.Reveal(), benchClient()}
-	process, through := gatewayProcess(b, w)
-	direct.do(b, "PUT", "/bench", nil, "")
-	large := make([]byte, 64<<20)
+	p := gatewayProcess(b, w.binding, "lab")
+	p.direct = side{w.lab.S3URL, w.lab.Region, key.AccessKeyID, key.Secret.Reveal(), benchClient(b)}
+	p.direct.do(b, "PUT", "/bench", nil, "")
+	large := make([]byte, largeSize)
 	_, _ = rand.Read(large)
-	const mib = 64
-	for _, c := range []struct {
-		name, method, hash string
-		body               []byte
-	}{{"PutUnsigned", "PUT", "UNSIGNED-PAYLOAD", large}, {"PutSigned", "PUT", "", large}, {"Get", "GET", "", nil}} {
-		b.Run(c.name+"64MiB", func(b *testing.B) {
-			var took [2][]time.Duration
-			var cpu []time.Duration
-			for range b.N {
-				for range 9 {
-					took[0] = append(took[0], direct.do(b, c.method, "/bench/large", c.body, c.hash))
-					before := cpuOf(b, process)
-					took[1] = append(took[1], through.do(b, c.method, "/bench/large", c.body, c.hash))
-					cpu = append(cpu, cpuOf(b, process)-before)
-				}
-			}
-			d, g := median(took[0]), median(took[1])
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(mib/d.Seconds(), "direct-MiB/s")
-			b.ReportMetric(mib/g.Seconds(), "gateway-MiB/s")
-			b.ReportMetric(d.Seconds()/g.Seconds(), "ratio")
-			b.ReportMetric(float64(median(cpu).Milliseconds()), "cpu-ms")
-		})
+	b.Run("PutUnsigned64MiB", func(b *testing.B) { p.large(b, "PUT", large, unsigned, "MiB/s", largeSize/mib) })
+	b.Run("PutSigned64MiB", func(b *testing.B) { p.large(b, "PUT", large, "", "MiB/s", largeSize/mib) })
+	b.Run("Get64MiB", func(b *testing.B) { p.large(b, "GET", nil, "", "MiB/s", largeSize/mib) })
+	b.Run("SmallPut", func(b *testing.B) { p.small(b, "PUT", 150) })
+	b.Run("SmallGet", func(b *testing.B) { p.small(b, "GET", 150) })
+	b.Run("64AtOnce", func(b *testing.B) { p.atOnce(b, large[:16*mib]) })
+}
+
+// BenchmarkNull is before a server that takes and gives bytes without looking:
+// what is slow is the gateway. Memory is measured here, by sizes that would keep
+// a Swift busy for minutes.
+func BenchmarkNull(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(null))
+	defer server.Close()
+	p := gatewayProcess(b, gateway.Binding{ID: account.NewID(), S3: account.S3{Endpoint: account.Endpoint{URL: server.URL}, Region: "cloud.ca"},
+		Keys: account.KeyPair{AccessKeyID: "real", Secret: account.NewSecret("secret")}}, "null")
+	p.direct = side{server.URL, "cloud.ca", "real", "secret", benchClient(b)}
+	large := make([]byte, largeSize)
+	const gib = float64(largeSize) / (1 << 30)
+	b.Run("Put64MiB", func(b *testing.B) { p.large(b, "PUT", large, unsigned, "GiB/s", gib) })
+	b.Run("Get64MiB", func(b *testing.B) { p.large(b, "GET", nil, "", "GiB/s", gib) })
+	b.Run("SmallPut", func(b *testing.B) { p.small(b, "PUT", 500) })
+	b.Run("SmallGet", func(b *testing.B) { p.small(b, "GET", 500) })
+	b.Run("64AtOnceOf8MiB", func(b *testing.B) { p.atOnce(b, large[:8*mib]) })
+	b.Run("64AtOnceOf64MiB", func(b *testing.B) { p.atOnce(b, large) })
+}
+
+// null answers a GET with as many bytes as the object's name says.
+func null(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut {
+		_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r.Body}, make([]byte, min(r.ContentLength+1, mib)))
+		return
 	}
-	for _, method := range []string{"PUT", "GET"} {
-		b.Run("Small"+method, func(b *testing.B) {
-			var took [2][]time.Duration
-			body := map[string][]byte{"PUT": []byte("hello")}[method]
-			for range b.N {
-				for range 150 {
-					took[0] = append(took[0], direct.do(b, method, "/bench/small", body, ""))
-					took[1] = append(took[1], through.do(b, method, "/bench/small", body, ""))
-				}
-			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(took[0]).Seconds()*1e3, "direct-ms")
-			b.ReportMetric((median(took[1])-median(took[0])).Seconds()*1e3, "added-ms")
-		})
+	size := 5
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/large"):
+		size = largeSize
+	case strings.Contains(r.URL.Path, "/many"):
+		size, _ = strconv.Atoi(filepath.Base(r.URL.Path))
 	}
-	b.Run("64AtOnce", func(b *testing.B) {
-		for range b.N {
+	w.Header()["Content-Length"] = []string{strconv.Itoa(size)}
+	for left := size; left > 0; left -= mib {
+		_, _ = w.Write(zeros[:min(left, mib)])
+	}
+}
+
+var zeros = make([]byte, mib)
+
+// atOnce reports the most memory that the gateway had in 64 uploads and then 64
+// downloads at once.
+func (p pair) atOnce(b *testing.B, body []byte) {
+	for range b.N {
+		// 5: the peak of resident memory counts from here (proc_pid_clear_refs(5)).
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.process), []byte("5"), 0); err != nil {
+			b.Fatal(err)
+		}
+		for _, method := range []string{"PUT", "GET"} {
 			var all sync.WaitGroup
 			for i := range 64 {
 				all.Go(func() {
-					path := fmt.Sprint("/bench/many", i)
-					through.do(b, "PUT", path, large[:16<<20], "UNSIGNED-PAYLOAD")
-					through.do(b, "GET", path, nil, "")
+					sent := body
+					if method == "GET" {
+						sent = nil
+					}
+					p.through.do(b, method, fmt.Sprint("/bench/many", i, "/", len(body)), sent, unsigned)
 				})
 			}
 			all.Wait()
 		}
-		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(float64(statusOf(b, process, "VmHWM:"))/1024, "peak-MiB")
-	})
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(statusOf(b, p.process, "VmHWM:"))/1024, "peak-MiB")
 }
 
-func benchClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, ExpectContinueTimeout: 5 * time.Second, WriteBufferSize: 256 << 10}}
+// benchClient reads and writes in large pieces, so that it costs little.
+func benchClient(b *testing.B) *http.Client {
+	t := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, ExpectContinueTimeout: 5 * time.Second, WriteBufferSize: mib}
+	b.Cleanup(t.CloseIdleConnections)
+	return &http.Client{Transport: t}
 }
 
-// gatewayProcess starts this binary as a gateway for the world's binding.
-func gatewayProcess(b *testing.B, w *world) (pid int, s side) {
+// gatewayProcess starts this binary as a gateway for a binding.
+func gatewayProcess(b *testing.B, binding gateway.Binding, name string) pair {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "CCAD_TEST_GATEWAY=1")
@@ -185,15 +282,20 @@ func gatewayProcess(b *testing.B, w *world) (pid int, s side) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
-	if err := json.NewEncoder(stdin).Encode(map[string]string{"ID": w.binding.ID, "URL": w.binding.S3.Endpoint.URL, "Region": w.binding.S3.Region,
-		"Access": w.binding.Keys.AccessKeyID, "Secret": w.binding.Keys.Secret.Reveal()}); err != nil {
+	profile := ""
+	if dir := os.Getenv("CCAD_BENCH_PROFILES"); dir != "" {
+		profile = filepath.Join(dir, name+".prof")
+	}
+	if err := json.NewEncoder(stdin).Encode(map[string]string{"ID": binding.ID, "URL": binding.S3.Endpoint.URL, "Region": binding.S3.Region,
+		"Access": binding.Keys.AccessKeyID, "Secret": binding.Keys.Secret.Reveal(), "Profile": profile}); err != nil {
 		b.Fatal(err)
 	}
 	var address string
 	if _, err := fmt.Fscanln(stdout, &address); err != nil {
 		b.Fatal(err)
 	}
-	return cmd.Process.Pid, side{"http://" + address, "us-east-1", w.Pair.AccessKeyID, w.Pair.Secret.Reveal(), benchClient()}
+	key := gateway.MintKey(vaultKey, binding.ID, 1, time.Now().Add(time.Hour))
+	return pair{process: cmd.Process.Pid, through: side{"http://" + address, "us-east-1", key.AccessKeyID, key.Secret.Reveal(), benchClient(b)}}
 }
 
 // cpuOf is what a process has used so far, in ticks of 10 ms.

@@ -162,6 +162,20 @@ func cliAPI(t *testing.T, c client) {
 	contains(t, "copy", c.run("s3api", "copy-object", "--bucket", "bucket", "--key", "copied", "--copy-source", "bucket/object",
 		"--metadata-directive", "REPLACE", "--metadata", "n=m"), `"ETag"`)
 	contains(t, "head", c.run("s3api", "head-object", "--bucket", "bucket", "--key", "copied"), `"n": "m"`)
+	contains(t, "list", c.run("s3api", "list-objects", "--bucket", "bucket", "--prefix", "obj"), `"Key": "object"`)
+	c.run("s3api", "put-bucket-acl", "--bucket", "bucket", "--acl", "public-read")
+	c.run("s3api", "put-bucket-acl", "--bucket", "bucket", "--acl", "private")
+	contains(t, "acl", c.run("s3api", "get-object-acl", "--bucket", "bucket", "--key", "object"), `"FULL_CONTROL"`)
+	c.run("s3api", "create-bucket", "--bucket", "versioned")
+	c.run("s3api", "put-bucket-versioning", "--bucket", "versioned", "--versioning-configuration", "Status=Enabled")
+	contains(t, "versioning", c.run("s3api", "get-bucket-versioning", "--bucket", "versioned"), `"Status": "Enabled"`)
+	contains(t, "tagging", c.run("s3api", "get-object-tagging", "--bucket", "bucket", "--key", "object"), `"TagSet": []`)
+	for _, args := range [][]string{{"put-object-acl", "--key", "object", "--acl", "private"},
+		{"put-object-tagging", "--key", "object", "--tagging", "TagSet=[{Key=a,Value=b}]"}, {"put-bucket-tagging", "--tagging", "TagSet=[{Key=a,Value=b}]"}} {
+		if stdout, stderr, ok := c.try(append([]string{"s3api", args[0], "--bucket", "bucket"}, args[1:]...)...); ok || !strings.Contains(stderr, "NotImplemented") {
+			t.Errorf("%s: %v %s%s", args[0], ok, stdout, stderr)
+		}
+	}
 	cliMultipart(t, c)
 }
 

@@ -20,14 +20,23 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/cloud-ca/ccad/daemon/account"
 )
 
 // TestConformance makes the same calls straight to the server and through the
 // gateway, each in a bucket of its own: same status, same headers that matter,
-// same bytes. What the gateway is there to change has tests of its own.
+// same bytes. What the gateway is there to change has tests of its own. The
+// server is behind TLS once, which changes how uploads are written.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	t.Run("http", func(t *testing.T) { conforms(t, newWorld(t)) })
+	t.Run("https", func(t *testing.T) {
+		conforms(t, newWorldBy(t, func(url string) account.Endpoint { return overTLS(t, url) }))
+	})
+}
+
+func conforms(t *testing.T, w *world) {
 	key := w.binding.Keys
 	direct := &caller{t: t, base: w.lab.S3URL, region: w.lab.Region, access: key.AccessKeyID, secret: key.Secret.Reveal(), bucket: "conform-d", client: callerClient(t)}
 	through := &caller{t: t, base: w.url, region: "us-east-1", access: w.Pair.AccessKeyID, secret: w.Pair.Secret.Reveal(), bucket: "conform-g", client: callerClient(t)}

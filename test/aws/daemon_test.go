@@ -2,9 +2,11 @@ package aws_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,14 +16,15 @@ import (
 	"github.com/cloud-ca/ccad/test/lab"
 )
 
-// TestProfile lets each SDK live by the profile that ccactl writes, and nothing
-// else: a real daemon, credential_process, the gateway, the region cloud.ca.
+// TestProfile lets each SDK live by the profiles that ccactl writes, and nothing
+// else: a real daemon, credential_process, the gateway for the region cloud.ca
+// ("dev"), and straight to the endpoint for another ("direct").
 func TestProfile(t *testing.T) {
 	if os.Getenv("CCAD_LAB") == "" {
 		t.Skip("CCAD_LAB is unset: make test sets it")
 	}
 	l := lab.Start(t, lab.Options{})
-	u := l.NewUser(t, "profile")
+	u := l.NewUser(t, "dev", "direct")
 	env := daemon(t, l, u)
 
 	t.Run("boto3", func(t *testing.T) {
@@ -44,6 +47,24 @@ print("works")`
 			leaveOut(t, "no python3 has boto3")
 		}
 	})
+	t.Run("aws", func(t *testing.T) {
+		for name, path := range clis(t) {
+			if !knowsEndpoints(name) {
+				t.Logf("%s reads no endpoint_url of a profile", name)
+				continue
+			}
+			for _, profile := range []string{"dev", "direct"} {
+				c := client{t: t, dir: t.TempDir(), env: env, argv: []string{path, "--profile", profile}}
+				_, data := file(t, c.dir, "sent", 1000)
+				bucket := "s3://by-" + strings.ReplaceAll(name, ".", "-") + "-" + profile
+				c.run("s3", "mb", bucket)
+				c.run("s3", "cp", "--quiet", "sent", bucket+"/k")
+				contains(t, name, c.run("s3", "ls", bucket), "1000 k")
+				c.run("s3", "cp", "--quiet", bucket+"/k", "back")
+				same(t, filepath.Join(c.dir, "back"), data)
+			}
+		}
+	})
 	t.Run("JavaScript", func(t *testing.T) {
 		installJS(t)
 		js, err := filepath.Abs("js")
@@ -56,8 +77,10 @@ await s3.createBucket({ Bucket: "javascript-profile" });
 await s3.putObject({ Bucket: "javascript-profile", Key: "k", Body: "v" });
 const got = await (await s3.getObject({ Bucket: "javascript-profile", Key: "k" })).Body.transformToString();
 console.log(got === "v" ? "works" : "differs");`
-		c := client{t: t, dir: js, env: append(env, "AWS_PROFILE=dev", "AWS_SDK_LOAD_CONFIG=1"), argv: []string{need(t, "node"), "--input-type=module", "-e"}}
-		contains(t, "node", c.run(script), "works")
+		for _, profile := range []string{"dev", "direct"} {
+			c := client{t: t, dir: js, env: append(slices.Clone(env), "AWS_PROFILE="+profile, "AWS_SDK_LOAD_CONFIG=1"), argv: []string{need(t, "node"), "--input-type=module", "-e"}}
+			contains(t, "node", c.run(script), "works")
+		}
 	})
 	t.Run("Go", func(t *testing.T) {
 		for _, pair := range env {
@@ -65,26 +88,40 @@ console.log(got === "v" ? "works" : "differs");`
 				t.Setenv(name, value)
 			}
 		}
-		cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile("dev"), config.WithSharedConfigFiles([]string{os.Getenv("AWS_CONFIG_FILE")}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
-		if _, err := s.ListBuckets(t.Context(), nil); err != nil {
-			t.Error(err)
+		for _, profile := range []string{"dev", "direct"} {
+			cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile(profile), config.WithSharedConfigFiles([]string{os.Getenv("AWS_CONFIG_FILE")}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+			if _, err := s.ListBuckets(t.Context(), nil); err != nil {
+				t.Errorf("%s: %v", profile, err)
+			}
 		}
 	})
 }
 
-// daemon starts a daemon that holds the user's environment dev, and returns what
-// a client's process gets.
+// knowsEndpoints reports whether an AWS CLI reads endpoint_url in a profile:
+// from 1.29 and 2.13 on.
+func knowsEndpoints(name string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(name, "aws-cli-%d.%d", &major, &minor)
+	return err == nil && (major == 1 && minor >= 29 || major == 2 && minor >= 13 || major > 2)
+}
+
+// daemon starts a daemon that holds the user's environments dev and direct, and
+// returns what a client's process gets.
 func daemon(t *testing.T, l *lab.Lab, u lab.User) []string {
 	t.Helper()
 	ccactl := startDaemon(t, "", "")
-	var project string
-	for project = range u.Projects {
+	for project := range u.Projects {
+		name, endpoint := "dev", l.S3URL
+		if strings.HasPrefix(project, "direct") {
+			name, endpoint = "direct", l.S3URLUS
+		}
+		adopt(ccactl, l, u, name, project, endpoint)
 	}
-	adopt(ccactl, l, u, "dev", project, l.S3URL)
+	profile(ccactl, "direct")
 	return append(ccactl.env, "CCAD_TEST_URL="+profile(ccactl, "dev"))
 }
 

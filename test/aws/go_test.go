@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -101,11 +100,18 @@ func TestGoSDK(t *testing.T) {
 	}
 }
 
-// goEndpoint is the Go SDK with the credential endpoint.
-func goEndpoint(t *testing.T, w *world, token account.Secret) {
-	t.Helper()
-	provider := endpointcreds.New(w.url+gateway.CredentialPath, func(o *endpointcreds.Options) { o.AuthorizationToken = token.Reveal() })
-	c := goClient(t, w, aws.NewCredentialsCache(provider))
+// TestGoEndpoint is the Go SDK with what exec --endpoint gives a program, and a
+// home with keys that are good elsewhere.
+func TestGoEndpoint(t *testing.T) {
+	w := newWorld(t)
+	elsewhere(t, w.home)
+	t.Setenv("HOME", w.home)
+	for _, entry := range endpointEnv(w) {
+		name, value, _ := strings.Cut(entry, "=")
+		t.Setenv(name, value)
+	}
+	cfg := must[aws.Config](t)(config.LoadDefaultConfig(t.Context()))
+	c := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 	must[*s3.CreateBucketOutput](t)(c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("go-endpoint")}))
 }
 

@@ -2,6 +2,8 @@ package house
 
 import (
 	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,8 +45,19 @@ func TestSampleConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := daemon.LoadConfig("../../packaging/config.toml", true); err != nil {
+	sample, err := daemon.LoadConfig("../../packaging/config.toml", true)
+	if err != nil {
 		t.Error(err)
+	}
+	defaults, err := daemon.LoadConfig(filepath.Join(t.TempDir(), "none"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sample.Portal.Fields) == 0 {
+		sample.Portal.Fields = nil
+	}
+	if !reflect.DeepEqual(sample, defaults) {
+		t.Errorf("the sample says %+v, the defaults are %+v", sample, defaults)
 	}
 	var source []byte
 	for _, file := range []string{"config.go", "config_rotate.go"} {

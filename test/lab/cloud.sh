@@ -145,6 +145,9 @@ provider = fernet
 expiration = ${CLOUD_TOKEN_TTL:-3600}
 [identity]
 password_hash_rounds = ${CLOUD_BCRYPT_ROUNDS:-4}
+[security_compliance]
+lockout_failure_attempts = 3
+lockout_duration = 1800
 [oslo_policy]
 enforce_scope = false
 EOF

@@ -66,6 +66,13 @@ func (c *Cloud) AddUser(name, pass string, projects ...string) User {
 	return view
 }
 
+// HasUser reports whether there is a user of that name.
+func (c *Cloud) HasUser(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.userNamed(name) != nil
+}
+
 // Reset is what the portal's Regenerate does: a new password, and a new EC2 key
 // in place of the old ones for every project of the user. It returns the keys.
 func (c *Cloud) Reset(name, pass string) []Key {
@@ -110,6 +117,25 @@ func (c *Cloud) Enable(name string, on bool) {
 	if !on {
 		c.revokeAll(u)
 	}
+}
+
+// DeleteUser removes a user and his keys; AddUser may then make another of that
+// name, who is not the same.
+func (c *Cloud) DeleteUser(name string) {
+	c.DeleteKeys(name, "")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.find(name)
+	c.revokeAll(u)
+	delete(c.state.users, u.id)
+}
+
+// JoinProject gives the user a role in a project that is there.
+func (c *Cloud) JoinProject(name, projectID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.find(name)
+	u.roles = append(u.roles, projectID)
 }
 
 // LeaveProject takes the user's role in a project away.

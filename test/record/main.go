@@ -1,6 +1,7 @@
 // Command record runs commands on a terminal and draws what was seen as an SVG
 // that plays by itself: record COLUMNS <commands >terminal.svg. A line of its
-// input is a command; "# text" is shown and not run.
+// input is a command; "# text" is shown and not run. Questions are answered as a
+// person would who agrees to everything.
 package main
 
 import (
@@ -79,10 +80,31 @@ func run(command string, columns int) (string, error) {
 		return "", err
 	}
 	defer func() { _ = tty.Close() }()
-	out, _ := io.ReadAll(tty) // ends with EIO when the command does
+	out := converse(tty)
 	seen := strings.ReplaceAll(string(out), "\r\n", "\n")
 	seen = strings.ReplaceAll(seen, os.Getenv("HOME"), "~")
 	return regexp.MustCompile("(?m)^.*\r").ReplaceAllString(seen, ""), cmd.Wait()
+}
+
+// converse reads what the terminal shows until the command ends, and answers.
+func converse(tty *os.File) (all []byte) {
+	answers := map[*regexp.Regexp]string{
+		regexp.MustCompile(`\[[a-z]+\] $`):                       "",
+		regexp.MustCompile(`(?i)(passphrase|the same again): $`): "a passphrase of your own",
+	}
+	chunk := make([]byte, 4096)
+	for {
+		n, err := tty.Read(chunk)
+		all = append(all, chunk[:n]...)
+		for question, answer := range answers {
+			if n > 0 && question.Match(all) {
+				_, _ = fmt.Fprintln(tty, answer)
+			}
+		}
+		if err != nil { // EIO when the command has ended
+			return all
+		}
+	}
 }
 
 // draw writes the SVG: lines that appear, above a window that scrolls.

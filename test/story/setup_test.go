@@ -1,11 +1,15 @@
 package story
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +26,27 @@ func repo() string {
 	return path
 }
 
+// nextProtocol writes what go build makes a ccactl of the next protocol from, as
+// an upgrade would bring it while the old daemon still runs.
+func nextProtocol(dir string) (overlay string, err error) {
+	original := filepath.Join(repo(), "ipc", "ipc.go")
+	text, err := os.ReadFile(original)
+	if err != nil {
+		return "", err
+	}
+	now := fmt.Sprintf("const Protocol = %d", ipc.Protocol)
+	if !bytes.Contains(text, []byte(now)) {
+		return "", fmt.Errorf("%s does not say %s", original, now)
+	}
+	changed, overlay := filepath.Join(dir, "next.go"), filepath.Join(dir, "next.json")
+	text = bytes.Replace(text, []byte(now), fmt.Appendf(nil, "const Protocol = %d", ipc.Protocol+1), 1)
+	data, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	if err == nil {
+		err = errors.Join(os.WriteFile(changed, text, 0o600), os.WriteFile(overlay, data, 0o600))
+	}
+	return overlay, err
+}
+
 // freePort NAME: sets a variable to a loopback port that is free just now.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,6 +55,34 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(l.Close())
 	ts.Setenv(args[0], port)
+}
+
+// stranger COMMAND…: runs it as a user whom no password file knows, without HOME
+// and without any XDG folder, in the folder "strange".
+func stranger(ts *testscript.TestScript, neg bool, args []string) {
+	program := args[0]
+	if !strings.Contains(program, "/") {
+		program = filepath.Join(ts.Getenv("BIN"), program)
+	}
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Dir = ts.MkAbs("strange")
+	ts.Check(os.MkdirAll(cmd.Dir, 0o700))
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "SHELL=/bin/bash"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 54321, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 54321, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	ts.Logf("%s", out)
+	ts.Check(os.WriteFile(ts.MkAbs("said"), out, 0o600))
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		ts.Fatalf("run it in a user namespace: %v", err)
+	}
+	if (err != nil) != neg {
+		ts.Fatalf("it ended with %v", err)
+	}
 }
 
 // endStray ends the daemon that a story's setup started in the background.

@@ -27,7 +27,12 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	next, err := nextProtocol(dir)
+	if err != nil {
+		return "", err
+	}
 	for _, args := range [][]string{
+		{"build", "-overlay", next, "-o", dir + "/next/", "../../cmd/ccactl"},
 		{"build", "-race", "-ldflags", "-X main.version=test", "-o", dir + "/", "../../cmd/ccad"},
 		{"build", "-ldflags", "-X main.version=test", "-o", dir + "/", "../../cmd/ccactl"},
 		{"build", "-ldflags", "-X main.version=test", "-o", dir + "/plain/", "../../cmd/ccad"}, // without the detector's terabytes of shadow
@@ -64,7 +69,8 @@ func TestStories(t *testing.T) {
 			"eventually": eventually,
 			"fill":       fill,
 			"free-port":  freePort,
-			"readme":     readme,
+			"readme":     func(ts *testscript.TestScript, _ bool, _ []string) { readme(t, real, ts) },
+			"stranger":   stranger,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
 			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
 			"portal-regenerate": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -77,6 +83,18 @@ func TestStories(t *testing.T) {
 	})
 }
 
+// TestLeftOut follows the stories, and lists what they left out: a line of a
+// story that has a condition is nothing that go test sees.
+func TestLeftOut(t *testing.T) {
+	missing.Range(func(program, _ any) bool {
+		t.Run(program.(string), func(t *testing.T) { t.Skipf("%s is not installed: stories left out what needs it", program) })
+		return true
+	})
+}
+
+// missing are the programs that conditions did not find.
+var missing sync.Map
+
 // condition is "prog:NAME": the program is there. One that is missing fails the
 // story, unless leaving things out is known and wanted.
 func condition(cond string) (bool, error) {
@@ -87,6 +105,9 @@ func condition(cond string) (bool, error) {
 	_, err := exec.LookPath(name)
 	if err != nil && os.Getenv("CCAD_TEST_PARTIAL") == "" {
 		return false, fmt.Errorf("%s is not installed (make test installs it)", name)
+	}
+	if err != nil {
+		missing.Store(name, true)
 	}
 	return err == nil, nil
 }
@@ -247,6 +268,13 @@ func admin(t *testing.T, real *lab.Lab, ts *testscript.TestScript, _ bool, args 
 		key := real.CreateKey(t, u.Name, args[1])
 		ts.Setenv("ACCESS", key.Access)
 		ts.Setenv("SECRET", key.Secret)
+	case "stranger": // somebody else has a key that works
+		other := real.NewUser(t, "stranger")
+		for _, id := range other.Projects {
+			key := real.CreateKey(t, other.Name, id)
+			ts.Setenv("ACCESS", key.Access)
+			ts.Setenv("SECRET", key.Secret)
+		}
 	case "delete-keys":
 		real.DeleteKeys(t, u.Name, args[1])
 	default:
@@ -276,7 +304,7 @@ func eventually(ts *testscript.TestScript, _ bool, args []string) {
 
 func storyEnv(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LANG", "USERNAME", "DEV", "SYSTEM"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LANG", "USERNAME", "DEV", "SYSTEM", "S3_URL_US"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env

@@ -11,15 +11,20 @@ func TestSetup(t *testing.T) {
 	m := boot(t)
 	m.login()
 	const setup = "ccactl setup --yes --passphrase-file passphrase --without import,aws,shell,scrub,verify"
-	m.says(setup, `Install ccad as your service, started at login`, `^ +wrote `+units+`ccad\.service$`, `ccad test answers at /run/user/1000/ccad/ccad\.sock`, `the file keyring is open`)
+	m.says(setup, `Install ccad as your service, started at login`, `^ +wrote `+units+`ccad\.service$`, `ccad test runs`, `the file keyring is open`)
 	m.says("ccad status", `^ccad\.service +active \(running\), enabled`)
-	m.says(setup, `ccad test answers at`, `!wrote`)
+	m.says(setup, `ccad test runs`, `!wrote`)
+	m.says("ccactl doctor || true", `^ok +service +ccad\.service active \(running\), enabled`, `^ok +daemon +ccad test answers at /run/user/1000/ccad/ccad\.sock`)
 	if out, err := m.lab.Run("alice", path+"ccad stop; ccactl status"); err == nil || !strings.HasSuffix(out, "ccactl: hint: ccad start") {
 		t.Errorf("stopped: %v\n%s", err, out)
 	}
-	m.says(setup, `Install ccad as your service`, `ccad test answers at`)
+	m.says(setup, `Install ccad as your service`, `ccad test runs`)
 	m.says("ccactl setup --undo", `^removed `+units+`ccad\.service$`, `^the keyring stays`)
 	m.says("ls ~/.local/share/ccad; systemctl --user list-unit-files; ccactl setup --undo", `^store\.age$`, `!ccad\.service`, `^there is nothing to undo$`)
+
+	t.Log("the files that it edited go back before the service that knows what they were")
+	m.says("cp ~/.bashrc before; SHELL=/bin/bash "+strings.Replace(setup, "shell,", "", 1), `added to ~/.bashrc: eval`)
+	m.says("ccactl setup --undo; cmp ~/.bashrc before && echo same", `^/home/alice/.bashrc is as it was$`, `^removed `+units+`ccad\.service$`, `^same$`)
 
 	t.Log("a unit of somebody's own")
 	m.alice("mkdir -p " + units + "; printf '[Service]\\nExecStart=/bin/true\\n' >" + units + "ccad.service")

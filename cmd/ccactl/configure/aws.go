@@ -39,37 +39,47 @@ func CredentialProcess(ccactl, environment string, flags ...string) string {
 	return strings.Join(words, " ")
 }
 
-// AWS writes profiles to an AWS config file, and reports whether that changed
-// it. A profile of such a name that isn't ours is an *ExistsError, and nothing
-// is written.
+// AWS writes profiles into the text of an AWS config file, which is called path
+// in messages, and returns the names of those that were not there as they are
+// now. A profile of such a name that isn't ours is an *ExistsError.
 //
 // Beside the obvious, a profile asks for path-style addressing, and for no more
 // checksums than S3-compatible servers know. Both ways of giving an endpoint are
 // used: clients differ in which they honour, and a profile without the general
 // one would send everything but S3 to AWS.
-func AWS(path string, profiles []AWSProfile) (changed bool, err error) {
-	return Edit(path, func(text string) (string, error) { return editAWS(path, text, profiles) })
-}
-
-func editAWS(path, text string, profiles []AWSProfile) (string, error) {
+func AWS(path, text string, profiles []AWSProfile) (after string, changed []string, err error) {
 	f, err := parseINI(path, text)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, p := range profiles { // before an edit moves the lines that errors name
 		if err := p.valid(); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if err := p.ours(f); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
 	for _, p := range profiles {
+		before := f.String()
 		if err := p.write(f); err != nil {
-			return "", err
+			return "", nil, err
+		}
+		if f.String() != before {
+			changed = append(changed, p.Name)
 		}
 	}
-	return f.String(), nil
+	return f.String(), changed, nil
+}
+
+// Free returns an *ExistsError where an AWS config file has a profile, or
+// services, of that name that are not ours.
+func Free(path, name string) error {
+	f, err := parseFile(path)
+	if err != nil {
+		return err
+	}
+	return AWSProfile{Name: name}.ours(f)
 }
 
 func (p AWSProfile) valid() error {
@@ -196,22 +206,20 @@ func Conflicts(credentialsPath, profile string) ([]Warning, error) {
 	return all, nil
 }
 
-// MendSample takes the empty "s3 =" out of an AWS file, as cloud.ca's
+// MendSample takes the empty "s3 =" out of the text of an AWS file, as cloud.ca's
 // documentation has it in its sample: current AWS clients fail on it, and it
 // says nothing. The endpoint below it in that sample counts without it.
-func MendSample(path string) (changed bool, err error) {
-	return Edit(path, func(text string) (string, error) {
-		f, err := parseINI(path, text)
-		if err != nil {
-			return "", err
+func MendSample(path, text string) (string, error) {
+	f, err := parseINI(path, text)
+	if err != nil {
+		return "", err
+	}
+	for i := len(f.lines) - 1; i >= 0; i-- {
+		if emptyS3(f, i) {
+			f.lines = append(f.lines[:i:i], f.lines[i+1:]...)
 		}
-		for i := len(f.lines) - 1; i >= 0; i-- {
-			if emptyS3(f, i) {
-				f.lines = append(f.lines[:i:i], f.lines[i+1:]...)
-			}
-		}
-		return f.String(), nil
-	})
+	}
+	return f.String(), nil
 }
 
 func emptyS3(f *ini, i int) bool {

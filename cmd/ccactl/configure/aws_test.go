@@ -2,6 +2,7 @@ package configure
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,23 @@ s3 =
 s3 =
   endpoint_url = http://127.0.0.1:8080
 `
+
+// writeAWS edits a file.
+func writeAWS(path string, profiles []AWSProfile) (bool, error) {
+	var names []string
+	changed, err := Edit(path, func(text string) (after string, err error) {
+		after, names, err = AWS(path, text, profiles)
+		return after, err
+	})
+	if err == nil && changed != (len(names) > 0) {
+		err = fmt.Errorf("changed is %v, of %v", changed, names)
+	}
+	return changed, err
+}
+
+func mendSample(path string) (bool, error) {
+	return Edit(path, func(text string) (string, error) { return MendSample(path, text) })
+}
 
 // run runs f on a file with that text and returns what it then holds. A second
 // run must change nothing.
@@ -121,7 +139,7 @@ s3 =
 		"quoted":           {strings.Replace(devProfile, "profile dev", `profile "dev"`, 1), strings.Replace(devProfile, "profile dev", `profile "dev"`, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := run(t, c.before, func(path string) (bool, error) { return AWS(path, []AWSProfile{dev}) })
+			got, err := run(t, c.before, func(path string) (bool, error) { return writeAWS(path, []AWSProfile{dev}) })
 			if err != nil || got != c.after {
 				t.Errorf("%v, got:\n%q\nwant:\n%q", err, got, c.after)
 			}
@@ -132,14 +150,14 @@ s3 =
 func TestAWSDefault(t *testing.T) {
 	p := dev
 	p.Name = "default"
-	got, err := run(t, "[profile defaults]\nregion = x\n", func(path string) (bool, error) { return AWS(path, []AWSProfile{p, dev}) })
+	got, err := run(t, "[profile defaults]\nregion = x\n", func(path string) (bool, error) { return writeAWS(path, []AWSProfile{p, dev}) })
 	if want := "[profile defaults]\nregion = x\n\n" + strings.NewReplacer("[profile dev]", "[default]", "services dev", "services default", "services = dev", "services = default").
 		Replace(devProfile) + "\n" + devProfile; err != nil || got != want {
 		t.Errorf("%v, got:\n%s", err, got)
 	}
 	var exists *ExistsError
 	for _, header := range []string{"[default]", "[profile default]"} {
-		if _, err := run(t, header+"\nregion = x\n", func(path string) (bool, error) { return AWS(path, []AWSProfile{p}) }); !errors.As(err, &exists) {
+		if _, err := run(t, header+"\nregion = x\n", func(path string) (bool, error) { return writeAWS(path, []AWSProfile{p}) }); !errors.As(err, &exists) {
 			t.Errorf("%s: %v", header, err)
 		}
 	}
@@ -155,7 +173,7 @@ func TestAWSRefuses(t *testing.T) {
 		"[default]\n  [profile dev]\n":  2,
 		"[default]\n[profile\tdev] # x": 2,
 	} {
-		got, err := run(t, text, func(path string) (bool, error) { return AWS(path, []AWSProfile{dev}) })
+		got, err := run(t, text, func(path string) (bool, error) { return writeAWS(path, []AWSProfile{dev}) })
 		var exists *ExistsError
 		if !errors.As(err, &exists) || exists.Line != line || got != text {
 			t.Errorf("%q: %v", text, err)
@@ -175,7 +193,7 @@ func TestAWSRefuses(t *testing.T) {
 		"[profile dev]\ncredential_process = ccactl credential-process --env dev\n[services dev]\ns3 = no\n": ": a value of s3 in [services dev]",
 		strings.Repeat("#", sizeLimit+1): "is larger than",
 	} {
-		if got, err := run(t, text, func(path string) (bool, error) { return AWS(path, []AWSProfile{dev}) }); err == nil || !strings.Contains(err.Error(), say) || got != text {
+		if got, err := run(t, text, func(path string) (bool, error) { return writeAWS(path, []AWSProfile{dev}) }); err == nil || !strings.Contains(err.Error(), say) || got != text {
 			t.Errorf("%.80q: %v, want %q", text, err, say)
 		}
 	}
@@ -187,7 +205,7 @@ func TestAWSRefuses(t *testing.T) {
 		{Name: "dev", CredentialProcess: dev.CredentialProcess, Region: "r"},
 		{Name: "dev]\n", CredentialProcess: dev.CredentialProcess, Region: "r", Endpoint: "e"},
 	} {
-		if _, err := run(t, "", func(path string) (bool, error) { return AWS(path, []AWSProfile{dev, p}) }); err == nil {
+		if _, err := run(t, "", func(path string) (bool, error) { return writeAWS(path, []AWSProfile{dev, p}) }); err == nil {
 			t.Errorf("%+v was taken", p)
 		}
 	}
@@ -262,7 +280,7 @@ func TestMendSample(t *testing.T) {
 		"[x]\ns3 = y\n":                      "[x]\ns3 = y\n",
 		"[x]\r\nS3 :\r\n":                    "[x]\r\n",
 	} {
-		if got, err := run(t, before, MendSample); err != nil || got != after {
+		if got, err := run(t, before, mendSample); err != nil || got != after {
 			t.Errorf("%q: %q, %v", before, got, err)
 		}
 	}
@@ -287,14 +305,14 @@ func FuzzAWS(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if plain("", text) != nil {
+		if legible("", text) != nil {
 			return
 		}
-		got, err := editAWS("", text, []AWSProfile{dev})
+		got, _, err := AWS("", text, []AWSProfile{dev})
 		if err != nil {
 			return
 		}
-		if again, err := editAWS("", got, []AWSProfile{dev}); again != got || err != nil {
+		if again, changed, err := AWS("", got, []AWSProfile{dev}); again != got || changed != nil || err != nil {
 			t.Fatalf("the second run makes %q of %q, %v", again, got, err)
 		}
 		before, err := parseINI("", text)

@@ -71,15 +71,12 @@ func open(name string) (*file, error) {
 	if len(data) > sizeLimit {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, sizeLimit)
 	}
-	if err := plain(name, string(data)); err != nil {
-		return nil, err
-	}
 	return &file{name: name, path: path, info: info, text: string(data)}, nil
 }
 
-// plain refuses text with characters of which the readers of a format disagree
+// legible refuses text with characters of which the readers of a format disagree
 // whether they end a line or are there at all.
-func plain(name, text string) error {
+func legible(name, text string) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%s is not UTF-8", name)
 	}
@@ -126,6 +123,27 @@ func (f *file) save(text string) (changed bool, err error) {
 		return true, fmt.Errorf("flush the folder of %s: %w", f.name, err)
 	}
 	return true, nil
+}
+
+// Writable returns why a file could not be edited, where that can be told before.
+// It leaves nothing behind.
+func Writable(name string) error {
+	file, err := open(name)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Dir(file.path)
+	for {
+		if _, err := os.Stat(folder); err == nil || folder == filepath.Dir(folder) {
+			break
+		}
+		folder = filepath.Dir(folder) // it will be made
+	}
+	tmp, err := os.CreateTemp(folder, "."+filepath.Base(file.path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 }
 
 // fill makes tmp the successor of f: text, mode and owner.

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func addDev(path string) (bool, error) { return AWS(path, []AWSProfile{dev}) }
+func addDev(path string) (bool, error) { return writeAWS(path, []AWSProfile{dev}) }
 
 func read(t *testing.T, path string) string {
 	t.Helper()

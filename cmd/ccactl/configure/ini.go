@@ -38,6 +38,9 @@ type ini struct {
 const bom = "\ufeff"
 
 func parseINI(file, text string) (*ini, error) {
+	if err := legible(file, text); err != nil {
+		return nil, err
+	}
 	f := &ini{file: file}
 	if rest, ok := strings.CutPrefix(text, bom); ok {
 		f.bom, text = bom, rest

@@ -65,7 +65,7 @@ echo '{"Version":1,"AccessKeyId":"AKID","SecretAccessKey":"SAK","Expiration":"20
 	}
 	p := dev
 	p.CredentialProcess, p.Endpoint = CredentialProcess(ccactl, "dev"), endpoint
-	if _, err := AWS(config, []AWSProfile{p}); err != nil {
+	if _, err := writeAWS(config, []AWSProfile{p}); err != nil {
 		t.Fatal(err)
 	}
 	return dir, []string{
@@ -182,7 +182,7 @@ func TestMendedSample(t *testing.T) {
 			return err
 		}
 		failed = head() != nil || failed
-		if changed, err := MendSample(credentials); !changed || err != nil {
+		if changed, err := mendSample(credentials); !changed || err != nil {
 			t.Fatal(changed, err)
 		}
 		if err := head(); err != nil {

@@ -2,25 +2,42 @@ package configure
 
 import (
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"strings"
 )
 
-// Profiles returns the names of the profiles in an AWS config file that are
-// ours, each with the program that its credential process runs.
-func Profiles(path string) (map[string]string, error) {
+// Ours is what a profile of ours says.
+type Ours struct {
+	Program     string // that its credential process runs
+	Environment string
+	Endpoint    string
+	Gateway     bool // it asks for a key of the gateway
+}
+
+// Profiles returns the profiles in an AWS config file that are ours, by name.
+func Profiles(path string) (map[string]Ours, error) {
 	f, err := parseFile(path)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]string{}
+	found := map[string]Ours{}
 	for i, l := range f.lines {
 		name, is := profileName(l.name)
 		if l.kind != header || !is {
 			continue
 		}
-		if process, err := f.value(i, "credential_process"); err == nil && ourProcess(process) {
-			found[name] = program(process)
+		process, err := f.value(i, "credential_process")
+		if err != nil || !ourProcess(process) {
+			continue
 		}
+		one := Ours{Program: program(process)}
+		if m := regexp.MustCompile(` --env[ =]['"]?([a-z0-9][a-z0-9._-]*)`).FindStringSubmatch(process); m != nil {
+			one.Environment = m[1]
+		}
+		one.Endpoint, _ = f.value(i, "endpoint_url")
+		one.Gateway = strings.Contains(process, " --gateway")
+		found[name] = one
 	}
 	return found, nil
 }
@@ -84,4 +101,57 @@ func parseFile(path string) (*ini, error) {
 		return nil, err
 	}
 	return parseINI(path, file.text)
+}
+
+// AmazonLines returns the lines of an AWS file that belong to profiles whose keys
+// are for Amazon, as far as config and credentials tell: they name no endpoint, or
+// one of Amazon's. Of any other file there are none.
+func AmazonLines(config, credentials, path string) (map[int]bool, error) {
+	if path != real(config) && path != real(credentials) {
+		return nil, nil
+	}
+	elsewhere := map[string]bool{} // profiles that name an endpoint
+	for _, file := range []string{config, credentials} {
+		f, err := parseFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for i, l := range f.lines {
+			if l.kind != header {
+				continue
+			}
+			for j := i + 1; j < len(f.lines) && f.lines[j].kind != header; j++ {
+				if own := f.lines[j]; (own.name == "endpoint_url" || own.name == "services") && !strings.Contains(own.value, ".amazonaws.com") {
+					elsewhere[profileOf(l.name)] = true
+				}
+			}
+		}
+	}
+	f, err := parseFile(path)
+	if err != nil {
+		return nil, err
+	}
+	lines, amazons := map[int]bool{}, false
+	for i, l := range f.lines {
+		if l.kind == header {
+			amazons = !elsewhere[profileOf(l.name)]
+		}
+		lines[i+1] = amazons
+	}
+	return lines, nil
+}
+
+// profileOf is a profile's name by its header in either file.
+func profileOf(header string) string {
+	if name, is := profileName(header); is {
+		return name
+	}
+	return strings.TrimSpace(header)
+}
+
+func real(path string) string {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		return to
+	}
+	return path
 }

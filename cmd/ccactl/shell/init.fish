@@ -93,6 +93,7 @@ if status is-interactive # nothing at all for scp, scripts and the like
         for name in (string split -n ' ' -- "$CCAD_SET")
             builtin contains -- $name @NAMES@; and set -qg $name; and __ccad_put $name "$$name"
         end
+        test -z "$CCAD_SET"; or set -g __ccad_gen '?' # where nothing is selected, they are dropped
     end
 
     function __ccad_use

@@ -90,6 +90,7 @@ function __ccad_inherit {
   for name in @NAMES@; do
     [[ " ${CCAD_SET-} " != *" $name "* || -z "${(P)name+x}" ]] || __ccad_set[$name]="${(P)name}"
   done
+  [[ -z "${CCAD_SET-}" ]] || __ccad_gen='?' # where nothing is selected, they are dropped
 }
 
 function __ccad_use {

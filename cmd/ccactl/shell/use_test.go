@@ -157,3 +157,22 @@ func TestInherited(t *testing.T) {
 		}
 	})
 }
+
+// TestAnotherView: a shell inside "ccactl exec dev --auth token" has nothing
+// selected, drops what the shell outside had loaded, and keeps what exec gave.
+func TestAnotherView(t *testing.T) {
+	each(t, func(t *testing.T, d dialect) {
+		ccad := newDaemon(t)
+		ccad.serve("dev", "1", vars("one"))
+		s := interactive(t, d, ccad, options{preselected: "dev", env: []string{
+			"CCAD_ENV=", "CCAD_SET=OS_PASSWORD", "OS_PASSWORD=outside", "OS_TOKEN=given", "OS_USERNAME=given",
+		}})
+		s.want("OS_PASSWORD", "-")
+		s.want("CCAD_SET", "-")
+		s.want("OS_TOKEN", "given")
+		s.want("OS_USERNAME", "given")
+		if calls := ccad.calls(); calls != nil {
+			t.Errorf("ccactl was called: %q", calls)
+		}
+	})
+}

@@ -58,7 +58,21 @@ func TestFiles(t *testing.T) {
 	if err := os.Truncate(large, maxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	words, unread := Files(home, []string{rendered, openrc, filepath.Join(home, "missing")})
+	elsewhere := t.TempDir()
+	variables := map[string]string{"HISTFILE": filepath.Join(elsewhere, "history"), "ZDOTDIR": filepath.Join(elsewhere, "zsh"), "XDG_CONFIG_HOME": filepath.Join(elsewhere, "config"), "RCLONE_CONFIG": "relative"}
+	moved := map[string]string{"history": "by-histfile", "zsh/.zshrc": "by-zdotdir", "config/rclone/rclone.conf": "by-config-home"}
+	for name, word := range moved {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(elsewhere, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(elsewhere, name), []byte("export OS_PASSWORD="+word+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(home, "my-openrcs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	words, unread := Files(home, func(name string) string { return variables[name] }, []string{rendered, openrc, filepath.Join(home, "missing")})
 	places := map[string][]Place{}
 	for _, w := range words {
 		places[w.Text] = append(places[w.Text], w.Place)
@@ -68,6 +82,11 @@ func TestFiles(t *testing.T) {
 	} {
 		if got := places[word]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s at %v, want %v", word, got, want)
+		}
+	}
+	for name, word := range moved {
+		if got := places[word]; len(got) != 1 || got[0].File != filepath.Join(elsewhere, name) {
+			t.Errorf("%s at %v", word, got)
 		}
 	}
 	if want := []string{fifo, large}; !slices.Equal(unread, want) {

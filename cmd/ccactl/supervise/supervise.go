@@ -1,5 +1,5 @@
-// Package supervise stays the parent of a command that is to follow changes: at
-// each it starts the command anew, or sends it a signal.
+// Package supervise stays the parent of a command: to start it anew, or to send it
+// a signal, when something that it was given changes; and to know how it ended.
 //
 // Run is one loop over what can happen: a change, a signal, the command's end, a
 // moment that was waited for. Everything else is in how a parent stays out of
@@ -14,19 +14,21 @@
 //     fails soon after a restart is tried again, later each time and not for
 //     ever: what it was given may not have arrived everywhere yet.
 //
-// Limits: descriptors above 2 are not passed on, so socket activation is not
-// either. On a terminal a restart ends the command itself, not what that left
-// running.
+// The command inherits every descriptor that we did. Limits: systemd's socket
+// activation and notifications are for our pid, not the command's. On a terminal
+// a restart ends the command itself, not what that left running.
 package supervise
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // How long things take. Backoff is how long a command that fails soon after a
@@ -44,9 +46,9 @@ type Command struct {
 	Path    string
 	Args    []string // Args[0] is the command as typed
 	Env     []string
-	Changes <-chan struct{} // something that the command was given has changed
-	Signal  syscall.Signal  // what a change sends; 0: it restarts the command
-	Renew   func() []string // the environment of the next start
+	Changes <-chan struct{}          // something that the command was given has changed; nil: it follows nothing
+	Signal  syscall.Signal           // what a change sends; 0: it restarts the command
+	Renew   func() ([]string, error) // the environment of the next start; an error: there is to be none
 	Say     func(line string)
 	After   func(time.Duration) <-chan time.Time // nil: time.After
 	Now     func() time.Time                     // nil: time.Now
@@ -65,7 +67,7 @@ type child struct {
 }
 
 // Run runs the command until it ends for good and returns how it ended. An
-// error means that it could not be started.
+// error means that it could not be started, or not again after a change.
 func (c *Command) Run() (syscall.WaitStatus, error) {
 	if c.After == nil {
 		c.After = time.After
@@ -75,7 +77,10 @@ func (c *Command) Run() (syscall.WaitStatus, error) {
 	}
 	runtime.LockOSThread() // the kernel ends the command with the thread that started it
 	defer runtime.UnlockOSThread()
-	c.grouped = !hasTerminal()
+	// At its first use os tries the kernel's pidfds on a child of its own. A Ctrl-Z
+	// that stopped that one would stop us for good: so not once the command runs.
+	_, _ = os.FindProcess(os.Getpid())
+	c.grouped = !HasTerminal()
 	c.signals = make(chan os.Signal, 16)
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
 		if !signal.Ignored(s) { // the command ignores those, too
@@ -99,7 +104,14 @@ func (c *Command) Run() (syscall.WaitStatus, error) {
 		if c.told {
 			return status, nil
 		}
-		c.Env = c.Renew()
+		env, err := c.Renew()
+		if err != nil && ended {
+			c.Say(err.Error())
+			return status, nil
+		} else if err != nil {
+			return 0, err
+		}
+		c.Env = env
 		if running, err = c.start(); err != nil {
 			return 0, err
 		}
@@ -110,21 +122,45 @@ func (c *Command) Run() (syscall.WaitStatus, error) {
 // start starts the command, which ends when we are killed where the system can
 // do that.
 func (c *Command) start() (child, error) {
-	cmd := exec.Cmd{
-		Path: c.Path, Args: c.Args, Env: c.Env,
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		SysProcAttr: attributes(c.grouped),
+	// os and os/exec would make the descriptors block, for everybody who has them.
+	pid, _, err := syscall.StartProcess(c.Path, c.Args, &syscall.ProcAttr{Env: c.Env, Files: inherited(), Sys: attributes(c.grouped)})
+	if err != nil {
+		return child{}, fmt.Errorf("run %q: %w", c.Args[0], err)
 	}
-	if err := cmd.Start(); err != nil {
+	process, err := os.FindProcess(pid)
+	if err != nil {
 		return child{}, fmt.Errorf("run %q: %w", c.Args[0], err)
 	}
 	ended := make(chan syscall.WaitStatus, 1)
 	go func() {
-		_ = cmd.Wait()
-		status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		var status syscall.WaitStatus
+		if state, err := process.Wait(); err == nil {
+			status, _ = state.Sys().(syscall.WaitStatus)
+		}
 		ended <- status
 	}()
-	return child{cmd.Process, ended}, nil
+	return child{process, ended}, nil
+}
+
+// inherited are the descriptors that we got from who started us, each at its
+// number: our own close at an exec.
+func inherited() []uintptr {
+	files := []uintptr{0, 1, 2}
+	open, _ := os.ReadDir("/dev/fd")
+	for _, entry := range open {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil || fd < 3 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue
+		}
+		for len(files) <= fd {
+			files = append(files, ^uintptr(0)) // closed
+		}
+		files[fd] = uintptr(fd)
+	}
+	return files
 }
 
 // attend waits until the command ends by itself, or until it is to be started

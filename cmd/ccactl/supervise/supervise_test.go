@@ -1,14 +1,19 @@
 package supervise
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // world is a command under test. Its clock stands still unless told, and what
@@ -19,6 +24,9 @@ type world struct {
 	changes chan struct{}
 	file    string // the command's own account, by "say WORD"
 	ended   chan syscall.WaitStatus
+
+	refused  atomic.Bool // there is no environment for the next start
+	unwanted atomic.Bool // and so Run fails
 
 	mu     sync.Mutex
 	now    time.Time
@@ -39,18 +47,22 @@ func begin(t *testing.T, script string, signal syscall.Signal, hold ...time.Dura
 		w.timers[d] = make(chan time.Time)
 	}
 	starts := 0
-	env := func() []string {
+	env := func() ([]string, error) {
+		if w.refused.Load() {
+			return nil, errors.New("refused")
+		}
 		starts++
-		return append(os.Environ(), "FILE="+w.file, "START="+string(rune('0'+starts)))
+		return append(os.Environ(), "FILE="+w.file, "START="+string(rune('0'+starts))), nil
 	}
+	first, _ := env()
 	w.c = &Command{
-		Path: "/bin/sh", Args: []string{"sh", "-c", `say() { echo "$*" >>"$FILE"; }; ` + script}, Env: env(), Renew: env,
+		Path: "/bin/sh", Args: []string{"sh", "-c", `say() { echo "$*" >>"$FILE"; }; ` + script}, Env: first, Renew: env,
 		Changes: w.changes, Signal: signal, Say: w.say, After: w.after,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 	}
 	go func() {
 		status, err := w.c.Run()
-		if err != nil {
+		if (err != nil) != w.unwanted.Load() {
 			t.Error(err)
 		}
 		w.ended <- status
@@ -217,6 +229,51 @@ func TestCrashLoop(t *testing.T) {
 		t.Errorf("ended by %v", s)
 	}
 	w.reads("start1", "start2")
+}
+
+// What is refused is not started again with it: a crash loop ends, with its own
+// code; after a change it is our failure.
+func TestRefusedIsNotStarted(t *testing.T) {
+	w := begin(t, `test $START = 1 || { say start$START; exit 3; }; `+idle, 0, firstPause)
+	w.reads("start1")
+	w.change()
+	w.reads("start1", "term1", "start2")
+	w.refused.Store(true)
+	w.timers[firstPause] <- time.Time{}
+	if s := w.end(); s.ExitStatus() != 3 || w.said[len(w.said)-1] != "refused" {
+		t.Errorf("ended by %v, said %q", s, w.said)
+	}
+	w.reads("start1", "term1", "start2")
+
+	w = begin(t, idle, 0)
+	w.reads("start1")
+	w.refused.Store(true)
+	w.unwanted.Store(true)
+	w.change()
+	w.end()
+	w.reads("start1", "term1")
+}
+
+// What we inherited the command inherits, at its number.
+func TestDescriptorsAreInherited(t *testing.T) {
+	r, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const number = 63 // of a shell's <(…)
+	if err := unix.Dup2(int(out.Fd()), number); err != nil {
+		t.Fatal(err)
+	}
+	w := begin(t, "echo handed down >/dev/fd/63", 0)
+	if s := w.end(); s.ExitStatus() != 0 {
+		t.Errorf("ended by %v", s)
+	}
+	_ = unix.Close(number)
+	_ = out.Close()
+	if data, err := io.ReadAll(r); err != nil || string(data) != "handed down\n" {
+		t.Errorf("%q, %v", data, err)
+	}
 }
 
 // Told to end while a failed command rests, nothing is started again.

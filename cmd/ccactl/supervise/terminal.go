@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasTerminal reports whether a terminal controls us.
-func hasTerminal() bool {
+// HasTerminal reports whether a terminal controls us.
+func HasTerminal() bool {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err == nil {
 		_ = tty.Close()

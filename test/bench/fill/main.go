@@ -46,7 +46,7 @@ func fill(dir string, passphrase account.Secret) error {
 		c.Users[u.ID] = u
 		for i := range 10_000 {
 			e := vault.Environment{Environment: account.Environment{ID: account.NewID(), Name: fmt.Sprintf("e%05d", i), UserID: u.ID, Project: fmt.Sprintf("project-%d", i), ProjectID: account.NewID(), ProjectDomainID: "default",
-				S3: account.S3{Endpoint: account.Endpoint{URL: "https://objects.cloud.ca"}, Region: "cloud.ca"}}}
+				S3: account.S3{Endpoint: account.Endpoint{URL: "https://objects.cloud.ca"}, Region: "cloud.ca"}}, Binding: vault.Binding{Accepted: true, Checked: now}}
 			keys, k := e.Keys.Stage(account.KeyPair{AccessKeyID: account.NewID(), Secret: account.NewSecret(account.NewID())}, "cloud", now)
 			k.Accepted, k.Checked = true, now
 			e.Keys, e.Generation = keys.With(k).Activate(k.ID), c.NextGeneration()

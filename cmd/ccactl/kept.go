@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// An editor replaces the text of a file by what change makes of it, as
+// configure.Edit does.
+type editor func(path string, change func(text string) (string, error)) (changed bool, err error)
+
+// editKept is the editor of setup: before a file is written, ccad has what it was,
+// sealed. A crash in between leaves a file that is as it was.
+func editKept(path string, change func(string) (string, error)) (bool, error) {
+	return keeping(path, false, change)
+}
+
+func keeping(path string, emptied bool, change func(string) (string, error)) (bool, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false, err
+	}
+	return configure.Edit(path, func(text string) (string, error) {
+		next, err := change(text)
+		if err != nil || next == text {
+			return next, err
+		}
+		k := ipc.KeptFile{Path: path, Mode: 0o600, Before: []byte(text), Emptied: emptied}
+		info, err := os.Stat(path)
+		if k.Absent = errors.Is(err, fs.ErrNotExist); err == nil {
+			k.Mode = uint32(info.Mode().Perm())
+		}
+		sum := sha256.Sum256([]byte(next))
+		k.After = sum[:]
+		if err := call("POST", "/v1/kept", k, nil); err != nil {
+			return "", fmt.Errorf("keep what %s is: %w", path, err)
+		}
+		_, err = configure.Edit(keptNote(), func(paths string) (string, error) { return paths + path + "\n", nil })
+		return next, err
+	})
+}
+
+// keptNote names the files that were edited, and nothing of what they hold: undo
+// asks it whether there is anything to undo where no daemon answers.
+func keptNote() string { return filepath.Join(ipc.StateDir(), "setup-files") }
+
+// putBack gives the files that ccactl edited their former bytes back, the last
+// edit first. A file that was changed since stays as it is, unless it is named.
+func putBack(named []string) error {
+	for i, path := range named {
+		var err error
+		if named[i], err = filepath.Abs(path); err != nil {
+			return err
+		}
+	}
+	var kept ipc.KeptFiles
+	if err := call("GET", "/v1/kept", nil, &kept); err != nil {
+		if _, none := os.Lstat(keptNote()); errors.Is(none, fs.ErrNotExist) {
+			err = nil // nobody need be there to say so
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var stuck []string
+	back := 0
+	for _, k := range slices.Backward(kept.Files) {
+		if len(named) > 0 && !slices.Contains(named, k.Path) || slices.Contains(stuck, k.Path) {
+			continue
+		}
+		done, err := restoreKept(k, slices.Contains(named, k.Path))
+		switch {
+		case err != nil:
+			return fmt.Errorf("undo the change of %s: %w", k.Path, err)
+		case !done:
+			stuck = append(stuck, k.Path)
+			exit(advised(errors.New(k.Path+" was changed since, and stays as it is"), "ccactl setup --undo "+shellWord(k.Path)+" puts it back all the same"))
+			continue
+		}
+		if err := call("DELETE", "/v1/kept/"+k.ID, nil, nil); err != nil {
+			return err
+		}
+		back++
+		_, _ = fmt.Println(plain(k.Path) + " is as it was")
+	}
+	if len(stuck) > 0 {
+		return exitCode(1)
+	}
+	if len(named) == 0 { // the files need the daemon, so it goes last
+		_ = os.Remove(keptNote())
+		removed, err := removeService()
+		if err != nil {
+			return err
+		}
+		if removed {
+			back++
+		}
+	}
+	if back == 0 {
+		return emit([]byte("there is nothing to undo\n"))
+	}
+	return emit([]byte("the keyring stays, and so do S3 keys that were made at the cloud: ccactl remove NAME forgets what it holds\n"))
+}
+
+// restoreKept makes a file what it was, and reports false where it was changed
+// since.
+func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
+	data, err := os.ReadFile(k.Path)
+	there := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	sum := sha256.Sum256(data)
+	switch {
+	case there == !k.Absent && bytes.Equal(data, k.Before):
+		return true, nil
+	case !force && (!there || !bytes.Equal(sum[:], k.After)):
+		return false, nil
+	case k.Absent:
+		return true, os.Remove(k.Path)
+	}
+	if _, err := configure.Edit(k.Path, func(string) (string, error) { return string(k.Before), nil }); err != nil {
+		return false, err
+	}
+	if !there {
+		return true, os.Chmod(k.Path, fs.FileMode(k.Mode))
+	}
+	return true, nil
+}

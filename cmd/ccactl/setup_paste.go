@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// Answers that stand for an empty one.
+const (
+	foundByCcad  = "found by ccad" // the S3 key that Keystone lists, or that is made later
+	fromCatalog  = "as the cloud says"
+	cloudcasAuth = "https://auth.cloud.ca"
+)
+
+// paste asks for what the portal's page shows, by its own labels, until the cloud
+// has not refused it. What was typed stays as the presets.
+func (s *setup) paste() error {
+	s.done("No file of credentials in the usual places. In the portal, open your profile, API Credentials, Service API keys, choose the environment, " +
+		"and copy what stands beside each label. Enter takes what is in brackets.")
+	r := ipc.AddRequest{Name: s.name, AuthURL: cloudcasAuth, UserDomainID: "default", S3Endpoint: s.s3Endpoint, S3Region: s.s3Region}
+	for {
+		if err := s.askPage(&r); err != nil {
+			return err
+		}
+		var done ipc.Changes
+		err := call("POST", "/v1/environments", r, &done)
+		if err == nil {
+			return tellBy(s.done, done, nil)
+		}
+		exit(advised(err, "correct it here, or leave with Ctrl-C"))
+		if err := s.agree("Once more, with what you typed as the presets"); err != nil {
+			return err
+		}
+	}
+}
+
+// askPage asks for everything on the page; what is in r is the preset.
+func (s *setup) askPage(r *ipc.AddRequest) (err error) {
+	for _, q := range []struct {
+		label string
+		to    *string
+	}{
+		{"Authentication URL", &r.AuthURL},
+		{"Domain ID", &r.UserDomainID},
+		{"Project name", &r.Project},
+		{"User name", &r.User},
+	} {
+		preset := *q.to
+		for *q.to = ""; *q.to == ""; {
+			answer, err := askLine(q.label, preset)
+			if err != nil {
+				return err
+			}
+			*q.to = strings.TrimSpace(answer)
+		}
+	}
+	r.ProjectDomainID = r.UserDomainID
+	for r.Password = ""; r.Password == ""; {
+		var failure *ipc.Error
+		if r.Password, err = ask(margin + "Password (not shown)"); errors.As(err, &failure) {
+			exit(err) // an empty one
+		} else if err != nil {
+			return err
+		}
+	}
+	if !strings.HasPrefix(r.AuthURL, cloudcasAuth) && s.s3Endpoint == "" {
+		if r.S3Endpoint, err = askOptional("S3 endpoint, if there is one", r.S3Endpoint, fromCatalog); err != nil {
+			return err
+		}
+	}
+	if r.S3AccessKey, err = askOptional("S3 API access key, if there is one", r.S3AccessKey, foundByCcad); err != nil {
+		return err
+	}
+	if r.S3Secret = ""; r.S3AccessKey != "" {
+		if r.S3Secret, err = ask(margin + "S3 API secret key (not shown)"); err != nil {
+			return err
+		}
+	}
+	if s.name != "" {
+		return nil
+	}
+	if r.Name == "" {
+		r.Name = shortName(suggestedName(r.Project), r.User)
+	}
+	r.Name, err = s.askName("A short name for it, for commands", r.Name)
+	return err
+}
+
+// askOptional asks for what may be left empty, which none stands for.
+func askOptional(question, preset, none string) (string, error) {
+	if preset == "" {
+		preset = none
+	}
+	answer, err := askLine(question, preset)
+	if answer == none {
+		answer = ""
+	}
+	return answer, err
+}

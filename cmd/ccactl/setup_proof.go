@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
+)
+
+// proofWithin is how long the AWS CLI may take to list buckets.
+const proofWithin = time.Minute
+
+// prove lists the buckets of each environment as a user would.
+func (s *setup) prove() error {
+	st, err := unlocked()
+	if err != nil {
+		return err
+	}
+	aws, missing := exec.LookPath("aws")
+	profiles, _ := configure.Profiles(awsFiles()[0])
+	var failed error
+	for _, e := range st.Environments {
+		profile := profileFor(profiles, e.Name)
+		command := "aws --profile " + profile + " s3 ls"
+		if e.User != "" {
+			s.done("%s: %s", e.Name, inWords(e.State))
+		}
+		switch {
+		case e.S3.Endpoint == "":
+			s.done("%s: it has no S3 endpoint, so no AWS profile (ccactl setup --s3-endpoint URL gives it one)", e.Name)
+		case profile == "":
+			s.done("%s: it has no AWS profile: ccactl configure aws %[1]s", e.Name)
+		case missing != nil:
+			s.done("%s: there is no AWS CLI here to try: %s", e.Name, command)
+		default:
+			ctx, cancel := context.WithTimeout(context.Background(), proofWithin)
+			out, failure := exec.CommandContext(ctx, aws, "--profile", profile, "s3", "ls").CombinedOutput()
+			cancel()
+			if failure != nil {
+				failed = errors.Join(failed, advised(fmt.Errorf("%s: %s", command, plain(string(out))), "ccactl doctor"))
+				continue
+			}
+			s.done("%s works", command)
+		}
+	}
+	if len(st.Environments) > 0 && failed == nil {
+		if sh, known := loginShell(); known && sh.hooked() {
+			s.done("Open a new shell, and: ccactl use %s. It then has OS_USERNAME, OS_PASSWORD and what else the openstack command needs.", st.Environments[0].Name)
+		}
+		s.done("ccactl status says how everything stands, ccactl doctor what is wrong.")
+	}
+	return failed
+}
+
+// profileFor finds the AWS profile that an environment has; "" where it has none.
+func profileFor(profiles map[string]configure.Ours, environment string) string {
+	if profiles[environment].Environment == environment {
+		return environment
+	}
+	for name, p := range profiles {
+		if p.Environment == environment {
+			return name
+		}
+	}
+	return ""
+}
+
+// inWords is a state as a sentence's end.
+func inWords(state string) string {
+	switch state {
+	case "ok":
+		return "the cloud accepts its password"
+	case "unverified":
+		return "the cloud has not answered about its password yet"
+	}
+	return state
+}

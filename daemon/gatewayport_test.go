@@ -1,0 +1,86 @@
+package daemon_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// squat takes a port as soon as it is free.
+func squat(t *testing.T, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// A port belongs to whoever binds it first: while somebody else has the
+// gateway's, no gateway key is given out, and when he leaves it is ours again.
+func TestGatewayPortTaken(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	url := w.status().Daemon.Gateway
+	key := w.gatewayKey("dev")
+	w.stop()
+	squatter := squat(t, strings.TrimPrefix(url, "http://"))
+	w.start("")
+	if s := w.status().Daemon; s.Gateway != "" || !strings.Contains(s.Warning, "no port") || !strings.Contains(s.Warning, "tried again") {
+		t.Errorf("gateway %q, warning %q", s.Gateway, s.Warning)
+	}
+	for _, path := range []string{"credential-process?gateway=true", "env?client=aws", "endpoint"} {
+		_, _, err := ipc.Get("/v1/environments/dev/views/" + path)
+		w.want(err, ipc.CodeFailed, "no port")
+	}
+	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeFailed, "no port")
+	_ = squatter.Close()
+	limit := time.Now().Add(10 * time.Second)
+	for w.status().Daemon.Gateway != url {
+		if time.Now().After(limit) {
+			t.Fatalf("the port was free and is not ours: %+v", w.status().Daemon)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if warning := w.status().Daemon.Warning; warning != "" {
+		t.Errorf("the warning is still %q", warning)
+	}
+	for what, key := range map[string]aws.Credentials{"from before": key, "new": w.gatewayKey("dev")} {
+		if status := w.buckets(key); status != http.StatusOK {
+			t.Errorf("a key %s: %d", what, status)
+		}
+	}
+}
+
+// The gateway's port stays ours over a lock, and says so meanwhile.
+func TestGatewayPortOverLock(t *testing.T) {
+	c := newChild(t, "")
+	var s ipc.Status
+	if _, err := ipc.Do(t.Context(), "GET", "/v1/status", nil, &s); err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(s.Daemon.Gateway, "http://")
+	ends := thief(t, address)
+	for range 3 {
+		c.unlock()
+		c.lock()
+		r, err := http.Get(s.Daemon.Gateway)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+	}
+	if ends() {
+		t.Error("somebody else could take the port during a lock")
+	}
+	c.end()
+}

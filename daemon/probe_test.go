@@ -1,0 +1,106 @@
+package daemon_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// TestProbes: what was handed out is asked about, one login a user; a password
+// that the cloud refuses then has failed once, and goes out to nobody any more.
+func TestProbes(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.add("system", "system-ccontini")
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	if _, _, err := ipc.Get("/v1/environments/dev/views/env"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ipc.Get("/v1/environments/system/views/env"); err != nil {
+		t.Fatal(err)
+	}
+	w.until("a probe finds it refused", func() bool { return w.status().Users[0].State == "refused" })
+	for begun := time.Now(); time.Since(begun) < 2500*time.Millisecond; time.Sleep(100 * time.Millisecond) { // two more periods
+		_, _, err := ipc.Get("/v1/environments/dev/views/env")
+		w.want(err, ipc.CodeRefused, "refused by the cloud")
+		var out ipc.Changes
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev"}, &out)
+		w.want(out.Changes[0].Error, ipc.CodeRefused, "refused")
+	}
+	if n := w.refusals(); n != 1 {
+		t.Errorf("the dead password was sent %d times", n)
+	}
+}
+
+// TestProbesWhatIsHeld: what a shell was given is asked about as long as the
+// shell lives, though it asks for nothing.
+func TestProbesWhatIsHeld(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	if _, _, err := ipc.Get("/v1/environments/dev/views/env?format=hook-sh"); err != nil { // this process's parent is the shell
+		t.Fatal(err)
+	}
+	for range 3 {
+		before, _ := w.cloud.Passwords(w.cloud.User.Name)
+		w.until("it is probed once more", func() bool { now, _ := w.cloud.Passwords(w.cloud.User.Name); return now > before })
+	}
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.until("a probe finds it refused", func() bool { return w.status().Users[0].State == "refused" })
+}
+
+// TestProbesTheGatewaysTraffic: what goes through the gateway is in use, with a
+// key that a daemon before this one gave.
+func TestProbesTheGatewaysTraffic(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key := w.gatewayKey("dev")
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.until("a probe finds it refused", func() bool {
+		if status := w.buckets(key); status != http.StatusOK { // the S3 key is good all the same
+			t.Fatalf("status %d", status)
+		}
+		return w.status().Users[0].State == "refused"
+	})
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Errorf("while the user is refused: status %d", status)
+	}
+}
+
+// TestRejectedReports: however many programs report, the user is asked about
+// once; a report in the background waits for nobody.
+func TestRejectedReports(t *testing.T) {
+	w, _ := imported(t, "dev-ccontini")
+	before, _ := w.cloud.Passwords(w.cloud.User.Name)
+	for range 20 {
+		var out ipc.Changes
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini"}, &out)
+		if out.Changes[0].Error != nil || out.Changes[0].State != "ok" {
+			t.Fatalf("%+v", out.Changes)
+		}
+	}
+	if after, _ := w.cloud.Passwords(w.cloud.User.Name); after-before != 1 {
+		t.Errorf("20 reports make %d logins", after-before)
+	}
+	w.restart()
+	asked := make(chan struct{})
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Times: 1, Delay: 2 * time.Second, Begun: func() { close(asked) }})
+	begun := time.Now()
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini", Background: true}, nil)
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("a report took %v", took)
+	}
+	<-asked
+	w.until("the check finds it refused", func() bool { return w.status().Users[0].State == "refused" })
+	w.want(w.try("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "nonesuch", Background: true}, nil), ipc.CodeUnknown, "nonesuch")
+}

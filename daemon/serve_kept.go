@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/audit"
+	"github.com/cloud-ca/ccad/daemon/source"
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// scrub says what is left of files without the secrets that ccad holds. ccactl
+// writes it, as the person, once what they were is kept.
+func (d *Daemon) scrub(r *request) (any, error) {
+	in, err := decode[ipc.ScrubRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]source.File, len(in.Files))
+	for i, f := range in.Files {
+		files[i] = source.File{Path: f.Path, Data: f.Data, CA: f.CA}
+	}
+	c := r.open.keeper.Contents()
+	scrubbed, err := source.Scrub(files, true, func(f source.Found) bool { return holds(c, f) })
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	out := ipc.ScrubReply{Files: []ipc.ScrubbedFile{}}
+	for _, s := range scrubbed {
+		out.Files = append(out.Files, ipc.ScrubbedFile{Path: s.Path, Data: s.Data, Lines: s.Lines, Left: s.Left})
+	}
+	return out, nil
+}
+
+// holds reports whether every secret of a finding is in force here and was
+// accepted by the cloud: only then may its file do without it.
+func holds(c *vault.Contents, f source.Found) bool {
+	password, keys, cred := f.Password.Empty(), f.Keys == nil || f.Keys.Secret.Empty(), f.AppCred == nil
+	if password && keys && cred {
+		return false // nothing is in it
+	}
+	for _, u := range c.Users {
+		v, ok := u.Passwords.Active()
+		password = password || ok && v.Accepted && u.Same(settledUser(f.User)) && v.Value.Equal(f.Password)
+	}
+	for _, e := range c.Environments {
+		k, ok := e.Keys.Active()
+		where := f.Environment.S3.Endpoint
+		keys = keys || ok && k.Accepted && k.Value.AccessKeyID == f.Keys.AccessKeyID && k.Value.Secret.Equal(f.Keys.Secret) &&
+			(where.IsZero() || where.SameOrigin(e.S3.Endpoint))
+		a, ok := e.AppCreds.Active()
+		cred = cred || ok && a.Accepted && a.Value.ID == f.AppCred.ID && a.Value.Secret.Equal(f.AppCred.Secret)
+	}
+	return password && keys && cred
+}
+
+// keep stores what a file was before ccactl edits it.
+func (d *Daemon) keep(r *request) (any, error) {
+	in, err := decode[ipc.KeptFile](r)
+	if err != nil {
+		return nil, err
+	}
+	if !filepath.IsAbs(in.Path) || len(in.Before) > source.MaxSize {
+		return nil, usage("a file to be kept has an absolute path and at most 1 MiB")
+	}
+	var emptied []string
+	if in.Emptied {
+		emptied = pairOf(in.Path)
+	}
+	k := vault.Kept{Path: in.Path, Mode: in.Mode, Absent: in.Absent, Before: account.NewSecret(string(in.Before)), After: in.After}
+	if err := r.open.keeper.Keep(k, emptied); err != nil {
+		return nil, err
+	}
+	d.record(r.open, audit.Entry{Event: "kept", Note: in.Path})
+	return struct{}{}, nil
+}
+
+// pairOf returns a path and that of the file that is read together with it.
+func pairOf(path string) []string {
+	return slices.DeleteFunc([]string{path, source.Companion(path)}, func(p string) bool { return p == "" })
+}
+
+// keptFiles hands out what files were, for ccactl to put them back.
+func (d *Daemon) keptFiles(r *request) (any, error) {
+	out := ipc.KeptFiles{Files: []ipc.KeptFile{}}
+	for _, k := range r.open.keeper.Contents().Kept {
+		out.Files = append(out.Files, ipc.KeptFile{ID: k.ID, Path: k.Path, Mode: k.Mode, Absent: k.Absent, Before: []byte(k.Before.Reveal()), After: k.After})
+		d.record(r.open, audit.Entry{Event: "handed-out", View: "kept", Note: k.Path})
+	}
+	return out, nil
+}
+
+// unkeep forgets what a file was.
+func (d *Daemon) unkeep(r *request) (any, error) {
+	id := r.PathValue("id")
+	var filled []string
+	for _, k := range r.open.keeper.Contents().Kept {
+		if k.ID == id {
+			filled = pairOf(k.Path)
+		}
+	}
+	return struct{}{}, r.open.keeper.Unkeep(id, filled)
+}
+
+// unwatch stops watching files.
+func (d *Daemon) unwatch(r *request) (any, error) {
+	in, err := decode[ipc.UnwatchRequest](r)
+	if err != nil {
+		return nil, err
+	}
+	names, err := r.open.keeper.Unwatch(in.Paths)
+	return ipc.UnwatchReply{Environments: append([]string{}, names...)}, err
+}
