@@ -146,34 +146,56 @@ func profileTrouble(x examination, name string, p configure.Ours) (what, mend st
 	return "", ""
 }
 
-// checkAWSCLI: below 2.13 and 1.29 the AWS CLI reads no endpoint_url.
+// checkAWSCLI: an old one goes to AWS, whatever its profile says.
 func checkAWSCLI(examination) []finding {
 	const check = "AWS CLI"
 	ours, err := configure.Profiles(awsFiles()[0])
 	if err != nil || len(ours) == 0 {
 		return nil
 	}
+	cli, err := findAWSCLI()
+	switch {
+	case cli.path == "":
+		return nil
+	case err != nil:
+		return []finding{wrong(check, "install it anew", "%v", err)}
+	case cli.version == "":
+		return fine(check, "%s does not tell its version", cli.path)
+	case !cli.readsEndpoint:
+		return []finding{wrong(check, "upgrade it, or give it --endpoint-url with the endpoint_url of "+awsFiles()[0],
+			"%s is %s: before 2.13 (and 1.29) it reads no endpoint_url from a profile and goes to AWS", cli.path, cli.version)}
+	}
+	return fine(check, "%s reads endpoint_url from profiles", cli.version)
+}
+
+// An awsCLI is the one that PATH finds.
+type awsCLI struct {
+	path, version string // "": there is none, it does not tell
+	readsEndpoint bool   // from a profile; one of unknown version is taken to
+}
+
+// findAWSCLI asks the AWS CLI for its version: below 2.13 and 1.29 it reads no
+// endpoint_url.
+func findAWSCLI() (awsCLI, error) {
+	cli := awsCLI{readsEndpoint: true}
 	path, err := exec.LookPath("aws")
 	if err != nil {
-		return nil
+		return cli, nil
 	}
+	cli.path = path
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
 	if err != nil {
-		return []finding{wrong(check, "install it anew", "%s --version fails: %v", path, err)}
+		return cli, fmt.Errorf("%s --version fails: %w", path, err)
 	}
-	said := regexp.MustCompile(`aws-cli/(\d+)\.(\d+)\.\d+`).FindSubmatch(out)
-	if said == nil {
-		return fine(check, "%s does not tell its version", path)
+	if said := regexp.MustCompile(`aws-cli/(\d+)\.(\d+)\.\d+`).FindSubmatch(out); said != nil {
+		major, _ := strconv.Atoi(string(said[1]))
+		minor, _ := strconv.Atoi(string(said[2]))
+		cli.version = string(said[0])
+		cli.readsEndpoint = major > 2 || major == 2 && minor >= 13 || major == 1 && minor >= 29
 	}
-	major, _ := strconv.Atoi(string(said[1]))
-	minor, _ := strconv.Atoi(string(said[2]))
-	if major == 1 && minor < 29 || major == 2 && minor < 13 {
-		return []finding{wrong(check, "upgrade it, or give it --endpoint-url with the endpoint_url of "+awsFiles()[0],
-			"%s is %s: before 2.13 (and 1.29) it reads no endpoint_url from a profile and goes to AWS", path, said[0])}
-	}
-	return fine(check, "%s reads endpoint_url from profiles", said[0])
+	return cli, nil
 }
 
 // checkPlainText names the files in the usual places that hold secrets anybody

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
@@ -19,12 +21,16 @@ func (s *setup) prove() error {
 	if err != nil {
 		return err
 	}
-	aws, missing := exec.LookPath("aws")
+	cli, _ := findAWSCLI() // one that is broken fails below
 	profiles, _ := configure.Profiles(awsFiles()[0])
 	var failed error
 	for _, e := range st.Environments {
 		profile := profileFor(profiles, e.Name)
-		command := "aws --profile " + profile + " s3 ls"
+		args := []string{"--profile", profile, "s3", "ls"}
+		if !cli.readsEndpoint {
+			args = slices.Insert(args, 2, "--endpoint-url", profiles[profile].Endpoint)
+		}
+		command := "aws " + strings.Join(args, " ")
 		if e.User != "" {
 			s.done("%s: %s", e.Name, inWords(e.State))
 		}
@@ -33,17 +39,20 @@ func (s *setup) prove() error {
 			s.done("%s: it has no S3 endpoint, so no AWS profile (ccactl setup --s3-endpoint URL gives it one)", e.Name)
 		case profile == "":
 			s.done("%s: it has no AWS profile: ccactl configure aws %[1]s", e.Name)
-		case missing != nil:
+		case cli.path == "":
 			s.done("%s: there is no AWS CLI here to try: %s", e.Name, command)
 		default:
 			ctx, cancel := context.WithTimeout(context.Background(), proofWithin)
-			out, failure := exec.CommandContext(ctx, aws, "--profile", profile, "s3", "ls").CombinedOutput()
+			out, failure := exec.CommandContext(ctx, cli.path, args...).CombinedOutput()
 			cancel()
 			if failure != nil {
 				failed = errors.Join(failed, advised(fmt.Errorf("%s: %s", command, plain(string(out))), "ccactl doctor"))
 				continue
 			}
 			s.done("%s works", command)
+			if !cli.readsEndpoint {
+				s.done("It needs that option: %s reads no endpoint_url from a profile, from 2.13 on the AWS CLI does.", cli.version)
+			}
 		}
 	}
 	if len(st.Environments) > 0 && failed == nil {

@@ -27,7 +27,7 @@ func TestPortalRegenerate(t *testing.T) {
 		t.Skip("CCAD_LAB is unset: make test sets it")
 	}
 	l := lab.Start(t, lab.Options{})
-	u := l.NewUser(t, "regenerate")
+	u := l.NewUser(t, "dev", "direct")
 	for _, entry := range daemon(t, l, u) {
 		if name, value, ok := strings.Cut(entry, "="); ok && (strings.HasPrefix(name, "XDG_") || strings.HasPrefix(name, "AWS_")) {
 			t.Setenv(name, value)

@@ -57,11 +57,20 @@ func readme(t *testing.T, real *lab.Lab, ts *testscript.TestScript) {
 	}
 	u, _ := ts.Value(userKey{}).(lab.User)
 	password := u.Password
+	// Of old ones the README says what to do, and its reader does it.
+	oldCLI := older(ts, [3]int{0, 29, 13}, "aws", "--version")
+	oldBoto := older(ts, [3]int{0, 28, 0}, "python3", "-c", "import boto3; print('boto3/' + boto3.__version__)")
 	for i, b := range blocks {
 		text := strings.NewReplacer(
 			"system-ccontini-2925", u.Name, "dev-ccontini", ts.Getenv("DEV"),
 			"ccactl add dev", "ccactl add dev --auth-url "+ts.Getenv("AUTH_URL"), "make test", "make --dry-run test",
 		).Replace(b.text)
+		if oldCLI {
+			text = strings.ReplaceAll(text, "aws --profile dev ", `aws --profile dev --endpoint-url "$(aws configure get endpoint_url --profile dev)" `)
+		}
+		if oldBoto {
+			text = strings.ReplaceAll(text, `.client("s3")`, `.client("s3", endpoint_url=__import__("os").popen("aws configure get endpoint_url --profile dev").read().strip())`)
+		}
 		r := reader{ts: ts, dir: ts.Getenv("HOME"), password: password}
 		if strings.Contains(text, "make ") {
 			r.dir = repo()
@@ -98,6 +107,18 @@ func readme(t *testing.T, real *lab.Lab, ts *testscript.TestScript) {
 			ts.Fatalf("the README speaks of ccactl %s: %s", verb, out)
 		}
 	}
+}
+
+// older reports whether a program says that it is NAME/MAJOR.MINOR, with a minor
+// version below the one for that major version.
+func older(ts *testscript.TestScript, first [3]int, command ...string) bool {
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	ts.Check(err)
+	var major, minor int
+	_, version, _ := strings.Cut(string(out), "/")
+	_, err = fmt.Sscanf(version, "%d.%d", &major, &minor)
+	ts.Check(err)
+	return major < len(first) && minor < first[major]
 }
 
 // A reader runs what he reads.
