@@ -105,7 +105,7 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 	if k.attempt(t).Expired && u.KeystoneID != "" {
 		return nil
 	}
-	if u.Refused != nil && !k.attempt(t).Expired {
+	if u.Refused != nil && !person && !k.attempt(t).Expired {
 		return standing(u)
 	}
 	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted {
@@ -121,15 +121,21 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 	return err
 }
 
-// journalPassword begins the rotation of the password in force.
+// journalPassword begins the rotation of the password in force. What lingers of one
+// before it is taken up again, if it was of the same password; else it is over, for
+// its old one is dead.
 func (k *Keeper) journalPassword(t ofUser, old string) error {
-	var lingered bool
+	var before *vault.Rotation
 	err := k.commit("rotated", func(c *vault.Contents) error {
 		u := c.Users[t.id]
 		j := &vault.Rotation{Step: string(StepChange), Old: old, Begun: k.now(), Since: k.now()}
-		if lingered = u.Rotation != nil; lingered {
-			j.New, j.Asked = u.Rotation.New, u.Rotation.Asked
+		if before = u.Rotation; before != nil && before.Old == old {
+			j.New, j.Asked = before.New, before.Asked
 		} else {
+			if before != nil {
+				ended := *before
+				dropping("", ended.Old, ended.New)(c, &u, &ended)
+			}
 			passwords, v := u.Passwords.Stage(cloud.NewPassword(), "rotation", k.now())
 			u.Passwords, j.New = passwords, v.ID
 		}
@@ -137,7 +143,7 @@ func (k *Keeper) journalPassword(t ofUser, old string) error {
 		c.Users[t.id] = u
 		return nil
 	})
-	if err == nil && lingered {
+	if err == nil && before != nil && before.Old == old {
 		k.trace(StepLinger, again, StepChange)
 	}
 	return err

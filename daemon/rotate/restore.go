@@ -56,7 +56,7 @@ func judgedBefore(c *vault.Contents, u vault.User) vault.User {
 		return u
 	}
 	if a := c.Attempts[fingerprint(c, try{user: u.User, password: active.Value})]; a.Refused {
-		u.Refused = &vault.Refusal{At: a.At, Reason: "the cloud refused this very value before", LockedOut: a.LockedOut}
+		u.Refused = refusalOf(a)
 	}
 	return u
 }
