@@ -40,8 +40,8 @@ func TestRenderTables(t *testing.T) {
 		"[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\\n\"\n":               "line 13: render: the path",
 		"[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"~/b/../rclone.conf\"\n":  "line 13: render: /home/me/rclone.conf is the path of line 7, too",
 		"[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\nreload = [\"\"]\n": "line 14: render: reload names no program",
-		"[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\nmode = 1\n":        "14| mode = 1",
-		"[[render]]\nreload = \"systemctl restart x\"\n":                                         "11| reload = ",
+		"[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\nmode = 1\n":        ":14:1: unknown key render.mode",
+		"[[render]]\nreload = \"systemctl restart x\"\n":                                         ":11:10: this takes another kind of value",
 	} {
 		if _, err := load(good + text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q:\n %v\nwant %s", text, err, want)

@@ -236,7 +236,7 @@ func TestExpiredIsNotWrong(t *testing.T) {
 	w.cloud.ExpirePassword(w.cloud.User.Name)
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini"}, nil)
 	_, err := w.view("dev-ccontini", "")
-	w.want(err, ipc.CodeRefused, "it has expired and must be changed")
+	w.want(err, ipc.CodeRefused, "it has expired, or must be changed before its first use")
 	if u := w.status().Users[0]; u.State != "refused" || !u.Expired {
 		t.Errorf("%+v", u)
 	}

@@ -222,6 +222,9 @@ func (a *adoption) withPassword(u vault.User, now time.Time) (_ vault.User, chan
 	if v.State != vault.Active {
 		u.Passwords = u.Passwords.Activate(v.ID)
 	}
+	if a.login != nil || a.expired != nil && !a.expired.Again {
+		u = alone(u, v.ID)
+	}
 	if changed {
 		u.Refused = nil
 	}

@@ -107,7 +107,7 @@ func (k *Keeper) beginPassword(ctx context.Context, t ofUser, person bool) (join
 	if ok && active.ID != served.ID && active.Source == "rotation" {
 		return true, nil // it was replaced while this command waited for its turn
 	}
-	if err := k.mayChange(u); err != nil {
+	if err := mayChange(u); err != nil {
 		return false, err
 	}
 	if err := k.rightLocked(ctx, u, active, person); err != nil {
@@ -123,18 +123,22 @@ func (k *Keeper) PlanPassword(userID string) error {
 	if !ok {
 		return fmt.Errorf("user: %w", ErrUnknown)
 	}
-	return k.mayChange(u)
+	if err := mayChange(u); err != nil {
+		return err
+	}
+	if active, _ := u.Passwords.Active(); u.Refused != nil && !k.attempt(try{user: u.User, password: active.Value}).Expired {
+		return standing(u)
+	}
+	return nil
 }
 
-func (k *Keeper) mayChange(u vault.User) error {
-	active, ok := u.Passwords.Active()
+func mayChange(u vault.User) error {
+	_, ok := u.Passwords.Active()
 	switch {
 	case !ok:
 		return fmt.Errorf("no password of %s is stored: %w", u.User, ErrPortal)
 	case u.IdentityAPI == "2.0":
 		return fmt.Errorf("identity API 2.0 changes no password: %w", ErrPortal)
-	case u.Refused != nil && !k.attempt(try{user: u.User, password: active.Value}).Expired:
-		return standing(u)
 	}
 	return nil
 }
@@ -146,6 +150,9 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 	t := try{user: u.User, password: active.Value, person: person, rotation: true}
 	if k.attempt(t).Expired && u.KeystoneID != "" {
 		return nil
+	}
+	if u.Refused != nil && !person {
+		return standing(u)
 	}
 	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted {
 		return nil
@@ -160,15 +167,21 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 	return err
 }
 
-// journalPassword begins the rotation of the password in force.
+// journalPassword begins the rotation of the password in force. What lingers of one
+// before it is taken up again, if it was of the same password; else it is over, for
+// its old one is dead.
 func (k *Keeper) journalPassword(t ofUser, old string) error {
-	var lingered bool
+	var before *vault.Rotation
 	err := k.commit("rotated", func(c *vault.Contents) error {
 		u := c.Users[t.id]
 		j := &vault.Rotation{Step: string(StepChange), Old: old, Begun: k.now(), Since: k.now()}
-		if lingered = u.Rotation != nil; lingered {
-			j.New, j.Asked = u.Rotation.New, u.Rotation.Asked
+		if before = u.Rotation; before != nil && before.Old == old {
+			j.New, j.Asked = before.New, before.Asked
 		} else {
+			if before != nil {
+				ended := *before
+				dropping("", ended.Old, ended.New)(c, &u, &ended)
+			}
 			passwords, v := u.Passwords.Stage(cloud.NewPassword(), "rotation", k.now())
 			u.Passwords, j.New = passwords, v.ID
 		}
@@ -176,7 +189,7 @@ func (k *Keeper) journalPassword(t ofUser, old string) error {
 		c.Users[t.id] = u
 		return nil
 	})
-	if err == nil && lingered {
+	if err == nil && before != nil && before.Old == old {
 		k.trace(StepLinger, again, StepChange)
 	}
 	return err

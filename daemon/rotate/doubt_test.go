@@ -235,6 +235,24 @@ func (w *world) silentFrom(change practice.Fault) {
 	w.cloud.Fail(change)
 }
 
+// The first request is still under way when the second one is declined.
+func TestPasswordDeclinedTheSecondTime(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, Late: true, Times: 1})
+	_ = w.rotatePassword()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Times: 1, Status: 400, Body: `{"error":{"code":400,"title":"Bad Request","message":"The password does not match the requirements: x."}}`})
+	if err := w.rotatePassword(); !errors.Is(err, ErrWithdrawn) || !strings.Contains(err.Error(), "requirements") {
+		t.Errorf("it says %v", err)
+	}
+	w.cloud.Deliver()
+	w.known()
+	w.clock.step(time.Hour)
+	_ = w.Verify(t.Context(), "dev", false)
+	w.settleDown()
+	w.works(1)
+}
+
 // What a person hands in while there is a doubt, and nobody could prove, is
 // served; it does not make ccad forget what the cloud may hold.
 func TestPasswordUnprovedInDoubt(t *testing.T) {
@@ -300,7 +318,7 @@ func TestPasswordUnprovedAndAllWrong(t *testing.T) {
 	}
 	w.settleDown()
 	active, _ := w.user().Passwords.Active()
-	if u := w.user(); active.Value.Reveal() != "fourth" || UserState(w.Contents(), u, w.clock.Now()) != StateOK || len(u.Passwords.List) != 2 { // and the typing error
+	if u := w.user(); active.Value.Reveal() != "fourth" || UserState(w.Contents(), u, w.clock.Now()) != StateOK || len(u.Passwords.List) != 1 {
 		t.Errorf("the user is %s with %d passwords", UserState(w.Contents(), u, w.clock.Now()), len(u.Passwords.List))
 	}
 	w.sentWrong(1)
@@ -796,4 +814,66 @@ func TestPasswordThirdEndsTheDoubt(t *testing.T) {
 			w.sentWrong(1)
 		})
 	}
+}
+
+// The account is locked while it lingers, and whether an older token answers can't
+// be asked at that moment: each of the two is tried once, and a person ends it when
+// the lockout is over.
+func TestPasswordLockedOutWhileItLingers(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, Times: 1})
+	_ = w.rotatePassword()
+	w.cloud.SetPolicy(practice.Policy{LockoutAttempts: 1})
+	w.locks()
+	w.cloud.Fail(practice.Fault{Route: "GET /v3/auth/projects", Status: 503, Times: 1})
+	for range 4 {
+		_ = w.Verify(t.Context(), "dev", false)
+		_, _ = w.GoOn(t.Context())
+		w.clock.step(lastPause)
+	}
+	w.known()
+	if state := UserState(w.Contents(), w.user(), w.clock.Now()); state != StateRefused {
+		t.Errorf("the user is %s", state)
+	}
+	if n := w.cloud.Count(tokenRoute); n > 8 {
+		t.Errorf("%d logins", n)
+	}
+	w.cloud.SetPolicy(practice.Policy{})
+	w.clock.step(refusedPause)
+	if err := w.Verify(t.Context(), "dev", true); err != nil {
+		t.Fatal(err)
+	}
+	w.settleDown()
+	w.works(9)
+}
+
+// A cloud that makes keys which vanish again is not asked at full speed.
+func TestNoRotationGoesRoundInCircles(t *testing.T) {
+	w := newWorld(t)
+	old := w.dev()
+	w.fault = func(point string) error {
+		if point == "prove: begun" {
+			for _, id := range w.keys() {
+				if id != old.Access {
+					w.cloud.DeleteKey(id)
+				}
+			}
+		}
+		return nil
+	}
+	if _, err := w.beginKey("dev", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, failures := w.GoOn(t.Context())
+	if err := failures["the S3 key of dev"]; !errors.Is(err, errCircling) {
+		t.Errorf("it says %v", err)
+	}
+	if n := w.cloud.Count("POST /v3/credentials"); n > inOneGo {
+		t.Errorf("%d keys were made", n)
+	}
+	w.fault = nil
+	w.clock.step(lastPause)
+	w.finish()
+	w.clean()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -50,9 +51,9 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(rt)
 		rt.Repeat(map[string]func(*rapid.T){
-			"rotate key": m.rotateKey, "rotate password": m.rotateModelled, "go on": m.goOnModelled,
-			"update": m.update, "import": m.importModelled, "verify": m.verify, "token": m.token, "notice": m.noticed, "remove": m.remove,
-			"restart": m.restart, "time": m.passes,
+			"rotate key": m.rotateKey, "rotate password": m.rotateModelled, "rotate password once more": m.rotateModelled, "go on": m.goOnModelled,
+			"update": m.update, "import": m.importModelled, "verify": m.verify, "probe": m.probe, "token": m.token, "notice": m.noticed, "remove": m.remove,
+			"restart": m.restart, "time": m.passes, "more time": m.passes,
 			"administrator": m.administrator, "other machine": m.otherMachine, "fault": m.breaks, "deliver": m.delivers, "disk": m.disk, "heal": m.heals,
 		})
 		m.endsWell()
@@ -88,6 +89,7 @@ type model struct {
 	generations map[string]uint64 // the last of each environment
 	foreign     map[string]bool   // keys that the administrator made and ccad has not taken up
 	kills       int
+	late        time.Time // when no request was under way for the last time
 }
 
 func newModel(rt *rapid.T) *model {
@@ -205,11 +207,16 @@ func (m *model) check(before, after view, person bool) {
 	m.checkServed()
 }
 
-// checkMade sees that what is new at the cloud is on record.
+// checkMade sees that what is new at the cloud is on record, here or on the other
+// machine.
 func (m *model) checkMade(before, after view) {
 	m.Helper()
+	theirs := map[string]bool{}
+	if m.other != nil {
+		theirs = (&model{world: m.other}).recorded()
+	}
 	for access := range after.cloud {
-		if !before.cloud[access] && !after.ours[access] {
+		if !before.cloud[access] && !after.ours[access] && !theirs[access] {
 			m.Errorf("the key %s was made, and is not on record", access)
 		}
 	}
@@ -263,7 +270,11 @@ func (m *model) rotateModelled(t *rapid.T) {
 	if len(m.Contents().Users) == 0 {
 		t.Skip()
 	}
-	if rapid.Bool().Draw(t, "by the schedule") {
+	if f := m.fault4(t, changeRoute, 60); f != nil {
+		t.Logf("fault: %+v", *f)
+		m.cloud.Fail(*f)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "by the schedule") == 0 {
 		u := m.user()
 		if v, _ := u.Passwords.Active(); !v.Accepted || v.HandsOff || u.Refused != nil {
 			t.Skip()
@@ -324,6 +335,14 @@ func (m *model) verify(t *rapid.T) {
 	m.act(t, "verify "+name, person, func() error { return m.Verify(m.Context(), name, person) })
 }
 
+// probe is what the daemon does by itself, now and then.
+func (m *model) probe(t *rapid.T) {
+	if !m.has("dev") {
+		t.Skip()
+	}
+	m.act(t, "probe", false, func() error { return m.Verify(m.Context(), "dev", false) })
+}
+
 func (m *model) token(t *rapid.T) {
 	if !m.has("dev") {
 		t.Skip()
@@ -377,6 +396,11 @@ func (m *model) restart(t *rapid.T) {
 
 func (m *model) passes(t *rapid.T) {
 	d := rapid.SampledFrom([]time.Duration{time.Second, 30 * time.Second, 5 * time.Minute, 20 * time.Minute, 2 * time.Hour, 25 * time.Hour}).Draw(t, "time")
+	if m.cloud.Late() == 0 {
+		m.late = m.clock.Now()
+	} else if m.clock.Now().Add(d).After(m.late.Add(lingers)) { // nothing is under way for longer
+		m.delivers(t)
+	}
 	t.Logf("%v pass", d)
 	m.clock.step(d)
 }
@@ -447,28 +471,52 @@ func (m *model) otherMachine(t *rapid.T) {
 	}
 }
 
+// answers are the ways in which a cloud may answer wrong, or not at all.
+var answers = []practice.Fault{
+	{Break: practice.Cut}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Reset, AfterWork: true},
+	{Break: practice.Cut, Late: true}, {Break: practice.Cut, Late: true},
+	{Status: 500}, {Status: 500, AfterWork: true}, {Status: 503}, practice.Limited("", "7"), practice.Garbage(""),
+	{Status: 307}, {Status: 307, AfterWork: true}, {Status: 404, Body: "<html>"}, {Status: 404, Body: "<html>", AfterWork: true},
+	{Status: 401, Body: "<html>", AfterWork: true}, {Status: 401, Body: unauthorized, AfterWork: true},
+	{Status: 403, Body: `{"error":{"code":403,"title":"Forbidden","message":"no"}}`},
+	{Status: 400, Body: `{"error":{"code":400,"title":"Bad Request","message":"The password does not match the requirements: x."}}`},
+}
+
+// fault4 draws a fault of a route, so often in a hundred; else nil.
+func (m *model) fault4(t *rapid.T, route string, percent int) *practice.Fault {
+	if rapid.IntRange(1, 100).Draw(t, "fault") > percent {
+		return nil
+	}
+	f := rapid.SampledFrom(answers).Draw(t, "answer")
+	f.Route, f.Times = route, rapid.IntRange(1, 3).Draw(t, "times")
+	switch {
+	case route == "POST /v3/credentials" && f.Status == 403: // then the cloud chooses, and a kill may leave a key that nobody can tell from others'
+		return nil
+	case route != changeRoute && f.Status == 401, route == tokenRoute && f.Late: // lies about a password that is right, and attempts nobody makes
+		return nil
+	}
+	return &f
+}
+
 func (m *model) breaks(t *rapid.T) {
-	f := rapid.SampledFrom([]practice.Fault{
-		{Break: practice.Cut}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Reset, AfterWork: true}, {Break: practice.Cut, Late: true},
-		{Status: 500}, {Status: 500, AfterWork: true}, {Status: 503}, practice.Limited("", "7"), practice.Garbage(""),
-		{Status: 307}, {Status: 307, AfterWork: true}, {Status: 404, Body: "<html>"}, {Status: 404, Body: "<html>", AfterWork: true},
-		{Status: 403, Body: `{"error":{"code":403,"title":"Forbidden","message":"no"}}`},
-		{Status: 400, Body: `{"error":{"code":400,"title":"Bad Request","message":"The password does not match the requirements: x."}}`},
-	}).Draw(t, "fault")
-	f.Route = rapid.SampledFrom([]string{
-		changeRoute, changeRoute, tokenRoute, "GET /v3/auth/projects", "POST /v3/credentials", "GET /v3/users/{user}/credentials/OS-EC2",
+	route := rapid.SampledFrom([]string{
+		changeRoute, tokenRoute, tokenRoute, "GET /v3/auth/projects", "POST /v3/credentials", "GET /v3/users/{user}/credentials/OS-EC2",
 		"DELETE /v3/users/{user}/credentials/OS-EC2/{key}", "s3:ListBuckets",
 	}).Draw(t, "route")
-	if f.Route == "POST /v3/credentials" && f.Status == 403 {
-		t.Skip() // then the cloud chooses, and a kill may leave a key that nobody can tell from others'
+	f := m.fault4(t, route, 100)
+	if f == nil {
+		t.Skip()
 	}
-	f.Skip, f.Times = rapid.IntRange(0, 2).Draw(t, "skip"), rapid.IntRange(1, 3).Draw(t, "times")
-	t.Logf("fault: %s, %+v", f.Route, f)
-	m.cloud.Fail(f)
+	f.Skip = rapid.IntRange(0, 1).Draw(t, "skip")
+	t.Logf("fault: %+v", *f)
+	m.cloud.Fail(*f)
 }
 
 // delivers has late requests arrive, each of which is one of ccad's.
 func (m *model) delivers(t *rapid.T) {
+	if m.cloud.Late() == 0 {
+		t.Skip()
+	}
 	before := m.look()
 	n := m.cloud.Deliver()
 	t.Logf("%d late requests arrive", n)
@@ -477,11 +525,13 @@ func (m *model) delivers(t *rapid.T) {
 	m.checkStored()
 }
 
+// disk has the disk be full until it heals, perhaps but for what is reserved.
 func (m *model) disk(t *rapid.T) {
-	full := rapid.Bool().Draw(t, "full")
-	t.Logf("the disk is full: %v", full)
+	reserved := rapid.Bool().Draw(t, "but for the reserve")
+	t.Logf("the disk is full, but for the reserve: %v", reserved)
 	m.vault.Fault(func(step string) error {
-		if full && step == "write" {
+		_, err := os.Stat(filepath.Join(m.dir, "reserve"))
+		if step == "write" && (!reserved || err == nil) {
 			return syscall.ENOSPC
 		}
 		return nil
@@ -547,7 +597,8 @@ func (m *model) endsWell() {
 	}
 	held := secretOf(m.cloud.Password(m.name()))
 	for range 3 {
-		m.GoOn(m.Context())
+		_, failures := m.GoOn(m.Context())
+		m.Logf("go on: %v", failures)
 		m.clock.step(lingers)
 	}
 	u := m.user()
@@ -562,6 +613,20 @@ func (m *model) endsWell() {
 		e = m.Contents().Environments[name]
 		if pair, has := e.Keys.Active(); e.KeyRotation != nil || has && e.KeysRefused == nil && !m.look().cloud[pair.Value.AccessKeyID] {
 			m.Errorf("%s: its key is not at the cloud, or its rotation is not over: %+v", name, e.KeyRotation)
+		}
+	}
+	m.rotatesWell()
+}
+
+// rotatesWell sees that in the end a rotation is one.
+func (m *model) rotatesWell() {
+	before := m.cloud.Password(m.name())
+	if err := m.rotatePassword(); err != nil || m.cloud.Password(m.name()) == before {
+		m.Errorf("the password is not rotated: %v", err)
+	}
+	if v, ok := m.Contents().Environments["dev"].Keys.Active(); ok {
+		if err := m.Rotate(m.Context(), KindKey, "dev", Wish{Grace: new(time.Duration), Wait: true}, silent); err != nil || m.active("dev") == v.Value {
+			m.Errorf("the S3 key is not rotated: %v", err)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (t ofUser) step(ctx context.Context, k *Keeper) (after Step, err error) {
 
 func (t ofUser) stepLocked(ctx context.Context, k *Keeper, person bool) (after Step, err error) {
 	r := &passwordRun{Keeper: k, ctx: ctx, task: t, person: person}
-	for {
+	for range inOneGo {
 		r.user = k.vault.Contents().Users[t.id]
 		if r.rotation = r.user.Rotation; r.rotation == nil {
 			return stepOver, nil
@@ -84,6 +84,7 @@ func (t ofUser) stepLocked(ctx context.Context, k *Keeper, person bool) (after S
 			return after, err
 		}
 	}
+	return after, fmt.Errorf("%s: %w", t.subject(), errCircling)
 }
 
 // advance makes one step and records it.
@@ -172,14 +173,21 @@ func (r *passwordRun) other() (v vault.Version[account.Secret], there, proved bo
 	if v.ID == r.rotation.Old || v.ID == r.rotation.New {
 		return v, false, false
 	}
-	return v, there, v.Accepted && !v.Checked.Before(r.rotation.Asked)
+	a, asked := r.attempt(r.try(v)), r.rotation.Asked
+	if a.Refused {
+		return v, there, a.Expired && !a.At.Before(asked) // which is the cloud's word that it is right
+	}
+	return v, there, v.Accepted && !v.Checked.Before(asked)
 }
 
 func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
 	other, there, proved := r.other()
+	serves, _ := r.user.Passwords.Active()
 	switch {
 	case at == StepHeal:
 		return r.heal()
+	case serves.ID == r.new.ID && serves.Accepted && (at == StepChange || at == StepLinger): // a person has found it out
+		return superseded, dropping("the new one is in force", r.rotation.Old), nil
 	case there && proved:
 		return superseded, dropping("another password was put in force meanwhile", r.rotation.Old, r.rotation.New), nil
 	case there && !r.sent(): // of the old one nobody knows whether it is dead
@@ -246,7 +254,7 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 	case err != nil:
 		return "", nil, err
 	case right.ID == r.old.ID: // somebody put it back, or the cloud's yes was none
-		return r.stays()
+		return r.stays("the cloud did not change it")
 	case !base.Token.ID.Empty():
 		lives, err := r.cloud.TokenLives(r.ctx, r.user.Auth, base.Token.ID)
 		if err != nil {

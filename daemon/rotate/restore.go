@@ -76,7 +76,7 @@ func judgedBefore(c *vault.Contents, u vault.User) vault.User {
 		return u
 	}
 	if a := c.Attempts[fingerprint(c, try{user: u.User, password: active.Value})]; a.Refused {
-		u.Refused = &vault.Refusal{At: a.At, Reason: reasonOf(a), LockedOut: a.LockedOut, Expired: a.Expired}
+		u.Refused = refusalOf(a)
 	}
 	return u
 }

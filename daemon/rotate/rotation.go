@@ -313,12 +313,21 @@ func (k *Keeper) telling(p Progress, do func() (Step, error)) (after Step, err e
 	return after, err
 }
 
+// inOneGo is how many steps a rotation makes without a pause. The longest way has
+// half as many; whatever goes round in circles is not to do so at full speed.
+const inOneGo = 20
+
+var errCircling = errors.New("the cloud's answers lead round in circles")
+
 // goOn makes as many steps as can be made now. until is when it is worth going
 // on; zero: it is over. Several may drive one rotation: each step belongs to who
 // has the gate.
 func (k *Keeper) goOn(ctx context.Context, t task) (until time.Time, err error) {
-	for {
+	for n := 0; ; n++ {
 		after, err := t.step(ctx, k)
+		if err == nil && n >= inOneGo && after != stepOver {
+			err = fmt.Errorf("%s: %w", t.subject(), errCircling)
+		}
 		var wait waitError
 		switch {
 		case errors.As(err, &wait):

@@ -101,6 +101,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			}
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
 			u.Passwords = u.Passwords.With(v)
+			u = alone(u, v.ID)
 			u.Refused, u.PasswordExpires = nil, expiryOf(g, k.now())
 			c.Users[userID] = identified(u, g.Grant)
 			if mended {
@@ -120,7 +121,10 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			v.Checked, v.HandsOff = refused.At, false
 			u.Passwords = u.Passwords.With(v)
 			if older, ok := successorOf(c, u, v); ok {
-				u.Passwords = u.Passwords.Activate(older.ID).Drop(v.ID)
+				u.Passwords = u.Passwords.Activate(older.ID)
+				if j := u.Rotation; j == nil || v.ID != j.Old && v.ID != j.New { // else it is the rotation's to judge
+					u.Passwords = u.Passwords.Drop(v.ID)
+				}
 				u.Refused = refusalOf(c.Attempts[fingerprint(c, try{user: u.User, password: older.Value})])
 				c.Users[userID] = u
 				touchAll(c, userID)
@@ -133,6 +137,17 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 		})
 	}
 	return nil
+}
+
+// alone forgets what a password proves dead that the cloud has just accepted, for
+// there is but one: all others, but what a rotation has still to judge.
+func alone(u vault.User, id string) vault.User {
+	for _, v := range u.Passwords.List {
+		if j := u.Rotation; v.ID != id && v.State != vault.Active && (j == nil || v.ID != j.Old && v.ID != j.New) {
+			u.Passwords = u.Passwords.Drop(v.ID)
+		}
+	}
+	return u
 }
 
 // accepted caches a user's grant. Tokens from before a refusal may have been
@@ -165,11 +180,13 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	best := 0
 	for _, v := range u.Passwords.List {
 		rank := 0
-		switch refused := c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})].Refused; {
+		switch a := c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]; {
 		case v.State != vault.Retiring:
-		case v.Accepted && !refused:
+		case a.Expired: // it is right
+			rank = 4
+		case v.Accepted && !a.Refused:
 			rank = 3
-		case !refused:
+		case !a.Refused:
 			rank = 2
 		case v.Accepted:
 			rank = 1

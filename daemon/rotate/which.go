@@ -39,6 +39,8 @@ func (r *passwordRun) find() (outcome, userEdit, error) {
 				j.Asked = before
 			}
 		}, nil
+	case answered && cloud.Declined(answer) && !r.askedBefore.IsZero(): // an earlier request may still arrive
+		return r.stays(answer.Error())
 	case answered && cloud.Declined(answer):
 		drop := dropping(answer.Error(), r.rotation.New)
 		return declined, func(c *vault.Contents, u *vault.User, j *vault.Rotation) {
@@ -50,7 +52,7 @@ func (r *passwordRun) find() (outcome, userEdit, error) {
 	case err != nil:
 		return "", nil, err
 	case known && lives:
-		return r.stays()
+		return r.stays("the cloud did not change it")
 	case known: // as a change does to it
 		return r.changed(false)
 	}
@@ -63,7 +65,7 @@ func (r *passwordRun) find() (outcome, userEdit, error) {
 	case !base.Token.ID.Empty():
 		r.accepted(r.task.id, base)
 	}
-	return r.stays()
+	return r.stays("the cloud did not change it")
 }
 
 // changed is find's outcome where all says that the new one is in force. sure is
@@ -94,23 +96,24 @@ func (r *passwordRun) which(first, second vault.Version[account.Secret]) (login,
 	return login{}, first, r.neither()
 }
 
-// stays ends the rotation where the old password is in force, expired or locked
-// out though it may be: the new one is kept for as long as the request may still
-// arrive.
-func (r *passwordRun) stays() (outcome, userEdit, error) {
-	reason := "the cloud did not change it"
-	a := r.attempt(r.try(r.old))
-	if a.Refused {
-		reason = reasonOf(a)
-	}
-	return unchanged, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
+// stays ends the rotation where the old password is in force, expired though it
+// may be, or locked out if it was refused: the new one is kept for as long as the
+// request may still arrive.
+func (r *passwordRun) stays(reason string) (outcome, userEdit, error) {
+	mark := fingerprint(r.vault.Contents(), r.try(r.old))
+	return unchanged, func(c *vault.Contents, u *vault.User, j *vault.Rotation) {
+		a, known := c.Attempts[mark]
+		if known && a.Refused {
+			a.LockedOut = !a.Expired
+			c.Attempts[mark] = a
+			reason = reasonOf(a)
+		}
 		serves, _ := u.Passwords.Active()
 		u.Passwords = u.Passwords.Activate(j.Old)
 		if serves.ID != j.Old && serves.ID != j.New { // a person's, and wrong: there is but one password
 			u.Passwords = u.Passwords.Drop(serves.ID)
 		}
-		u.Refused = refusalOf(a)
-		j.Reason = reason
+		u.Refused, j.Reason = refusalOf(a), reason
 	}, nil
 }
 

@@ -99,6 +99,13 @@ func (c *Cloud) Deliver() int {
 	return len(late)
 }
 
+// Late tells how many requests are kept aside.
+func (c *Cloud) Late() int {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	return len(c.faults.late)
+}
+
 // keep puts a request aside.
 func (f *faults) keep(h http.Handler, r *http.Request) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 64<<20))
