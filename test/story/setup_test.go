@@ -64,15 +64,10 @@ func stranger(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(program, "/") {
 		program = filepath.Join(ts.Getenv("BIN"), program)
 	}
-	cmd := exec.Command(program, args[1:]...)
+	cmd := exec.Command("unshare", append([]string{"--user", "--map-user=54321", "--map-group=54321", program}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs("strange")
 	ts.Check(os.MkdirAll(cmd.Dir, 0o700))
 	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "SHELL=/bin/bash"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 54321, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 54321, HostID: os.Getgid(), Size: 1}},
-	}
 	out, err := cmd.CombinedOutput()
 	ts.Logf("%s", out)
 	ts.Check(os.WriteFile(ts.MkAbs("said"), out, 0o600))
