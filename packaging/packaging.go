@@ -10,8 +10,11 @@ package packaging
 
 import _ "embed"
 
-// Program is where the units have the program.
-const Program = "/usr/bin/ccad"
+// Program and CLI are where the units have the programs.
+const (
+	Program = "/usr/bin/ccad"
+	CLI     = "/usr/bin/ccactl"
+)
 
 // The lines by which a file of ours is told from somebody's own begin so.
 const (
@@ -27,6 +30,8 @@ var (
 	Socket string
 	//go:embed systemd/ccad-gateway.socket
 	GatewaySocket string
+	//go:embed systemd/ccad-render.service
+	Render string
 	//go:embed launchd/ccad.plist
 	Agent string
 )

@@ -66,6 +66,14 @@ func TestInstall(t *testing.T) {
 	}
 	m.says("ccad install", `^ccad is installed`)
 
+	t.Log("files to keep written")
+	m.alice("mkdir -p ~/.config/ccad; printf '[[render]]\\nenvironment = \"dev\"\\nview = \"dotenv\"\\npath = \"~/dev.env\"\\n' >~/.config/ccad/config.toml")
+	m.says("ccad install", `^wrote `+units+`ccad-render\.service$`, `^enabled .*ccad-render\.service$`)
+	m.says("ccad install; ccad status", `^ccad is installed`, `^ccad-render\.service +active \(running\), enabled`)
+	m.alice("rm -r ~/.config/ccad")
+	m.says("ccad install; ccad status; ls "+units, `^removed `+units+`ccad-render\.service$`, `^disabled ccad-render`, `!wants/ccad-render|ccad-render\.service +active`)
+	m.alice("mkdir -p ~/.config/ccad; printf '[[render]]\\nenvironment = \"dev\"\\nview = \"dotenv\"\\npath = \"~/dev.env\"\\n' >~/.config/ccad/config.toml; ccad install")
+
 	t.Log("stopped is stopped, failed is told")
 	m.says("ccad stop", `^ccad is stopped$`)
 	if out, err := m.lab.Run("alice", path+"ccactl status; ccad status"); err == nil || !strings.Contains(out, "no daemon answers") || !strings.Contains(out, "ccad.socket is inactive") {
@@ -80,7 +88,7 @@ func TestInstall(t *testing.T) {
 	t.Log("uninstalled")
 	m.says("ccad uninstall; ccad uninstall", `^removed `+units+`ccad.service$`, `^the credentials stay: `, `^ccad is not installed$`)
 	m.says("find ~/.config ~/.local/share ~/.local/state /run/user/1000/ccad -not -type d 2>/dev/null || :", `^/home/alice/.local/share/ccad/gateway$`, `!systemd`, `!sock`)
-	m.says("systemctl --user list-units --all; systemctl --user list-unit-files", `!ccad(-gateway)?\.(service|socket)`)
+	m.says("systemctl --user list-units --all; systemctl --user list-unit-files", `!ccad(-gateway|-render)?\.(service|socket)`)
 	m.says("find ~/.config -mindepth 1", `^$`)
 }
 

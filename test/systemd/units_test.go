@@ -53,7 +53,7 @@ systemctl --user daemon-reload`)
 
 	t.Log("files")
 	m.says("systemd-analyze --user verify ccad-render.service 2>&1 | grep -v man || :", `^$`)
-	m.alice("systemctl --user enable --now ccad-render")
+	m.says("ccad status", `^ccad-render\.service +active \(running\), enabled, process`) // ccad install found the table in the config
 	m.until("grep -q hunter2 told")
 	m.says("stat -c %a dev.env; ccactl status", `^600$`, `/home/alice/dev\.env +dev +dotenv +\d+s ago`)
 	cloud.Reset(cloud.User.Name, "s3cret-new")

@@ -21,15 +21,18 @@ func TestServiceText(t *testing.T) {
 	if n := strings.Count(packaging.Service, "ExecStart="+packaging.Program+" run\n"); n != 1 {
 		t.Fatalf("the unit has %d lines that start %s", n, packaging.Program)
 	}
-	got := serviceText(`/home/a b/$X/100%/ccad`)
+	got := serviceText(packaging.Service, packaging.Program, `/home/a b/$X/100%/ccad`)
 	want := strings.Replace(packaging.Service, "ExecStart=/usr/bin/ccad run\n", `ExecStart=:"/home/a b/$X/100%%/ccad" run`+"\n", 1)
 	if got != want {
 		t.Errorf("%s", got)
 	}
-	for name, unit := range map[string]string{"service": packaging.Service, "socket": packaging.Socket, "gateway": packaging.GatewaySocket} {
+	for name, unit := range map[string]string{"service": packaging.Service, "socket": packaging.Socket, "gateway": packaging.GatewaySocket, "render": packaging.Render} {
 		if !hasMark(unit, packaging.UnitMark) || strings.Contains(unit, "{{") {
 			t.Errorf("%s has no mark, or a template's key:\n%s", name, unit)
 		}
+	}
+	if got := serviceText(packaging.Render, packaging.CLI, "/a b/ccactl"); !strings.Contains(got, "\nExecStart=:\"/a b/ccactl\" render\n") {
+		t.Errorf("%s", got)
 	}
 	if n := strings.Count(packaging.GatewaySocket, "\nListenStream=@ADDRESS@\n"); n != 1 {
 		t.Errorf("the gateway's unit has %d places for its address", n)

@@ -23,6 +23,7 @@ const (
 	serviceUnit = "ccad.service"
 	socketUnit  = "ccad.socket"
 	gatewayUnit = "ccad-gateway.socket"
+	renderUnit  = "ccad-render.service"             // where the config has files to keep written
 	environment = "ccad.service.d/environment.conf" // a drop-in
 )
 
@@ -40,6 +41,7 @@ type systemd struct {
 	runtime string // the manager's XDG_RUNTIME_DIR
 	program string // us
 	byUs    bool   // the service's unit is in folder, not a package's
+	renders bool   // the config has files to keep written
 }
 
 func newSystemd(w io.Writer, home, program string) (*systemd, error) {
@@ -117,20 +119,33 @@ func (s *systemd) plan() (want []file, unwanted []string, err error) {
 	if at := filepath.Join(s.runtime, "ccad/ccad.sock"); ipc.SocketPath() != at {
 		return nil, nil, fmt.Errorf("the service listens at %s, and here clients go to %s: see to CCAD_SOCKET and XDG_RUNTIME_DIR", at, ipc.SocketPath())
 	}
-	for _, unit := range []string{serviceUnit, socketUnit, gatewayUnit, environment} {
+	for _, unit := range []string{serviceUnit, socketUnit, gatewayUnit, renderUnit, environment} {
 		if _, _, err := current(s.path(unit), packaging.UnitMark); err != nil {
 			return nil, nil, err
 		}
 	}
-	address, err := gatewayAddress()
+	config, err := daemon.LoadConfig(ipc.ConfigPath(), false)
+	if err != nil {
+		return nil, nil, err
+	}
+	address, err := gatewayAddress(config)
 	if err != nil {
 		return nil, nil, err
 	}
 	want = append(want, file{s.path(gatewayUnit), strings.Replace(packaging.GatewaySocket, "@ADDRESS@", address, 1)})
 	if s.byUs {
-		want = append(want, file{s.path(socketUnit), packaging.Socket}, file{s.path(serviceUnit), serviceText(s.program)})
+		want = append(want, file{s.path(socketUnit), packaging.Socket}, file{s.path(serviceUnit), serviceText(packaging.Service, packaging.Program, s.program)})
 	} else {
 		unwanted = append(unwanted, s.path(socketUnit), s.path(serviceUnit))
+	}
+	if s.renders = len(config.Render) > 0; s.renders && s.byUs {
+		cli := filepath.Join(filepath.Dir(s.program), "ccactl")
+		if _, err := os.Stat(cli); err != nil {
+			return nil, nil, fmt.Errorf("the config has files to keep written, and ccactl is not beside ccad: %w", err)
+		}
+		want = append(want, file{s.path(renderUnit), serviceText(packaging.Render, packaging.CLI, cli)})
+	} else {
+		unwanted = append(unwanted, s.path(renderUnit))
 	}
 	if text := environmentText(); text != "" {
 		want = append(want, file{s.path(environment), text})
@@ -142,11 +157,7 @@ func (s *systemd) plan() (want []file, unwanted []string, err error) {
 
 // gatewayAddress is where the gateway's socket is to listen: the daemon's own
 // choice, so that both are of one mind. It makes the daemon's folders.
-func gatewayAddress() (string, error) {
-	config, err := daemon.LoadConfig(ipc.ConfigPath(), false)
-	if err != nil {
-		return "", err
-	}
+func gatewayAddress(config daemon.Config) (string, error) {
 	for _, folder := range []string{ipc.DataDir(), ipc.StateDir()} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return "", err
@@ -155,10 +166,10 @@ func gatewayAddress() (string, error) {
 	return daemon.GatewayAddress(config, ipc.DataDir())
 }
 
-// serviceText is the service's unit for a program. The colon keeps systemd from
-// looking for variables in its path.
-func serviceText(program string) string {
-	return strings.Replace(packaging.Service, "ExecStart="+packaging.Program+" ", "ExecStart=:"+quoted(program)+" ", 1)
+// serviceText is a service's unit with our program in place of the packaged one.
+// The colon keeps systemd from looking for variables in its path.
+func serviceText(unit, packaged, program string) string {
+	return strings.Replace(unit, "ExecStart="+packaged+" ", "ExecStart=:"+quoted(program)+" ", 1)
 }
 
 // quoted is a word as a unit's line takes it (systemd.syntax(7), specifiers of

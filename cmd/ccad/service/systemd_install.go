@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -51,7 +52,10 @@ func (s *systemd) install() error {
 	if err := s.enable(); err != nil {
 		return err
 	}
-	return s.listen(changed)
+	if err := s.listen(changed); err != nil {
+		return err
+	}
+	return s.render(changed)
 }
 
 // alone refuses to install beside a daemon that was started by hand: both can't
@@ -105,7 +109,8 @@ func (s *systemd) put(f file) (did bool, err error) {
 
 // links are what enabling makes.
 func (s *systemd) links() []string {
-	return []string{s.path("default.target.wants/" + serviceUnit), s.path("sockets.target.wants/" + socketUnit), s.path("sockets.target.wants/" + gatewayUnit)}
+	return []string{s.path("default.target.wants/" + serviceUnit), s.path("default.target.wants/" + renderUnit),
+		s.path("sockets.target.wants/" + socketUnit), s.path("sockets.target.wants/" + gatewayUnit)}
 }
 
 func dangling(link string) bool {
@@ -124,15 +129,44 @@ func (s *systemd) unlink() {
 }
 
 func (s *systemd) enable() error {
-	out, err := systemctl(append([]string{"is-enabled", serviceUnit}, sockets...)...)
-	if err == nil && out == "enabled\nenabled\nenabled" && !slices.ContainsFunc(s.links(), dangling) {
+	units := append([]string{serviceUnit}, sockets...)
+	if s.renders {
+		units = append(units, renderUnit)
+	}
+	out, err := systemctl(append([]string{"is-enabled"}, units...)...)
+	if err == nil && out == strings.Repeat("\nenabled", len(units))[1:] && !slices.ContainsFunc(s.links(), dangling) {
 		return nil
 	}
 	s.unlink()
-	if _, err := systemctl(append([]string{"enable", serviceUnit}, sockets...)...); err != nil {
+	if _, err := systemctl(append([]string{"enable"}, units...)...); err != nil {
 		return fmt.Errorf("enable ccad: %w", err)
 	}
-	s.say("enabled %s and its sockets", serviceUnit)
+	s.say("enabled %s", strings.Join(units, ", "))
+	return nil
+}
+
+// render has the files of the config kept written, and stops that where it has
+// none.
+func (s *systemd) render(changed []string) error {
+	link := s.path("default.target.wants/" + renderUnit)
+	if !s.renders {
+		if _, err := os.Readlink(link); err != nil && !s.active(renderUnit) {
+			return nil
+		}
+		_ = os.Remove(link)
+		if _, err := systemctl("stop", renderUnit); err != nil {
+			return fmt.Errorf("stop %s: %w", renderUnit, err)
+		}
+		s.say("disabled %s: the config has no file to keep written", renderUnit)
+		return nil
+	}
+	verb := "start"
+	if slices.Contains(changed, renderUnit) {
+		verb = "restart"
+	}
+	if _, err := systemctl(verb, renderUnit); err != nil {
+		return fmt.Errorf("%s %s: %w", verb, renderUnit, err)
+	}
 	return nil
 }
 
@@ -174,7 +208,7 @@ func (s *systemd) listen(changed []string) error {
 // the config stay.
 func (s *systemd) uninstall() error {
 	var ours []string
-	for _, unit := range []string{serviceUnit, socketUnit, gatewayUnit, environment} {
+	for _, unit := range []string{serviceUnit, socketUnit, gatewayUnit, renderUnit, environment} {
 		_, there, err := current(s.path(unit), packaging.UnitMark)
 		if err != nil {
 			return err
@@ -190,6 +224,7 @@ func (s *systemd) uninstall() error {
 	if err := s.stop(); err != nil {
 		return err
 	}
+	_, _ = systemctl("stop", renderUnit)
 	if slices.Contains(ours, s.path(serviceUnit)) {
 		if lib, err := library("SystemdScript", ""); err == nil {
 			_ = lib.Uninstall() // what it can't do to a broken unit is done below
@@ -197,7 +232,7 @@ func (s *systemd) uninstall() error {
 	} else if _, err := systemctl(append([]string{"disable", serviceUnit}, sockets...)...); err != nil && !s.byUs {
 		return fmt.Errorf("disable ccad: %w", err)
 	}
-	s.unlink()
+	s.unlink() // the other units', too
 	for _, path := range ours {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

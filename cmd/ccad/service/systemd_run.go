@@ -86,8 +86,12 @@ func (s *systemd) status() error {
 	if err := s.installed(); err != nil {
 		return err
 	}
+	units := append([]string{serviceUnit}, sockets...)
+	if out, _ := systemctl("is-enabled", renderUnit); out == "enabled" {
+		units = append(units, renderUnit)
+	}
 	wrong := ""
-	for _, unit := range append([]string{serviceUnit}, sockets...) {
+	for _, unit := range units {
 		out, err := systemctl("show", "--property=ActiveState,SubState,MainPID,NRestarts,UnitFileState,Listen,Result", unit)
 		if err != nil {
 			return fmt.Errorf("ask for %s: %w", unit, err)
