@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -14,8 +15,8 @@ const createApplication = "for an application credential"
 // value: all that its maker's token may, but for making more of its kind, and
 // without an end.
 type Limits struct {
-	Roles        []string // ids
-	AccessRules  []string // ids
+	Roles        []string // ids, sorted: Keystone keeps no order
+	AccessRules  []string // ids, sorted
 	Unrestricted bool     // it may make and delete its kind
 	Expires      time.Time
 }
@@ -56,6 +57,7 @@ func (c *Cloud) ApplicationCredentials(ctx context.Context, u account.User, g Gr
 		for _, of := range list {
 			ids = append(ids, of.ID)
 		}
+		slices.Sort(ids)
 		return ids
 	}
 	var listed []ListedCredential

@@ -101,7 +101,7 @@ func (w *world) after(d time.Duration) <-chan time.Time {
 func (w *world) reads(want ...string) {
 	w.Helper()
 	var got []string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		data, _ := os.ReadFile(w.file)
 		if got = strings.Fields(string(data)); slices.Equal(got, want) {
 			return
