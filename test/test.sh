@@ -14,6 +14,8 @@ command -v node >/dev/null && command -v npm >/dev/null || packages="$packages n
 left_out=()
 failed=
 started=$SECONDS
+# What this was started with (nohup) must not decide which signals tests can send.
+run() { if env --default-signal true 2>/dev/null; then env --default-signal "$@"; else "$@"; fi; }
 say() { printf '== %s (%d s)\n' "$*" $((SECONDS - started)); }
 
 # ---- what the tests need
@@ -53,14 +55,14 @@ say "vet and staticcheck"
 make --no-print-directory check || failed=1
 say "unit, conformance and stories, under the race detector"
 skips=$work/skips
-go test -race -count=1 -timeout 20m -json ./... >"$work/test.json" || failed=1
+run go test -race -count=1 -timeout 20m -p 4 -json ./... >"$work/test.json" || failed=1
 go build -o "$work/report" ./test/report
 "$work/report" <"$work/test.json" 2>"$skips" || failed=1
 while read -r line; do left_out+=("$line"); done <"$skips"
 for module in test/aws; do
   [ -e $module/go.mod ] || continue
   say "$module"
-  (cd $module && go test -race -count=1 -timeout 20m -json ./...) >"$work/module.json" || failed=1
+  (cd $module && run go test -race -count=1 -timeout 20m -json ./...) >"$work/module.json" || failed=1
   "$work/report" <"$work/module.json" 2>"$skips" || failed=1
   while read -r line; do left_out+=("$line"); done <"$skips"
 done
