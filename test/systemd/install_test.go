@@ -88,7 +88,7 @@ func TestInstall(t *testing.T) {
 	t.Log("uninstalled")
 	m.says("ccad uninstall; ccad uninstall", `^removed `+units+`ccad.service$`, `^the credentials stay: `, `^ccad is not installed$`)
 	m.says("find ~/.config ~/.local/share ~/.local/state /run/user/1000/ccad -not -type d 2>/dev/null || :", `^/home/alice/.local/share/ccad/gateway$`, `!systemd`, `!sock`)
-	m.says("systemctl --user list-units --all; systemctl --user list-unit-files", `!ccad(-gateway|-render)?\.(service|socket)`)
+	m.until(`! { systemctl --user list-units --all; systemctl --user list-unit-files; } | grep -E 'ccad(-gateway|-render)?\.(service|socket)'`) // systemd forgets in its own time
 	m.says("find ~/.config -mindepth 1", `^$`)
 }
 
