@@ -71,8 +71,13 @@ func Followers(c *vault.Contents, e vault.Environment) (names []string) {
 // Leader is the environment with whose S3 key that of another is replaced: itself,
 // where it has a user or nobody shares its key.
 func Leader(c *vault.Contents, name string) string {
+	e := c.Environments[name]
+	pair, has := e.Keys.Active()
+	if e.UserID != "" || !has {
+		return name
+	}
 	for _, other := range slices.Sorted(maps.Keys(c.Environments)) {
-		if e := c.Environments[other]; e.UserID != "" && slices.Contains(Followers(c, e), name) {
+		if e := c.Environments[other]; e.UserID != "" && active(e.Keys) == pair.Value {
 			return other
 		}
 	}
