@@ -34,7 +34,7 @@ demo: build ## the newcomer's tour, on a practice cloud; ends by itself
 test: ## everything; as root or with sudo it installs what is missing, else it says what it leaves out
 	@test/test.sh
 
-soak: ## the long forms: 1,000 random kills, an object over 5 GiB
+soak: ## the long forms: 1,000 random kills and lives, the real lease, an object over 5 GiB
 	@test/soak.sh
 
 check: ## vet for each platform, and staticcheck

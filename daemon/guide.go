@@ -114,16 +114,19 @@ func adopted[T vault.Value](subject string, v vault.Version[T], of ...vault.Envi
 // instructions are what a person is told, in the words of the portal's own
 // documentation.
 func (g guided) instructions(c *vault.Contents) ipc.RotateLine {
-	concerned, who, project := []vault.Environment{g.environment}, "its user", ""
+	concerned, who, user, project := []vault.Environment{g.environment}, "its user", "", ""
 	if g.user.ID != "" {
-		concerned, who = c.EnvironmentsOf(g.user.ID), g.user.Name
+		concerned = c.EnvironmentsOf(g.user.ID)
+	}
+	if g.user.Name != "" { // else nobody can name him, who may have come with a credential
+		who, user = g.user.Name, g.user.User.String()
 	}
 	for _, e := range concerned {
 		if g.environment.ID == "" || e.ID == g.environment.ID {
 			project = cmp.Or(project, e.Project, e.ProjectID)
 		}
 	}
-	line := ipc.RotateLine{Step: "portal", Subject: g.subject, State: "start", Note: g.why.Error(), User: g.user.User.String(), Environment: g.environment.Name, Clicks: []string{
+	line := ipc.RotateLine{Step: "portal", Subject: g.subject, State: "start", Note: g.why.Error(), User: user, Environment: g.environment.Name, Clicks: []string{
 		"sign in to the self-service portal",
 		"Profile, in the menu on the left (newer portals: the menu of your user)",
 		"API Credentials",

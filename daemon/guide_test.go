@@ -103,7 +103,7 @@ func TestGuidedWithoutPassword(t *testing.T) {
 			t.Errorf("the clicks lack %q:\n%s", word, all)
 		}
 	}
-	if !strings.Contains(told.Note, "password") || !slices.Equal(told.Environments, []string{"keys"}) || strings.Contains(strings.ToLower(all), "remove") {
+	if told.User != "" || !strings.Contains(told.Note, "password") || !slices.Equal(told.Environments, []string{"keys"}) || strings.Contains(strings.ToLower(all), "remove") {
 		t.Errorf("told %+v", told)
 	}
 	next := w.cloud.CreateKey(w.cloud.User.Name, project)

@@ -22,6 +22,9 @@ func (d *Daemon) recordRotations(o *opened, before, after *vault.Contents) {
 		if was.ID != is.ID {
 			continue
 		}
+		if v, ok := is.Keys.Active(); ok && is.UserID == "" && v.Source == "rotation" && numbers(was.Keys)[v.ID] == 0 { // it follows another
+			d.record(o, audit.Entry{Event: "rotated", Environment: name, Version: v.N})
+		}
 		user := after.Users[is.UserID].Name
 		d.recordRotation(o, audit.Entry{Environment: name, User: user}, "key-deleted", journals{was.KeyRotation, is.KeyRotation, numbers(was.Keys), numbers(is.Keys)})
 		d.recordRotation(o, audit.Entry{Environment: name, User: user, Note: kindAppCred}, "credential-deleted", journals{was.CredRotation, is.CredRotation, numbers(was.AppCreds), numbers(is.AppCreds)})

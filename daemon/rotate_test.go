@@ -203,10 +203,19 @@ func TestPasswordInDoubtIsNotServed(t *testing.T) {
 	if _, _, err := ipc.Get("/v1/environments/dev/views/env?client=aws&direct=true"); err != nil {
 		t.Errorf("S3 keys outlive a password: %v", err)
 	}
+	stalls := func() string {
+		return w.metric("ccad_rotations_stalled") + " of " + w.metric(`ccad_rotations{kind="password"}`)
+	}
+	if got := stalls(); got != "1 of 1" { // what CcadRotationStuck goes by
+		t.Errorf("the metrics tell of %s stalls", got)
+	}
 	cancel()
 	<-rotated
 	w.cloud.Heal()
 	w.until("it is over", func() bool { return step() == "" })
+	if got := stalls(); got != "0 of 0" {
+		t.Errorf("in the end the metrics tell of %s stalls", got)
+	}
 	vars, err := w.view("dev", "")
 	if err != nil || vars["OS_PASSWORD"] != w.cloud.Password(w.cloud.User.Name) {
 		t.Errorf("the new one is not served: %v", err)

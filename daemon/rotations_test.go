@@ -209,3 +209,50 @@ func TestPlanOfAPassword(t *testing.T) {
 		})
 	}
 }
+
+// An S3 key that came with its user, and once more alone as a profile: both are
+// asked for by either name, get the new one, and are named by the plan and the
+// trail.
+func TestRotateSharedKey(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key := w.cloud.Keys(w.cloud.User.Name)[0]
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "profile", S3Endpoint: w.cloud.S3URL, S3AccessKey: key.Access, S3Secret: key.Secret}, nil)
+	plan := w.rotate(ipc.RotateRequest{Environments: []string{"profile", "dev"}, DryRun: true})
+	if len(plan) != 1 || plan[0].Subject != "the S3 key of dev" || !strings.Contains(plan[0].Note, "would be replaced, in dev, profile") {
+		t.Errorf("the plan: %+v", plan)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"profile"}, Grace: "0s", Wait: true})
+	lines := w.rotate(ipc.RotateRequest{All: true, Grace: "0s", Wait: true})
+	if told := story(lines); strings.Contains(told, "failed") {
+		t.Errorf("told: %s", told)
+	}
+	s := w.status()
+	if dev, profile := s.Environments[0].S3, s.Environments[1].S3; dev.AccessKeyID != profile.AccessKeyID || dev.Version != 3 || profile.State != "ok" {
+		t.Errorf("dev has %+v, profile %+v", dev, profile)
+	}
+	if keys := w.cloud.Keys(w.cloud.User.Name); len(keys) != 1 || keys[0].Access != s.Environments[1].S3.AccessKeyID {
+		t.Errorf("at the cloud are %+v", keys)
+	}
+	if got := w.rotations(); strings.Count(got, "rotated profile\n") != 2 || strings.Count(got, "rotated dev\n") != 2 {
+		t.Errorf("the trail:\n%s", got)
+	}
+}
+
+// A plan does not promise to delete what may be another's.
+func TestPlanOfASparedKey(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	w.do("DELETE", "/v1/environments/dev", nil, nil)
+	w.add("dev", "dev-ccontini") // and now its key is one that some ccad has made
+	plan := w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, DryRun: true})
+	if len(plan) != 1 || plan[0].Until != nil || !strings.Contains(plan[0].Note, "would stay at the cloud: another ccad made it") {
+		t.Errorf("the plan: %+v", plan)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s", Wait: true})
+	if keys := w.cloud.Keys(w.cloud.User.Name); len(keys) != 2 {
+		t.Errorf("at the cloud are %+v", keys)
+	}
+}

@@ -19,8 +19,8 @@ type leap struct{ by atomic.Int64 }
 func (l *leap) now() time.Time       { return time.Now().Add(time.Duration(l.by.Load())) }
 func (l *leap) step(d time.Duration) { l.by.Add(int64(d)) }
 
-// What the config schedules is told of, and done by a daemon that was off when it
-// was due: once.
+// What the config schedules is told of, and done by a daemon that was off, and then
+// locked, when it was due: once.
 func TestScheduled(t *testing.T) {
 	var clock leap
 	w := newWorld(t, practice.Options{Now: clock.now})
@@ -50,7 +50,15 @@ func TestScheduled(t *testing.T) {
 
 	w.stop()
 	clock.step(400 * 24 * time.Hour) // four of them are missed
-	w.start(config)
+	w.startLocked(config)
+	if s := w.status(); !s.Daemon.Locked || w.cloud.Password(w.cloud.User.Name) != secret {
+		t.Error("a locked daemon has changed a password")
+	}
+	passphrase, err := os.ReadFile(filepath.Join(w.dir, "passphrase"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: strings.TrimSpace(string(passphrase))}, nil)
 	w.until("rotated", func() bool {
 		s := w.status()
 		return s.Users[0].PasswordVersion == 2 && s.Users[0].Rotation == nil && s.Environments[0].S3.Version == 2

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,11 +122,19 @@ func (d *Daemon) rotationOfValues(r *request, in ipc.RotateRequest) (func(contex
 			return !rotate.Has(todo.kind, c.Environments[name])
 		})
 	}
-	for _, name := range todo.names {
+	for i, name := range todo.names {
 		if _, _, err := r.open.keeper.Environment(name); err != nil {
 			return nil, err
 		}
+		if todo.kind == rotate.KindKey {
+			todo.names[i] = rotate.Leader(c, name)
+		}
 	}
+	once := map[string]bool{}
+	todo.names = slices.DeleteFunc(todo.names, func(name string) (again bool) {
+		again, once[name] = once[name], true
+		return again
+	})
 	if in.DryRun {
 		return func(_ context.Context, s *stream) {
 			for _, name := range todo.names {
@@ -185,21 +194,33 @@ func (r rotations) plan(name string) ipc.RotateLine {
 		line.Step = "plan"
 		return line
 	}
-	line := ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Environments: []string{name}, Holders: leases(name, p.Holders), Broken: leases(name, p.Broken)}
+	line := ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Environments: r.touched(name), Holders: leases(name, p.Holders), Broken: leases(name, p.Broken)}
 	switch {
 	case p.Under:
 		line.Note = "a rotation is under way already, and would go on"
 	case p.Name == "":
 		line.Note = "there is none, one would be made"
 	default:
-		line.Note = p.Name + " would be replaced"
+		line.Note = p.Name + " would be replaced, in " + strings.Join(line.Environments, ", ")
 	}
-	if p.Name != "" {
+	switch {
+	case p.Spared != "":
+		line.Note += "; the former one would stay at the cloud: " + p.Spared
+	case p.Name != "":
 		line.Until = &p.End
 		unhurried, _ := r.Plan(r.kind, name, nil)
 		line.Unknown = p.Unknown && p.End.Before(unhurried.End)
 	}
 	return line
+}
+
+// touched are the environments that get the new value.
+func (r rotations) touched(name string) []string {
+	if r.kind != rotate.KindKey {
+		return []string{name}
+	}
+	c := r.Contents()
+	return append([]string{name}, rotate.Followers(c, c.Environments[name])...)
 }
 
 func progressLine(p rotate.Progress) ipc.RotateLine {

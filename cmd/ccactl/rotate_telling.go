@@ -90,6 +90,20 @@ func (t *telling) finish(next string) error {
 	return emit([]byte("\n"))
 }
 
+// purposes are what the steps are for, to somebody who does not know them.
+var purposes = map[string]string{
+	"journal":    "write it down first",
+	"create":     "ask the cloud for a new one",
+	"change":     "ask the cloud to change it",
+	"find":       "see which one is in force",
+	"prove":      "see that the new one works",
+	"flip":       "hand it out from now on",
+	"heal":       "bring its environments in line",
+	"delete":     "have the cloud delete the former one",
+	"prove-dead": "see that it is gone",
+	"withdraw":   "take the new one back",
+}
+
 // told is what a line says.
 func told(l ipc.RotateLine) string {
 	text := l.Subject + ": " + l.Step
@@ -102,6 +116,8 @@ func told(l ipc.RotateLine) string {
 		text += ", " + l.Note + "; served in " + strings.Join(l.Environments, ", ")
 	case l.Note != "":
 		text += ", " + l.Note
+	case purposes[l.Step] != "":
+		text += " (" + purposes[l.Step] + ")"
 	}
 	out := plain(text) + "\n"
 	for _, holder := range l.Holders {

@@ -48,8 +48,8 @@ func TestRotateLive(t *testing.T) {
 	c, terminal := attend(t, f, "rotate", "dev")
 	const create, prove = "the S3 key of dev: create", "the S3 key of dev: prove"
 	until(t, terminal, create+" …")
-	until(t, terminal, "\r\x1b[K"+create+"\r\n"+prove+" …")
-	until(t, terminal, "\r\x1b[K"+prove+" failed, no answer\r\n"+prove+" …\r\nthe S3 key of sys: journal\r\n")
+	until(t, terminal, "\r\x1b[K"+create+" (ask the cloud for a new one)\r\n"+prove+" …")
+	until(t, terminal, "\r\x1b[K"+prove+" failed, no answer\r\n"+prove+" …\r\nthe S3 key of sys: journal (write it down first)\r\n")
 	if code := exitOf(t, c); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

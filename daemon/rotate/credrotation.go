@@ -24,7 +24,7 @@ func (appCreds) journal(e *vault.Environment) **vault.Rotation { return &e.CredR
 func (appCreds) held(h Held) int                               { return h.AppCred }
 
 func (appCreds) version(e vault.Environment, id string) (version, bool) {
-	return versionOf(e.AppCreds, id, func(ac account.ApplicationCredential) string { return ac.Name })
+	return versionOf(e, e.AppCreds, id, func(ac account.ApplicationCredential) string { return ac.Name })
 }
 
 func (appCreds) may(e vault.Environment, u vault.User) error {
@@ -70,12 +70,24 @@ func (appCreds) alive(r *run, id string) bool {
 }
 
 // activate: the tokens that the former one gave die with it.
-func (appCreds) activate(r *run, e *vault.Environment, id string) {
+func (appCreds) activate(r *run, _ *vault.Contents, e *vault.Environment, id string) {
 	r.forget("", []string{e.ID})
 	e.AppCreds = e.AppCreds.Activate(id)
 }
 
-func (appCreds) drop(_ *run, e *vault.Environment, id string) { e.AppCreds = e.AppCreds.Drop(id) }
+func (appCreds) drop(_ *run, _ *vault.Contents, e *vault.Environment, id string) {
+	e.AppCreds = e.AppCreds.Drop(id)
+}
+
+// copies: Keystone binds a credential to one user and project, and so to one
+// environment.
+func (a appCreds) copies(_ *vault.Contents, e vault.Environment, id string) []version {
+	v, ok := a.version(e, id)
+	if !ok {
+		return nil
+	}
+	return []version{v}
+}
 
 func (appCreds) remove(r *run, id string) error {
 	v, _ := r.env.AppCreds.Find(id)

@@ -46,28 +46,31 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 		}
 	}
 	later(flip.Add(min(answering, p.Grace)))
-	for _, lease := range p.Ledger.Of(e.ID) {
-		if what.held(lease.Held) != old.n {
-			continue
+	c := k.vault.Contents()
+	for _, old := range what.copies(c, e, old.id) {
+		for _, lease := range p.Ledger.Of(old.in) {
+			if what.held(lease.Held) != old.n {
+				continue
+			}
+			w.Holders = append(w.Holders, lease)
+			switch {
+			case !lease.Until.IsZero():
+				later(lease.Until)
+			case lease.View == ViewExec:
+				w.Open = grace == nil
+			default:
+				later(flip.Add(p.Grace))
+			}
 		}
-		w.Holders = append(w.Holders, lease)
-		switch {
-		case !lease.Until.IsZero():
-			later(lease.Until)
-		case lease.View == ViewExec:
-			w.Open = grace == nil
-		default:
+		if p.Ledger.Loose(old.in, func(h Held) bool { return what.held(h) == old.n }) {
+			w.Unknown = true
 			later(flip.Add(p.Grace))
 		}
-	}
-	if p.Ledger.Loose(e.ID, func(h Held) bool { return what.held(h) == old.n }) {
-		w.Unknown = true
-		later(flip.Add(p.Grace))
-	}
-	if old.created.Before(p.Ledger.Since()) {
-		w.Unknown = true
-		later(flip.Add(p.Grace))
-		later(k.vault.Contents().LeasesEnd)
+		if old.created.Before(p.Ledger.Since()) {
+			w.Unknown = true
+			later(flip.Add(p.Grace))
+			later(c.LeasesEnd)
+		}
 	}
 	if grace != nil {
 		w.End = flip.Add(*grace)
@@ -84,7 +87,7 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 // where it is in force again, or gone.
 func (r *run) drain(what engine) (outcome, edit, error) {
 	old, ok := what.version(r.env, r.rotation.Old)
-	if _, serves := what.version(r.env, inForce); !ok || !serves || !old.retiring {
+	if _, serves := what.version(r.env, inForce); !ok || !serves || r.inForce(what, old) {
 		return superseded, nil, nil
 	}
 	if old.spared != "" {

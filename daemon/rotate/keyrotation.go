@@ -22,7 +22,7 @@ func (s3Keys) journal(e *vault.Environment) **vault.Rotation { return &e.KeyRota
 func (s3Keys) held(h Held) int                               { return h.Keys }
 
 func (s3Keys) version(e vault.Environment, id string) (version, bool) {
-	v, ok := versionOf(e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
+	v, ok := versionOf(e, e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
 	stored, _ := e.Keys.Find(v.id)
 	switch {
 	case stored.Source == foundAlone:
@@ -61,11 +61,19 @@ func (s3Keys) alive(r *run, id string) bool {
 	return ok && holds(r.pairs, v.Value)
 }
 
-func (s3Keys) activate(_ *run, e *vault.Environment, id string) {
+func (s3Keys) activate(r *run, c *vault.Contents, e *vault.Environment, id string) {
+	v, _ := e.Keys.Find(id)
+	follows(c, active(e.Keys), v, r.now())
 	e.Keys, e.KeysRefused = e.Keys.Activate(id), nil
 }
 
-func (s3Keys) drop(r *run, e *vault.Environment, id string) {
+func (s3Keys) drop(r *run, c *vault.Contents, e *vault.Environment, id string) {
+	v, _ := e.Keys.Find(id)
+	for _, other := range sharing(c, v.Value) {
+		held, _ := other.Keys.Holding(v.Value)
+		other.Keys = other.Keys.Drop(held.ID)
+		c.Environments[other.Name] = other
+	}
 	e.Keys, e.KeysListed = e.Keys.Drop(id), accessKeys(r.pairs)
 }
 

@@ -165,6 +165,9 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 	}
 	return k.commit("verified", func(c *vault.Contents) error {
 		return inEnvironment(c, e, func(e *vault.Environment) {
+			if serves, _ := e.Keys.Active(); serves.ID != active.ID {
+				return // replaced meanwhile, with the key of another environment (sharing)
+			}
 			if e.KeysRefused != nil || e.S3.Region != s3.Region {
 				e.Generation = c.NextGeneration()
 			}
@@ -182,6 +185,9 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.KeyPair], reason string) error {
 	err := k.commit("refused", func(c *vault.Contents) error {
 		return inEnvironment(c, e, func(e *vault.Environment) {
+			if serves, _ := e.Keys.Active(); serves.ID != active.ID {
+				return // as above
+			}
 			var older vault.Version[account.KeyPair]
 			for _, v := range e.Keys.List {
 				if v.State == vault.Retiring && v.Accepted && v.N > older.N {

@@ -473,7 +473,7 @@ func (m *model) otherMachine(t *rapid.T) {
 
 // answers are the ways in which a cloud may answer wrong, or not at all.
 var answers = []practice.Fault{
-	{Break: practice.Cut}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Reset, AfterWork: true},
+	{Break: practice.Cut}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Cut, AfterWork: true}, {Break: practice.Reset, AfterWork: true}, {Break: practice.Torn},
 	{Break: practice.Cut, Late: true}, {Break: practice.Cut, Late: true},
 	{Status: 500}, {Status: 500, AfterWork: true}, {Status: 503}, practice.Limited("", "7"), practice.Garbage(""),
 	{Status: 307}, {Status: 307, AfterWork: true}, {Status: 404, Body: "<html>"}, {Status: 404, Body: "<html>", AfterWork: true},

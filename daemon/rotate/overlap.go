@@ -3,6 +3,7 @@ package rotate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -37,7 +38,7 @@ func (r *run) act(what engine) (outcome, edit, error) {
 		if what.alive(r, r.rotation.Old) {
 			return listed, nil, nil
 		}
-		return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.drop(r, e, j.Old) }, nil
+		return absent, func(c *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.drop(r, c, e, j.Old) }, nil
 	case StepWithdraw:
 		return r.withdraw(what)
 	}
@@ -57,7 +58,12 @@ func (r *run) flip(what engine) (outcome, edit, error) {
 	case r.now().After(r.rotation.Since.Add(proofLasts)):
 		return stale, nil, nil
 	}
-	return flipped, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.activate(r, e, j.New) }, nil
+	return flipped, func(c *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.activate(r, c, e, j.New) }, nil
+}
+
+// inForce reports whether a version, or a copy of it, is not replaced.
+func (r *run) inForce(what engine, v version) bool {
+	return slices.ContainsFunc(what.copies(r.vault.Contents(), r.env, v.id), func(v version) bool { return !v.retiring })
 }
 
 // delete deletes the former value, if it is still one that may be: it is
@@ -66,7 +72,7 @@ func (r *run) delete(what engine) (outcome, edit, error) {
 	old, ok := what.version(r.env, r.rotation.Old)
 	active, serves := what.version(r.env, inForce)
 	switch {
-	case !ok || !serves || !old.retiring:
+	case !ok || !serves || r.inForce(what, old):
 		return superseded, nil, nil
 	case !what.alive(r, old.id):
 		return deleted, nil, nil
@@ -85,7 +91,7 @@ func (r *run) withdraw(what engine) (outcome, edit, error) {
 	case ok && v.spared == "" && what.alive(r, v.id):
 		return r.remove(what, v.id)
 	}
-	return absent, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.drop(r, e, j.New) }, nil
+	return absent, func(c *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.drop(r, c, e, j.New) }, nil
 }
 
 func (r *run) remove(what engine, id string) (outcome, edit, error) {

@@ -155,6 +155,7 @@ func TestPasswordLostAnswers(t *testing.T) {
 		"500 after it was done":         {practice.Fault{Status: 500, AfterWork: true}, true},
 		"500":                           {practice.Fault{Status: 500}, false},
 		"reset":                         {practice.Fault{Break: practice.Reset, AfterWork: true}, true},
+		"torn":                          {practice.Fault{Break: practice.Torn}, true},
 		"429":                           {practice.Limited("", "3"), true},
 		"429 after it was done":         {practice.Fault{Status: 429, AfterWork: true}, true},
 		"a redirect":                    {practice.Fault{Status: 307, Header: http.Header{"Location": {"/"}}}, false},

@@ -135,6 +135,8 @@ type engine interface {
 	intend(e *vault.Environment, now time.Time) (intended, former string)
 	// version describes the version of that id, or the one inForce.
 	version(e vault.Environment, id string) (version, bool)
+	// copies are that version, and the same value in other environments.
+	copies(c *vault.Contents, e vault.Environment, id string) []version
 	// held is the version of its kind that a lease holds.
 	held(h Held) int
 
@@ -147,14 +149,16 @@ type engine interface {
 	prove(r *run) (outcome, edit, error)
 	// remove has the cloud delete a version.
 	remove(r *run, id string) error
-	// activate puts a version in force in the store, drop forgets one there.
-	activate(r *run, e *vault.Environment, id string)
-	drop(r *run, e *vault.Environment, id string)
+	// activate puts a version in force in the store, drop forgets one there, both
+	// with its copies.
+	activate(r *run, c *vault.Contents, e *vault.Environment, id string)
+	drop(r *run, c *vault.Contents, e *vault.Environment, id string)
 }
 
 // A version is one of any kind, without its value.
 type version struct {
 	id       string
+	in       string // the environment's ID
 	n        int
 	name     string // an access key, an application credential's name
 	created  time.Time
@@ -167,12 +171,12 @@ type version struct {
 const inForce = ""
 
 // versionOf is what most engines answer for version; named names a value.
-func versionOf[T vault.Value](vs vault.Versions[T], id string, named func(T) string) (version, bool) {
+func versionOf[T vault.Value](e vault.Environment, vs vault.Versions[T], id string, named func(T) string) (version, bool) {
 	v, ok := vs.Find(id)
 	if id == inForce {
 		v, ok = vs.Active()
 	}
-	return version{id: v.ID, n: v.N, name: named(v.Value), created: v.Created, pending: v.State == vault.Pending, retiring: v.State == vault.Retiring}, ok
+	return version{id: v.ID, in: e.ID, n: v.N, name: named(v.Value), created: v.Created, pending: v.State == vault.Pending, retiring: v.State == vault.Retiring}, ok
 }
 
 // advanceLocked does one step. The caller holds the user's gate. A waitError
@@ -202,13 +206,14 @@ func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (b
 	if !known {
 		return before, before, fmt.Errorf("%s of %s ended in %q, which is no way out of it", before, name, how)
 	}
+	former := what.copies(k.vault.Contents(), e, journal.Old)
 	if err := k.move(what, name, journal, after, change); err != nil {
 		return before, before, err
 	}
 	k.trace(before, how, after)
 	if before == StepDead && after == stepOver {
-		if old, ok := what.version(e, journal.Old); ok {
-			k.patience.Ledger.Gone(e.ID, func(h Held) bool { return what.held(h) == old.n })
+		for _, old := range former {
+			k.patience.Ledger.Gone(old.in, func(h Held) bool { return what.held(h) == old.n })
 		}
 	}
 	return before, after, k.crash(string(before) + ": recorded")

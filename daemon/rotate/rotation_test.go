@@ -341,6 +341,7 @@ func TestFaultyCloud(t *testing.T) {
 			"cut":         {Break: practice.Cut},
 			"lost answer": {Break: practice.Cut, AfterWork: true},
 			"reset":       {Break: practice.Reset, AfterWork: true},
+			"torn":        {Break: practice.Torn},
 			"garbage":     practice.Garbage(""),
 		} {
 			t.Run(name+" "+route, func(t *testing.T) {

@@ -50,6 +50,7 @@ type Lab struct {
 
 	admin   string        // the admin's token
 	adminMu sync.Mutex    // guards admin
+	owner   testing.TB    // the test whose own it is; nil: it is shared
 	end     func()        // closes the pipe that keeps the lab up
 	ended   chan struct{} // closed when cloud.sh has taken it down
 }
@@ -65,6 +66,7 @@ func Start(t testing.TB, o Options) *Lab {
 	t.Helper()
 	if o.Own || len(o.Settings) > 0 {
 		l := boot(t, o.Settings)
+		l.owner = t
 		t.Cleanup(func() { l.end(); <-l.ended })
 		return l
 	}
@@ -147,8 +149,8 @@ func (l *Lab) Env(t testing.TB, who string) []string {
 }
 
 // Configure writes Keystone's extra.conf (INI, such as [security_compliance])
-// and restarts Keystone; the end of the test restores it. Only in a lab of the
-// test's own or one that no other test uses meanwhile.
+// and restarts Keystone; the end of the test restores it, unless the lab ends with
+// it. Only in a lab of the test's own or one that no other test uses meanwhile.
 func (l *Lab) Configure(t testing.TB, ini string) {
 	t.Helper()
 	file := filepath.Join(l.Dir, "keystone", "extra.conf")
@@ -165,7 +167,9 @@ func (l *Lab) Configure(t testing.TB, ini string) {
 		}
 	}
 	write([]byte(ini))
-	t.Cleanup(func() { write(before) })
+	if l.owner != t {
+		t.Cleanup(func() { write(before) })
+	}
 }
 
 // cloud is cloud.sh with arguments. It comes from the binary, which may run far

@@ -45,6 +45,7 @@ const (
 	Hang                // nothing comes, until the client gives up
 	Cut                 // the connection is closed
 	Reset               // the connection is reset
+	Torn                // the work is done, and the connection reset in mid-answer
 )
 
 // Limited is Keystone's or a proxy's 429.
@@ -208,6 +209,12 @@ func (c *Cloud) faulty(name func(*http.Request) string, h http.Handler) http.Han
 			h.ServeHTTP(seen, r)
 			return
 		}
+		if fault.Break == Torn {
+			c.faults.count(route, broken)
+			h.ServeHTTP(&torn{w, http.StatusOK}, r)
+			reset(w)
+			panic(http.ErrAbortHandler)
+		}
 		if fault.Late {
 			c.faults.keep(h, r)
 		}
@@ -287,6 +294,26 @@ func (c *counter) WriteHeader(status int) {
 }
 
 func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// torn lets out half of an answer that its work gives in one piece; of one without
+// a body nothing.
+type torn struct {
+	http.ResponseWriter
+	status int
+}
+
+func (t *torn) WriteHeader(status int) { t.status = status }
+
+func (t *torn) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	t.ResponseWriter.WriteHeader(t.status)
+	if _, err := t.ResponseWriter.Write(b[:len(b)/2]); err != nil {
+		return 0, err
+	}
+	return len(b), http.NewResponseController(t.ResponseWriter).Flush()
+}
 
 // nowhere takes the answer of work whose answer is lost.
 type nowhere struct{ header http.Header }

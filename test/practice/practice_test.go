@@ -147,6 +147,12 @@ func TestAfterWork(t *testing.T) {
 	}
 	want(t, "the new password", status(t, client, c, "second"), 201)
 	want(t, "the old one", status(t, client, c, "hunter2"), 401)
+	c.Fail(practice.Fault{Route: issue, Times: 1, Break: practice.Torn})
+	if resp, err := auth(t.Context(), client, c, "second"); err == nil && int64(len(readAll(resp))) >= resp.ContentLength {
+		t.Errorf("torn, and all %d bytes came", resp.ContentLength)
+	} else if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("torn: %v", err)
+	}
 	_, refused := c.Passwords(c.User.Name)
 	want(t, "refused", refused, 1)
 }

@@ -269,7 +269,10 @@ func TestKilled(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			v := newVictim(t, lab.Start(t, lab.Options{}))
-			v.logins, v.same = what == "password", what == "application-credential"
+			v.same = what == "application-credential"
+			v.mu.Lock()
+			v.logins = what == "password"
+			v.mu.Unlock()
 			died := v.killed(of.rotate(v)...)
 			t.Logf("killed %d times: %s", len(died), strings.Join(died, ", "))
 			for _, place := range of.places {

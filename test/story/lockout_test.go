@@ -20,19 +20,26 @@ import (
 func TestPasswordsOnAStrictKeystone(t *testing.T) {
 	l := lab.Start(t, lab.Options{Own: true})
 	l.Configure(t, "[security_compliance]\nlockout_failure_attempts = 3\nlockout_duration = 1800\n")
-	t.Run("wrong from the start", func(t *testing.T) { wrongFromTheStart(newGuarded(t, l)) })
-	t.Run("changed elsewhere", func(t *testing.T) { changedElsewhere(newGuarded(t, l)) })
-	t.Run("killed between an attempt and its record", func(t *testing.T) { killedInAttempts(newGuarded(t, l)) })
-	for name, done := range map[string]bool{"the change is made, its answer lost": true, "the change is not made, its answer lost": false} {
-		t.Run(name, func(t *testing.T) { lostAnswer(newGuarded(t, l), done, false) })
-		t.Run(name+", and ccad killed", func(t *testing.T) { lostAnswer(newGuarded(t, l), done, true) })
-	}
+	t.Run("each with a user of his own", func(t *testing.T) {
+		for name, lives := range map[string]func(*guarded){
+			"wrong from the start":                                     wrongFromTheStart,
+			"changed elsewhere":                                        changedElsewhere,
+			"killed between an attempt and its record":                 killedInAttempts,
+			"the change is made, its answer lost":                      func(g *guarded) { lostAnswer(g, true, false) },
+			"the change is made, its answer lost, and ccad killed":     func(g *guarded) { lostAnswer(g, true, true) },
+			"the change is not made, its answer lost":                  func(g *guarded) { lostAnswer(g, false, false) },
+			"the change is not made, its answer lost, and ccad killed": func(g *guarded) { lostAnswer(g, false, true) },
+		} {
+			t.Run(name, func(t *testing.T) { t.Parallel(); lives(newGuarded(t, l)) })
+		}
+	})
 	for name, killed := range map[string]bool{"a change that arrives late": false, "a change that arrives late, and ccad killed": true} {
 		t.Run(name, func(t *testing.T) { lateChange(newGuarded(t, l), killed) })
 	}
 	v := newVictim(t, l) // while his first password is good as it is
 	l.Configure(t, "[security_compliance]\nlockout_failure_attempts = 3\nlockout_duration = 1800\nchange_password_upon_first_use = true\n")
 	t.Run("must be changed", func(t *testing.T) { mustBeChanged(newGuarded(t, l)) })
+	l.Configure(t, everyRuleOf)
 	t.Run("every rule", func(t *testing.T) { v.T = t; everyRule(v) })
 }
 

@@ -16,11 +16,8 @@ func (v *victim) password() string {
 	return shown.Password
 }
 
-// everyRule: a Keystone with every rule for passwords that there is. One that must
-// be changed before its first use is handed in and mended by a rotation, and what a
-// rule forbids is named and changes nothing.
-func everyRule(v *victim) {
-	v.lab.Configure(v.T, `[security_compliance]
+// everyRuleOf is every rule for passwords that Keystone has.
+const everyRuleOf = `[security_compliance]
 change_password_upon_first_use = true
 minimum_password_age = 1
 unique_last_password_count = 5
@@ -29,7 +26,11 @@ password_regex = ^[A-Za-z0-9]{32,64}$
 password_regex_description = letters and digits, 32 to 64
 lockout_failure_attempts = 3
 lockout_duration = 600
-`)
+`
+
+// everyRule: one that must be changed before its first use is handed in and mended
+// by a rotation, and what a rule forbids is named and changes nothing.
+func everyRule(v *victim) {
 	const reset = "ResetInThePortal0123456789ResetInThePortal"
 	v.lab.SetPassword(v.T, v.user.Name, reset)
 	v.must(0, reset, "update", "--user", v.user.Name, "--password-stdin")

@@ -1,0 +1,97 @@
+package rotate
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// alone stores an environment of an S3 key alone, as an AWS profile has it.
+func (w *world) alone(name string, key practice.Key) {
+	w.Helper()
+	o := w.offer(name)
+	o = Offer{Name: name, Named: true, By: "person", Environment: account.Environment{S3: o.Environment.S3},
+		Keys: &account.KeyPair{AccessKeyID: key.Access, Secret: account.NewSecret(key.Secret)}}
+	if _, err := w.Adopt(w.Context(), o); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// An S3 key that came a second time, without its user: both environments get the
+// new one at once, and whoever holds the former one as either keeps it alive.
+func TestSharedKey(t *testing.T) {
+	w := newWorld(t)
+	key := w.dev()
+	w.alone("profile", key)
+	was := w.Contents().Environments["profile"]
+	v, _ := was.Keys.Active()
+	w.ledger.Add(Lease{Environment: was.ID, Held: Held{Keys: v.N}, Until: epoch.Add(20 * time.Minute)})
+	c := w.Contents()
+	if got := Followers(c, c.Environments["dev"]); !slices.Equal(got, []string{"profile"}) || Leader(c, "profile") != "dev" || Leader(c, "dev") != "dev" {
+		t.Errorf("dev is followed by %v, and profile follows %s", got, Leader(c, "profile"))
+	}
+	if p, err := w.Plan(KindKey, "dev", new(time.Duration)); err != nil || len(p.Broken) != 1 {
+		t.Errorf("a grace of nothing breaks %+v, %v", p.Broken, err)
+	}
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
+		t.Fatal(err)
+	}
+	is := w.Contents().Environments["profile"]
+	if w.active("profile") != w.active("dev") || w.active("dev").AccessKeyID == key.Access || is.Generation <= was.Generation || KeyState(is) != "ok" {
+		t.Errorf("after the flip dev has %s, and profile %s, %s, at generation %d", w.active("dev").AccessKeyID, w.active("profile").AccessKeyID, KeyState(is), is.Generation)
+	}
+	for _, at := range []struct {
+		step time.Duration
+		keys int
+	}{{19 * time.Minute, 2}, {2 * time.Minute, 1}} {
+		w.clock.step(at.step)
+		w.GoOn(t.Context())
+		if n := len(w.keys()); n != at.keys {
+			t.Errorf("%d keys, want %d", n, at.keys)
+		}
+	}
+	w.clean()
+	if err := w.Verify(t.Context(), "profile", true); err != nil || len(w.Contents().Environments["profile"].Keys.List) != 1 {
+		t.Errorf("profile in the end: %v, %d versions", err, len(w.Contents().Environments["profile"].Keys.List))
+	}
+}
+
+// A former key that somebody has put in force again is not deleted, whichever
+// environment it is.
+func TestSharedKeyBackInForce(t *testing.T) {
+	w := newWorld(t)
+	key := w.dev()
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
+		t.Fatal(err)
+	}
+	w.alone("profile", key)
+	w.clock.step(2 * time.Hour)
+	w.finish()
+	if err := w.Verify(t.Context(), "profile", true); err != nil || len(w.keys()) != 2 {
+		t.Errorf("profile's key: %v; at the cloud are %v", err, w.keys())
+	}
+	w.serves()
+}
+
+// A kill anywhere leaves no environment with a dead key.
+func TestSharedKeyKilledAnywhere(t *testing.T) {
+	for n, over := 1, false; !over; n += 2 {
+		w := newWorld(t)
+		w.alone("profile", w.dev())
+		w.die(n)
+		over = w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration), Wait: true}, silent) == nil
+		w.open()
+		_ = w.Resume()
+		if w.active("profile") != w.active("dev") {
+			t.Errorf("killed at %d: dev has %s, and profile %s", n, w.active("dev").AccessKeyID, w.active("profile").AccessKeyID)
+		}
+		w.finish()
+		w.clean()
+		if got := w.Contents().Environments["profile"].Keys.List; len(got) != 1 || got[0].Value != w.active("dev") {
+			t.Errorf("killed at %d: profile ends with %d versions", n, len(got))
+		}
+	}
+}
