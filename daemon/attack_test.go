@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -60,8 +59,9 @@ func childDaemon(dir string) error {
 	if o.Binary, err = os.Executable(); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx, signals := session.FollowSignals(context.Background())
+	defer signals.Release()
+	o.Signals = signals
 	return daemon.Run(ctx, o)
 }
 

@@ -51,6 +51,7 @@ type Options struct {
 	Ready          io.Writer    // the one ready line
 	Log            *slog.Logger // stderr
 	Inherited      session.Handover
+	Signals        *session.Signals // what ends Run's context; nil: no signal does
 	Config         Config
 	Now            func() time.Time // nil: time.Now
 }

@@ -25,14 +25,14 @@ type reach struct {
 // parallel are the tests that run beside others; alone says of one that it may not.
 var parallel sync.Map
 
-func alone(t *testing.T) { parallel.Store(t.Name(), true) }
+func alone(t *testing.T) { parallel.Store(t, true) }
 
 // newReach makes a folder for a socket. Its test runs beside others from here on:
 // most of them wait, for files to settle, for the second to end or for a cloud
 // that hangs.
 func newReach(t *testing.T) reach {
 	t.Helper()
-	if _, already := parallel.LoadOrStore(t.Name(), true); !already {
+	if _, already := parallel.LoadOrStore(t, true); !already {
 		t.Parallel()
 	}
 	run, err := os.MkdirTemp("", "cc") // short: a socket's path has 107 bytes
