@@ -99,6 +99,26 @@ func TestRenderedFiles(t *testing.T) {
 	}
 }
 
+// A file that was imported and is rendered from then on is watched no more: it
+// says what ccad says, and while ccad is locked that it says nothing.
+func TestRenderedFileIsNotWatched(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.save(path, "# ccad is locked\n")
+	w.becomes("unparsed")
+	w.stop()
+	w.start("[[render]]\nenvironment = \"dev-ccontini\"\nview = \"dotenv\"\npath = \"" + path + "\"\n")
+	other := filepath.Join(w.dir, "other.sh")
+	w.save(other, w.openrc(secret, "system-ccontini", ""))
+	w.importFile(other, "sys")
+	w.save(other, "# nothing any more\n")
+	if f := w.becomes("unparsed"); f.Path != other { // which was saved later, and so the other was judged if ever
+		t.Errorf("%+v", f)
+	}
+	if s := w.status(); len(s.Watched) != 1 {
+		t.Errorf("%+v", s.Watched)
+	}
+}
+
 // A password that the cloud refuses is in no file. Of an rclone.conf the S3
 // remote goes on, for a new password kills no S3 key.
 func TestRenderedFileOfARefusedUser(t *testing.T) {
