@@ -95,6 +95,7 @@ type Daemon struct {
 	watched    watched      // files that import has read
 	used       used         // what probes are to ask about
 	rejected   rejected     // what programs report
+	silence    silence      // of the cloud
 	portalSay  portalSay    // what the portal shows that is not taken
 	rendered   sync.Map     // path of a [[render]] table to the time.Time when its view was last given
 }

@@ -76,6 +76,37 @@ func TestProbesTheGatewaysTraffic(t *testing.T) {
 	}
 }
 
+// TestSilence: status says since when the cloud has not answered about what was
+// good before, until it does.
+func TestSilence(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	silent := func() *time.Time { return w.status().Environments[0].SilentSince }
+	if since := silent(); since != nil {
+		t.Errorf("silent since %v", since)
+	}
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	if _, err := w.view("dev", ""); err != nil { // what is in use is probed
+		t.Fatal(err)
+	}
+	w.until("a probe has no answer", func() bool { return silent() != nil })
+	since := *silent()
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if again := silent(); again == nil || !again.Equal(since) {
+		t.Errorf("silent since %v, and then %v", since, again)
+	}
+	if e := w.status().Environments[0]; e.State != "ok" {
+		t.Errorf("what was accepted is %s", e.State)
+	}
+	w.cloud.Heal()
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if since := silent(); since != nil {
+		t.Errorf("it answers, and is silent since %v", since)
+	}
+}
+
 // TestRejectedReports: however many programs report, the user is asked about
 // once; a report in the background waits for nobody.
 func TestRejectedReports(t *testing.T) {
