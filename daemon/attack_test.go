@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -34,6 +34,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	_ = os.Unsetenv("CREDENTIALS_DIRECTORY")
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // tests of this package wait more than they work
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -53,8 +59,9 @@ func childDaemon(dir string) error {
 	if o.Binary, err = os.Executable(); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx, signals := session.FollowSignals(context.Background())
+	defer signals.Release()
+	o.Signals = signals
 	return daemon.Run(ctx, o)
 }
 
@@ -62,7 +69,7 @@ const words = "correct horse"
 
 // A child is a daemon in a process of its own.
 type child struct {
-	*testing.T
+	reach
 	dir  string
 	cmd  *exec.Cmd
 	done chan error
@@ -70,13 +77,13 @@ type child struct {
 
 func newChild(t *testing.T, config string, env ...string) *child {
 	t.Helper()
-	run, err := os.MkdirTemp("", "cc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	c := &child{T: t, dir: t.TempDir(), done: make(chan error, 1)}
-	t.Setenv("CCAD_SOCKET", filepath.Join(run, "ccad", "ccad.sock"))
+	r := newReach(t)
+	return startChild(r, r.folder(), config, env...)
+}
+
+func startChild(t reach, dir, config string, env ...string) *child {
+	t.Helper()
+	c := &child{reach: t, dir: dir, done: make(chan error, 1)}
 	if err := os.WriteFile(filepath.Join(c.dir, "config.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +92,7 @@ func newChild(t *testing.T, config string, env ...string) *child {
 		t.Fatal(err)
 	}
 	c.cmd = exec.Command(self)
-	c.cmd.Env = append(os.Environ(), "CCAD_TEST_DAEMON="+c.dir, "CREDENTIALS_DIRECTORY=")
+	c.cmd.Env = append(os.Environ(), "CCAD_TEST_DAEMON="+c.dir, "CCAD_SOCKET="+c.socket)
 	c.cmd.Env = append(c.cmd.Env, env...)
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
@@ -104,27 +111,17 @@ func newChild(t *testing.T, config string, env ...string) *child {
 	return c
 }
 
-func (c *child) try(path string, in any) error {
-	_, err := ipc.Do(context.Background(), "POST", path, in, nil)
-	return err
-}
-
-func (c *child) do(path string, in any) {
+func (c *child) unlock() {
 	c.Helper()
-	if err := c.try(path, in); err != nil {
-		c.Fatalf("%s: %v", path, err)
-	}
+	c.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: words}, nil)
 }
 
-func (c *child) unlock() { c.Helper(); c.do("/v1/unlock", ipc.UnlockRequest{Passphrase: words}) }
-func (c *child) lock()   { c.Helper(); c.do("/v1/lock", nil) }
+func (c *child) lock() { c.Helper(); c.do("POST", "/v1/lock", nil, nil) }
 
 func (c *child) locked() bool {
 	c.Helper()
 	var s ipc.Status
-	if _, err := ipc.Do(context.Background(), "GET", "/v1/status", nil, &s); err != nil {
-		c.Fatal(err)
-	}
+	c.do("GET", "/v1/status", nil, &s)
 	return s.Daemon.Locked
 }
 
@@ -144,14 +141,14 @@ func (c *child) end() {
 
 // A lock wins over the unlock that is under way when it comes.
 func TestLockDuringUnlock(t *testing.T) {
-	c := newChild(t, "")
+	c := startChild(newReach(t), t.TempDir(), "") // with a keyring that takes its time
 	c.unlock()
 	c.lock()
 	body := `{"passphrase":"` + words + `"}`
 	request := fmt.Sprintf("POST /v1/unlock HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	for i := range 8 {
 		answer := make(chan string, 1)
-		go func() { answer <- raw(t, request) }()            // once: a client of ours would ask again
+		go func() { answer <- c.raw(request) }()             // once: a client of ours would ask again
 		time.Sleep(time.Duration(15+8*i) * time.Millisecond) // anywhere in argon2's work
 		c.lock()
 		if got := <-answer; !strings.HasPrefix(got, "HTTP/") { // else a client would ask the next image again
@@ -167,18 +164,19 @@ func TestLockDuringUnlock(t *testing.T) {
 
 // TERM in the midst of a lock, while a request under way holds it up.
 func TestSIGTERMDuringLock(t *testing.T) {
+	t.Parallel()
 	for _, delay := range []time.Duration{0, 20, 100, 200, 250, 300} {
 		t.Run(fmt.Sprint(int(delay)), func(t *testing.T) {
 			c := newChild(t, "")
 			c.unlock()
-			slow, err := net.Dial("unix", os.Getenv("CCAD_SOCKET"))
+			slow, err := net.Dial("unix", c.socket)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = slow.Close() }()
 			_, _ = io.WriteString(slow, "POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 			time.Sleep(50 * time.Millisecond)
-			go func() { _ = c.try("/v1/lock", nil) }()
+			go func() { _ = c.try("POST", "/v1/lock", nil, nil) }()
 			time.Sleep(delay * time.Millisecond)
 			_ = c.cmd.Process.Signal(syscall.SIGTERM)
 			select {
@@ -204,7 +202,7 @@ func TestEndAfterLockLeavesNothing(t *testing.T) {
 	c.unlock()
 	c.lock()
 	c.end()
-	left, err := os.ReadDir(filepath.Dir(os.Getenv("CCAD_SOCKET")))
+	left, err := os.ReadDir(filepath.Dir(c.socket))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
@@ -277,9 +275,6 @@ func TestMetricsPortTaken(t *testing.T) {
 	}
 }
 
-// generations is the folder of the generations.
-func generations() string { return filepath.Join(filepath.Dir(os.Getenv("CCAD_SOCKET")), "gen") }
-
 // A folder "gen" beside the socket may be a person's own.
 func TestForeignGenerations(t *testing.T) {
 	for name, make := range map[string]func(gen string) error{
@@ -294,7 +289,7 @@ func TestForeignGenerations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, practice.Options{})
 			w.stop()
-			gen := generations()
+			gen := w.generations()
 			if err := errors.Join(os.Mkdir(gen, 0o700), make(gen), os.WriteFile(filepath.Join(gen, "old"), []byte("7\n"), 0o600)); err != nil {
 				t.Fatal(err)
 			}
@@ -311,7 +306,7 @@ func TestForeignGenerations(t *testing.T) {
 	t.Run("elsewhere", func(t *testing.T) {
 		w := newWorld(t, practice.Options{})
 		w.stop()
-		if err := os.Symlink(t.TempDir(), generations()); err != nil {
+		if err := os.Symlink(t.TempDir(), w.generations()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.run(); err == nil {
@@ -321,21 +316,21 @@ func TestForeignGenerations(t *testing.T) {
 	t.Run("leftovers", func(t *testing.T) { // of a daemon that was killed
 		w := newWorld(t, practice.Options{})
 		w.stop()
-		if err := errors.Join(os.Mkdir(generations(), 0o700), os.WriteFile(filepath.Join(generations(), "old"), []byte("7\n"), 0o600),
-			os.WriteFile(filepath.Join(generations(), ".new"), []byte("1"), 0o600)); err != nil {
+		if err := errors.Join(os.Mkdir(w.generations(), 0o700), os.WriteFile(filepath.Join(w.generations(), "old"), []byte("7\n"), 0o600),
+			os.WriteFile(filepath.Join(w.generations(), ".new"), []byte("1"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		w.start("")
 		w.add("dev", "dev-ccontini")
-		if got := tree(t, generations()); !strings.HasPrefix(got, "dev=") || strings.Contains(got, "old") {
+		if got := tree(t, w.generations()); !strings.HasPrefix(got, "dev=") || strings.Contains(got, "old") {
 			t.Errorf("the folder has %s", got)
 		}
 		// What comes into it later stays, and unlocks go on.
-		if err := os.WriteFile(filepath.Join(generations(), "mine.TXT"), []byte("x"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(w.generations(), "mine.TXT"), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		w.stop()
-		if got := tree(t, generations()); got != "mine.TXT=x " {
+		if got := tree(t, w.generations()); got != "mine.TXT=x " {
 			t.Errorf("at the end the folder has %s", got)
 		}
 	})
@@ -350,7 +345,7 @@ func (w *world) run() error {
 		return err
 	}
 	return daemon.Run(ctx, daemon.Options{
-		Version: "test", Binary: "/nonexistent", Socket: os.Getenv("CCAD_SOCKET"), DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
+		Version: "test", Binary: "/nonexistent", Socket: w.socket, DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
 		Config: c, Ready: io.Discard, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})
 }
@@ -423,7 +418,7 @@ func TestCheckpointsAreFew(t *testing.T) {
 	w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
 	w.add("dev", "dev-ccontini")
 	sequence := func() (n int) {
-		body, _, err := ipc.Get("/metrics")
+		body, _, err := w.get("/metrics")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -436,7 +431,7 @@ func TestCheckpointsAreFew(t *testing.T) {
 	for range 16 {
 		clients.Go(func() {
 			for range 64 {
-				_, _, _ = ipc.Get("/v1/environments/dev/views/credential-process")
+				_, _, _ = w.get("/v1/environments/dev/views/credential-process")
 			}
 		})
 	}
@@ -532,29 +527,17 @@ func TestTrailCannotBeOpened(t *testing.T) {
 	w.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: words}, nil)
 }
 
-func raw(t *testing.T, request string) string {
-	c, err := net.Dial("unix", os.Getenv("CCAD_SOCKET"))
-	if err != nil {
-		t.Error(err)
-		return ""
-	}
-	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, request)
-	answer, _ := io.ReadAll(c)
-	return string(answer)
-}
-
 func TestRawRequests(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
 	w.add("dev", "dev-ccontini")
 	for _, view := range []string{"credential-process", "env", "endpoint"} {
-		if got := raw(t, "HEAD /v1/environments/dev/views/"+view+" HTTP/1.0\r\n\r\n"); !strings.Contains(got, " 400 ") {
+		if got := w.raw("HEAD /v1/environments/dev/views/" + view + " HTTP/1.0\r\n\r\n"); !strings.Contains(got, " 400 ") {
 			t.Errorf("HEAD of %s: %q", view, got)
 		}
 	}
 	for body, refused := range map[string]bool{"": false, "{}": false, " {} \n": false, "{}{}": true, "{}x": true, `{"environments":["dev"]} null`: true} {
-		got := raw(t, fmt.Sprintf("POST /v1/verify HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		got := w.raw(fmt.Sprintf("POST /v1/verify HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		if strings.Contains(got, " 400 ") != refused {
 			t.Errorf("body %q: %q", body, got)
 		}

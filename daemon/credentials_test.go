@@ -16,12 +16,12 @@ import (
 
 // systemdAsks connects as systemd does for LoadCredential=: from an address that
 // says for whom, without a word, and reads to the end.
-func systemdAsks(address string) (string, error) {
+func (r reach) systemdAsks(address string) (string, error) {
 	from := &net.UnixAddr{Net: "unix", Name: address}
 	if address == "" {
 		from = nil
 	}
-	c, err := net.DialUnix("unix", from, &net.UnixAddr{Net: "unix", Name: ipc.CredentialsPath()})
+	c, err := net.DialUnix("unix", from, &net.UnixAddr{Net: "unix", Name: r.units()})
 	if err != nil {
 		return "", err
 	}
@@ -32,15 +32,15 @@ func systemdAsks(address string) (string, error) {
 
 // refusedUnit demands an answer that systemd takes for no credential, which says
 // why and holds no secret.
-func refusedUnit(t *testing.T, address, why string) {
-	t.Helper()
-	body, err := systemdAsks(address)
+func (r reach) refusedUnit(address, why string) {
+	r.Helper()
+	body, err := r.systemdAsks(address)
 	if err != nil {
-		t.Fatal(err)
+		r.Fatal(err)
 	}
 	line, rest, _ := strings.Cut(body, "\n")
 	if len(body) <= 1<<20 || !strings.HasPrefix(line, "ccad: ") || !strings.Contains(line, why) || strings.Trim(rest, "\n") != "" {
-		t.Errorf("%s: %d bytes, %q; want too many, and %s", address, len(body), line, why)
+		r.Errorf("%s: %d bytes, %q; want too many, and %s", address, len(body), line, why)
 	}
 }
 
@@ -48,7 +48,7 @@ func refusedUnit(t *testing.T, address, why string) {
 func (w *world) lines() string {
 	w.Helper()
 	var all strings.Builder
-	if err := ipc.Stream(w.Context(), "GET", "/v1/log", func(line []byte) error { all.Write(append(line, '\n')); return nil }); err != nil {
+	if err := ipc.Stream(w.at(w.Context()), "GET", "/v1/log", func(line []byte) error { all.Write(append(line, '\n')); return nil }); err != nil {
 		w.Fatal(err)
 	}
 	return all.String()
@@ -60,22 +60,22 @@ func TestCredentials(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.add("dev", "dev-ccontini")
 	w.add("dev.clouds", "system-ccontini")
-	if info, err := os.Stat(ipc.CredentialsPath()); err != nil || info.Mode() != os.ModeSocket|0o600 {
+	if info, err := os.Stat(w.units()); err != nil || info.Mode() != os.ModeSocket|0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
 	for _, format := range []string{"dotenv", "clouds.yaml", "json"} {
-		want, _, err := ipc.Get("/v1/environments/dev/views/env?format=" + format)
+		want, _, err := w.get("/v1/environments/dev/views/env?format=" + format)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			got, err := systemdAsks("@0123456789abcdef/unit/back up@1.service/dev." + format)
+			got, err := w.systemdAsks("@0123456789abcdef/unit/back up@1.service/dev." + format)
 			if err != nil || got != string(want) || !strings.Contains(got, secret) {
 				t.Errorf("%s: %v, %q", format, err, got)
 			}
 		}
 	}
-	if got, _ := systemdAsks("@1/unit/a.service/dev.clouds.json"); !strings.Contains(got, "system-ccontini") {
+	if got, _ := w.systemdAsks("@1/unit/a.service/dev.clouds.json"); !strings.Contains(got, "system-ccontini") {
 		t.Errorf("an environment with a dot: %q", got)
 	}
 	leases := 0
@@ -111,11 +111,11 @@ func TestWithheld(t *testing.T) {
 		"@1/unit/x.service":             "no unit of systemd asks",
 		"@1/other/x.service/dev.dotenv": "no unit of systemd asks",
 	} {
-		refusedUnit(t, address, why)
+		w.refusedUnit(address, why)
 	}
 	w.cloud.SetPassword(w.cloud.User.Name, "second")
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
-	refusedUnit(t, at+"dev.dotenv", "refused by the cloud")
+	w.refusedUnit(at+"dev.dotenv", "refused by the cloud")
 	trail := w.lines()
 	for _, want := range []string{`"event":"withheld","environment":"dev","view":"unit/dotenv"`, `"note":"backup.service: `} {
 		if !strings.Contains(trail, want) {
@@ -137,12 +137,12 @@ func TestCredentialsOverALock(t *testing.T) {
 	}
 	defer cloud.Close()
 	c := newChild(t, "")
-	const address = "/unit/backup.service/dev.dotenv"
-	refusedUnit(t, "@0"+address, "ccad is locked")
+	const address = "/unit/over-a-lock.service/dev.dotenv"
+	c.refusedUnit("@0"+address, "ccad is locked")
 	c.unlock()
-	c.do("/v1/environments", ipc.AddRequest{Name: "dev", User: cloud.User.Name, Project: "dev-ccontini", Password: secret, AuthURL: cloud.AuthURL})
+	c.do("POST", "/v1/environments", ipc.AddRequest{Name: "dev", User: cloud.User.Name, Project: "dev-ccontini", Password: secret, AuthURL: cloud.AuthURL}, nil)
 	given := func(n string) string {
-		body, err := systemdAsks("@" + n + address)
+		body, err := c.systemdAsks("@" + n + address)
 		if err != nil {
 			t.Errorf("ask %s: %v", n, err)
 		}
@@ -172,7 +172,7 @@ func TestCredentialsOverALock(t *testing.T) {
 	}
 	for range 3 {
 		c.lock()
-		refusedUnit(t, "@2"+address, "ccad is locked")
+		c.refusedUnit("@2"+address, "ccad is locked")
 		c.unlock()
 	}
 	close(stop)
@@ -181,7 +181,7 @@ func TestCredentialsOverALock(t *testing.T) {
 		t.Errorf("unlocked again: %.80q", body)
 	}
 	c.end()
-	if left, _ := os.ReadDir(filepath.Dir(ipc.CredentialsPath())); len(left) != 0 {
+	if left, _ := os.ReadDir(filepath.Dir(c.socket)); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

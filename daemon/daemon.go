@@ -51,6 +51,7 @@ type Options struct {
 	Ready          io.Writer    // the one ready line
 	Log            *slog.Logger // stderr
 	Inherited      session.Handover
+	Signals        *session.Signals // what ends Run's context; nil: no signal does
 	Config         Config
 	Now            func() time.Time // nil: time.Now
 }
@@ -94,6 +95,7 @@ type Daemon struct {
 	watched    watched      // files that import has read
 	used       used         // what probes are to ask about
 	rejected   rejected     // what programs report
+	silence    silence      // of the cloud
 	portalSay  portalSay    // what the portal shows that is not taken
 	rendered   sync.Map     // path of a [[render]] table to the time.Time when its view was last given
 }

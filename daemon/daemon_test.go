@@ -24,7 +24,7 @@ import (
 // A world is a practice cloud and a daemon in this process, which a test can
 // end and start again on the same folders.
 type world struct {
-	*testing.T
+	reach
 	cloud *practice.Cloud
 	dir   string
 	now   func() time.Time // the daemon's clock; nil: the real one
@@ -36,14 +36,9 @@ type world struct {
 
 func newWorld(t *testing.T, o practice.Options) *world {
 	t.Helper()
-	w := &world{T: t, dir: t.TempDir(), now: o.Now}
-	run, err := os.MkdirTemp("", "cc") // short: a socket's path has 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	t.Setenv("CCAD_SOCKET", filepath.Join(run, "ccad", "ccad.sock"))
-	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	w := &world{reach: newReach(t), now: o.Now}
+	w.dir = w.folder()
+	var err error
 	if w.cloud, err = practice.Start(o); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +75,7 @@ func (w *world) startWith(config, passphraseFile string) {
 	ready, done := make(chan struct{}), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	o := daemon.Options{
-		Version: "test", Binary: "/nonexistent", Socket: os.Getenv("CCAD_SOCKET"),
+		Version: "test", Binary: "/nonexistent", Socket: w.socket,
 		DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
 		PassphraseFile: passphraseFile, Config: c, Inherited: w.inherited,
 		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: w.now,
@@ -105,18 +100,6 @@ type readyWriter func()
 func (f readyWriter) Write(p []byte) (int, error) { f(); return len(p), nil }
 
 func (w *world) restart() { w.stop(); w.start("") }
-
-func (w *world) try(method, path string, in, out any) error {
-	_, err := ipc.Do(context.Background(), method, path, in, out)
-	return err
-}
-
-func (w *world) do(method, path string, in, out any) {
-	w.Helper()
-	if err := w.try(method, path, in, out); err != nil {
-		w.Fatalf("%s %s: %v", method, path, err)
-	}
-}
 
 // want checks that an error has the code, and one clear line without a secret.
 func (w *world) want(err error, code ipc.Code, words string) {
@@ -155,7 +138,7 @@ func (w *world) status() (s ipc.Status) {
 
 // view fetches an environment's variables as JSON.
 func (w *world) view(name, query string) (map[string]string, error) {
-	body, _, err := ipc.Get("/v1/environments/" + name + "/views/env?format=json" + query)
+	body, _, err := w.get("/v1/environments/" + name + "/views/env?format=json" + query)
 	vars := map[string]string{}
 	if err == nil {
 		if err := json.Unmarshal(body, &vars); err != nil {
@@ -291,7 +274,7 @@ func TestUncheckedIsCheckedLater(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
-		_ = ipc.Stream(ctx, "GET", "/v1/events", func(line []byte) error {
+		_ = ipc.Stream(w.at(ctx), "GET", "/v1/events", func(line []byte) error {
 			var e ipc.Event
 			if err := json.Unmarshal(line, &e); err != nil {
 				return err
@@ -445,7 +428,7 @@ func TestLostAnswerLosesNoKey(t *testing.T) {
 func TestBadRequests(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	for _, name := range []string{"nonesuch", "a%2Fb", "a%0Ab", "$(x)", "%00", "A"} {
-		_, _, err := ipc.Get("/v1/environments/" + name + "/views/env")
+		_, _, err := w.get("/v1/environments/" + name + "/views/env")
 		var failure *ipc.Error
 		if !errors.As(err, &failure) || (failure.Code != ipc.CodeUnknown && failure.Code != ipc.CodeUsage) {
 			t.Errorf("environment %q: %v", name, err)
@@ -477,7 +460,7 @@ func TestMetricsAndLogsTellNothing(t *testing.T) {
 	key := w.cloud.Keys(w.cloud.User.Name)[0]
 	w.restart()
 	w.status()
-	body, _, err := ipc.Get("/metrics")
+	body, _, err := w.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -528,7 +511,7 @@ func TestEventsEndInWords(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	begun, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- ipc.Stream(t.Context(), "GET", "/v1/events", func([]byte) error {
+		ended <- ipc.Stream(w.at(t.Context()), "GET", "/v1/events", func([]byte) error {
 			select {
 			case <-begun:
 			default:

@@ -16,7 +16,7 @@ func (w *world) watch() func(event, environment string) ipc.Event {
 	events, begun := make(chan ipc.Event, 256), make(chan struct{})
 	go func() {
 		first := true
-		_ = ipc.Stream(w.Context(), "GET", "/v1/events", func(line []byte) error {
+		_ = ipc.Stream(w.at(w.Context()), "GET", "/v1/events", func(line []byte) error {
 			var e ipc.Event
 			if err := json.Unmarshal(line, &e); err != nil {
 				return err

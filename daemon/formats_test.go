@@ -240,6 +240,7 @@ func TestWatchedCA(t *testing.T) {
 // TestTenEnvironments: from the moment that the value is on the machine to the
 // last view takes less than a second, the cloud's answers included.
 func TestTenEnvironments(t *testing.T) {
+	alone(t) // it is about time
 	w := newWorld(t, practice.Options{})
 	var projects []string
 	for i := range 10 {

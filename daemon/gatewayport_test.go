@@ -39,7 +39,7 @@ func TestGatewayPortTaken(t *testing.T) {
 		t.Errorf("gateway %q, warning %q", s.Gateway, s.Warning)
 	}
 	for _, path := range []string{"credential-process?gateway=true", "env?client=aws", "endpoint"} {
-		_, _, err := ipc.Get("/v1/environments/dev/views/" + path)
+		_, _, err := w.get("/v1/environments/dev/views/" + path)
 		w.want(err, ipc.CodeFailed, "no port")
 	}
 	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeFailed, "no port")
@@ -65,9 +65,7 @@ func TestGatewayPortTaken(t *testing.T) {
 func TestGatewayPortOverLock(t *testing.T) {
 	c := newChild(t, "")
 	var s ipc.Status
-	if _, err := ipc.Do(t.Context(), "GET", "/v1/status", nil, &s); err != nil {
-		t.Fatal(err)
-	}
+	c.do("GET", "/v1/status", nil, &s)
 	address := strings.TrimPrefix(s.Daemon.Gateway, "http://")
 	ends := thief(t, address)
 	for range 3 {

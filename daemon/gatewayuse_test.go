@@ -50,7 +50,7 @@ func TestGatewayUse(t *testing.T) {
 		t.Fatalf("with a wrong secret: %d", status)
 	}
 
-	body, _, err := ipc.Get("/metrics")
+	body, _, err := w.get("/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -243,7 +243,7 @@ func TestS3KeyWhileThePasswordIsRefused(t *testing.T) {
 	for _, k := range keys {
 		if k.ProjectID == w.cloud.User.Projects["dev-ccontini"] {
 			w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3AccessKey: k.Access, S3Secret: k.Secret}, nil)
-			if body, _, err := ipc.Get("/v1/environments/dev/views/credential-process"); err != nil || !strings.Contains(string(body), k.Access) {
+			if body, _, err := w.get("/v1/environments/dev/views/credential-process"); err != nil || !strings.Contains(string(body), k.Access) {
 				t.Errorf("the portal's new S3 key is not served: %v", err)
 			}
 		}

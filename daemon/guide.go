@@ -39,7 +39,7 @@ const (
 func (d *Daemon) guide(ctx context.Context, o *opened, s *stream, g guided) error {
 	events, cancel := d.feed.subscribe()
 	defer func() { cancel() }()
-	_ = s.line(g.instructions(o.keeper.Contents()))
+	_ = s.line(g.instructions(o.keeper.Contents(), d.watches))
 	ctx, stop := context.WithTimeout(ctx, guidedFor)
 	defer stop()
 	poll := time.NewTicker(guidedPoll)
@@ -113,7 +113,7 @@ func adopted[T vault.Value](subject string, v vault.Version[T], of ...vault.Envi
 
 // instructions are what a person is told, in the words of the portal's own
 // documentation.
-func (g guided) instructions(c *vault.Contents) ipc.RotateLine {
+func (g guided) instructions(c *vault.Contents, watches func(vault.Source) bool) ipc.RotateLine {
 	concerned, who, user, project := []vault.Environment{g.environment}, "its user", "", ""
 	if g.user.ID != "" {
 		concerned = c.EnvironmentsOf(g.user.ID)
@@ -136,7 +136,7 @@ func (g guided) instructions(c *vault.Contents) ipc.RotateLine {
 	for _, e := range concerned {
 		line.Environments = append(line.Environments, e.Name)
 		for _, source := range e.Sources {
-			if source.Watched {
+			if watches(source) {
 				line.Sources = append(line.Sources, source.Path)
 			}
 		}

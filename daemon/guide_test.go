@@ -30,7 +30,7 @@ func (w *world) guided(in ipc.RotateRequest) (*guidedRotation, ipc.RotateLine) {
 	w.Cleanup(cancel)
 	g := &guidedRotation{world: w, cancel: cancel, ended: make(chan error, 1)}
 	go func() {
-		g.ended <- ipc.StreamOf(ctx, "POST", "/v1/rotate", in, func(raw []byte) error {
+		g.ended <- ipc.StreamOf(w.at(ctx), "POST", "/v1/rotate", in, func(raw []byte) error {
 			var line ipc.RotateLine
 			err := json.Unmarshal(raw, &line)
 			g.mu.Lock()

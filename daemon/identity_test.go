@@ -157,7 +157,7 @@ func TestNamedKeyIsWaitedFor(t *testing.T) {
 				if notes := strings.Join(out.Changes[0].Notes, " "); !strings.Contains(notes, key.Access) {
 					t.Errorf("add says nothing of the key: %q", notes)
 				}
-				_, _, err := ipc.Get("/v1/environments/dev/views/credential-process")
+				_, _, err := w.get("/v1/environments/dev/views/credential-process")
 				w.want(err, ipc.CodeFailed, "no S3 key")
 				if !listed {
 					w.cloud.DeleteKey(key.Access)
@@ -202,7 +202,7 @@ func TestS3KeyAlone(t *testing.T) {
 	r := w.addRequest("dev", "dev-ccontini") // a cloud with no S3 in its catalog
 	r.S3Endpoint, r.NoVerify, r.S3AccessKey, r.S3Secret = "", true, "AK", "s"
 	w.do("POST", "/v1/environments", r, nil)
-	_, _, err := ipc.Get("/v1/environments/dev/views/credential-process")
+	_, _, err := w.get("/v1/environments/dev/views/credential-process")
 	w.want(err, ipc.CodeFailed, "no S3 endpoint")
 }
 

@@ -23,7 +23,7 @@ func TestExpirationIsTheLease(t *testing.T) {
 		w.start(config)
 		for _, query := range []string{"", "?gateway=true"} {
 			before := time.Now().Truncate(time.Second)
-			body, _, err := ipc.Get("/v1/environments/dev/views/credential-process" + query)
+			body, _, err := w.get("/v1/environments/dev/views/credential-process" + query)
 			after := time.Now()
 			if err != nil {
 				t.Fatal(err)

@@ -65,7 +65,7 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 	if !asked {
 		return
 	}
-	outcome := outcomeOf(err)
+	outcome := d.heard(e, err)
 	d.metrics.checks.WithLabelValues(outcome).Inc()
 	t := tries[e.ID]
 	tries[e.ID] = rotate.Try{At: d.now(), Count: t.Count + 1}

@@ -115,7 +115,7 @@ func (d *Daemon) probe(ctx context.Context, o *opened) {
 			ask = func(ctx context.Context, name string) error { return o.keeper.Verify(ctx, name, false) }
 		}
 		asked[e.UserID] = true
-		d.metrics.probes.WithLabelValues(outcomeOf(ask(ctx, e.Name))).Inc()
+		d.metrics.probes.WithLabelValues(d.heard(e, ask(ctx, e.Name))).Inc()
 	}
 }
 
@@ -134,7 +134,7 @@ func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) erro
 		return nil
 	}
 	err = o.keeper.Verify(ctx, name, false)
-	d.metrics.probes.WithLabelValues(outcomeOf(err)).Inc()
+	d.metrics.probes.WithLabelValues(d.heard(e, err)).Inc()
 	return err
 }
 

@@ -18,15 +18,15 @@ func TestProbes(t *testing.T) {
 	w.stop()
 	w.start("[watch]\nprobe = \"1s\"\n")
 	w.cloud.SetPassword(w.cloud.User.Name, "second")
-	if _, _, err := ipc.Get("/v1/environments/dev/views/env"); err != nil {
+	if _, _, err := w.get("/v1/environments/dev/views/env"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ipc.Get("/v1/environments/system/views/env"); err != nil {
+	if _, _, err := w.get("/v1/environments/system/views/env"); err != nil {
 		t.Fatal(err)
 	}
 	w.until("a probe finds it refused", func() bool { return w.status().Users[0].State == "refused" })
 	for begun := time.Now(); time.Since(begun) < 2500*time.Millisecond; time.Sleep(100 * time.Millisecond) { // two more periods
-		_, _, err := ipc.Get("/v1/environments/dev/views/env")
+		_, _, err := w.get("/v1/environments/dev/views/env")
 		w.want(err, ipc.CodeRefused, "refused by the cloud")
 		var out ipc.Changes
 		w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev"}, &out)
@@ -44,7 +44,7 @@ func TestProbesWhatIsHeld(t *testing.T) {
 	w.add("dev", "dev-ccontini")
 	w.stop()
 	w.start("[watch]\nprobe = \"1s\"\n")
-	if _, _, err := ipc.Get("/v1/environments/dev/views/env?format=hook-sh"); err != nil { // this process's parent is the shell
+	if _, _, err := w.get("/v1/environments/dev/views/env?format=hook-sh"); err != nil { // this process's parent is the shell
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -76,9 +76,41 @@ func TestProbesTheGatewaysTraffic(t *testing.T) {
 	}
 }
 
+// TestSilence: status says since when the cloud has not answered about what was
+// good before, until it does.
+func TestSilence(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	silent := func() *time.Time { return w.status().Environments[0].SilentSince }
+	if since := silent(); since != nil {
+		t.Errorf("silent since %v", since)
+	}
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	if _, err := w.view("dev", ""); err != nil { // what is in use is probed
+		t.Fatal(err)
+	}
+	w.until("a probe has no answer", func() bool { return silent() != nil })
+	since := *silent()
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if again := silent(); again == nil || !again.Equal(since) {
+		t.Errorf("silent since %v, and then %v", since, again)
+	}
+	if e := w.status().Environments[0]; e.State != "ok" {
+		t.Errorf("what was accepted is %s", e.State)
+	}
+	w.cloud.Heal()
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if since := silent(); since != nil {
+		t.Errorf("it answers, and is silent since %v", since)
+	}
+}
+
 // TestRejectedReports: however many programs report, the user is asked about
 // once; a report in the background waits for nobody.
 func TestRejectedReports(t *testing.T) {
+	alone(t) // it is about time
 	w, _ := imported(t, "dev-ccontini")
 	before, _ := w.cloud.Passwords(w.cloud.User.Name)
 	for range 20 {

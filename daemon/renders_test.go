@@ -53,8 +53,8 @@ func TestRenderTables(t *testing.T) {
 }
 
 // rendered fetches the view of a [[render]] table, as ccactl render does.
-func rendered(environment, format, path string) (string, error) {
-	body, _, err := ipc.Get("/v1/environments/" + environment + "/views/env?" + url.Values{"format": {format}, "file": {path}}.Encode())
+func (r reach) rendered(environment, format, path string) (string, error) {
+	body, _, err := r.get("/v1/environments/" + environment + "/views/env?" + url.Values{"format": {format}, "file": {path}}.Encode())
 	return string(body), err
 }
 
@@ -71,15 +71,15 @@ func TestRenderedFiles(t *testing.T) {
 		t.Fatalf("%+v", offered)
 	}
 	w.add("dev", "dev-ccontini")
-	first, err := rendered("dev", "rclone", "/x/rclone.conf")
+	first, err := w.rendered("dev", "rclone", "/x/rclone.conf")
 	if err != nil || !strings.Contains(first, secret) || !strings.Contains(first, "[dev-s3]") {
 		t.Fatalf("%v:\n%s", err, first)
 	}
-	if again, _ := rendered("dev", "rclone", "/x/rclone.conf"); again != first {
+	if again, _ := w.rendered("dev", "rclone", "/x/rclone.conf"); again != first {
 		t.Errorf("it changed by itself:\n%s\n%s", first, again)
 	}
 	for _, other := range [][2]string{{"rclone", "/x/other"}, {"dotenv", "/x/rclone.conf"}} {
-		_, err := rendered("dev", other[0], other[1])
+		_, err := w.rendered("dev", other[0], other[1])
 		w.want(err, ipc.CodeUsage, "no [[render]] table")
 	}
 	w.do("GET", "/v1/renders", nil, &offered)
@@ -99,6 +99,26 @@ func TestRenderedFiles(t *testing.T) {
 	}
 }
 
+// A file that was imported and is rendered from then on is watched no more: it
+// says what ccad says, and while ccad is locked that it says nothing.
+func TestRenderedFileIsNotWatched(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.save(path, "# ccad is locked\n")
+	w.becomes("unparsed")
+	w.stop()
+	w.start("[[render]]\nenvironment = \"dev-ccontini\"\nview = \"dotenv\"\npath = \"" + path + "\"\n")
+	other := filepath.Join(w.dir, "other.sh")
+	w.save(other, w.openrc(secret, "system-ccontini", ""))
+	w.importFile(other, "sys")
+	w.save(other, "# nothing any more\n")
+	if f := w.becomes("unparsed"); f.Path != other { // which was saved later, and so the other was judged if ever
+		t.Errorf("%+v", f)
+	}
+	if s := w.status(); len(s.Watched) != 1 {
+		t.Errorf("%+v", s.Watched)
+	}
+}
+
 // A password that the cloud refuses is in no file. Of an rclone.conf the S3
 // remote goes on, for a new password kills no S3 key.
 func TestRenderedFileOfARefusedUser(t *testing.T) {
@@ -109,13 +129,13 @@ func TestRenderedFileOfARefusedUser(t *testing.T) {
 	w.add("dev", "dev-ccontini")
 	w.cloud.SetPassword(w.cloud.User.Name, "second")
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
-	_, err := rendered("dev", "dotenv", "/x/env")
+	_, err := w.rendered("dev", "dotenv", "/x/env")
 	w.want(err, ipc.CodeRefused, "refused by the cloud")
-	text, err := rendered("dev", "rclone", "/x/rclone.conf")
+	text, err := w.rendered("dev", "rclone", "/x/rclone.conf")
 	if err != nil || strings.Contains(text, secret) || strings.Contains(text, "[dev]") || !strings.Contains(text, "[dev-s3]") {
 		t.Errorf("%v:\n%s", err, text)
 	}
-	_, _, err = ipc.Get("/v1/environments/dev/views/env?format=rclone")
+	_, _, err = w.get("/v1/environments/dev/views/env?format=rclone")
 	w.want(err, ipc.CodeRefused, "refused by the cloud")
 }
 
@@ -130,7 +150,7 @@ func TestRenderedFileHoldsAKey(t *testing.T) {
 	w.do("POST", "/v1/environments", r, nil)
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
 	old := w.cloud.Keys(w.cloud.User.Name)[0]
-	if text, err := rendered("dev", "s3cfg", "/x/s3cfg"); err != nil || !strings.Contains(text, old.Secret) {
+	if text, err := w.rendered("dev", "s3cfg", "/x/s3cfg"); err != nil || !strings.Contains(text, old.Secret) {
 		t.Fatalf("%v: %s", err, text)
 	}
 	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})
@@ -145,7 +165,7 @@ func TestRenderedFileHoldsAKey(t *testing.T) {
 	if h, until := held(); h.Program != "/x/s3cfg" || h.Until != nil || until < 30*time.Minute {
 		t.Errorf("until it is rendered: %+v, %v", h, until)
 	}
-	if text, err := rendered("dev", "s3cfg", "/x/s3cfg"); err != nil || strings.Contains(text, old.Secret) {
+	if text, err := w.rendered("dev", "s3cfg", "/x/s3cfg"); err != nil || strings.Contains(text, old.Secret) {
 		t.Fatalf("%v: %s", err, text)
 	}
 	if h, until := held(); h.Until == nil || until > time.Minute {
@@ -158,13 +178,11 @@ func TestRenderedFileHoldsAKey(t *testing.T) {
 func TestRenderingKeepsNoLockAway(t *testing.T) {
 	c := newChild(t, "[lock]\nidle = \"4s\"\n[[render]]\nenvironment = \"dev\"\nview = \"dotenv\"\npath = \"/x\"\n")
 	c.unlock()
-	c.do("/v1/environments", ipc.AddRequest{Name: "dev", User: "u", Project: "p", Password: secret, AuthURL: "http://127.0.0.1:9", NoVerify: true})
+	c.do("POST", "/v1/environments", ipc.AddRequest{Name: "dev", User: "u", Project: "p", Password: secret, AuthURL: "http://127.0.0.1:9", NoVerify: true}, nil)
 	eventually(t, "it locks while a file is rendered", func() bool {
 		var offered ipc.Renders
-		if _, err := ipc.Do(t.Context(), "GET", "/v1/renders", nil, &offered); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = rendered("dev", "dotenv", "/x")
+		c.do("GET", "/v1/renders", nil, &offered)
+		_, _ = c.rendered("dev", "dotenv", "/x")
 		return offered.Locked
 	})
 }

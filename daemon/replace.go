@@ -6,11 +6,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"sync"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
 	"github.com/cloud-ca/ccad/daemon/session"
 	"github.com/cloud-ca/ccad/ipc"
@@ -55,9 +53,8 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	}
 	shut.Wait()
 	// From here on a signal ends the process at once, as it does the next image
-	// until that listens for them. One that came before shows in the context,
-	// but for the microseconds that it takes to get there.
-	signal.Reset(unix.SIGINT, unix.SIGTERM)
+	// until that listens for them. One that came before shows in the context.
+	d.Signals.Release()
 	if d.ctx.Err() != nil {
 		return errEnding
 	}

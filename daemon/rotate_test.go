@@ -14,7 +14,7 @@ import (
 // rotate asks for a rotation and returns its lines.
 func (w *world) rotate(in ipc.RotateRequest) (lines []ipc.RotateLine) {
 	w.Helper()
-	err := ipc.StreamOf(w.Context(), "POST", "/v1/rotate", in, func(raw []byte) error {
+	err := ipc.StreamOf(w.at(w.Context()), "POST", "/v1/rotate", in, func(raw []byte) error {
 		var line ipc.RotateLine
 		if err := json.Unmarshal(raw, &line); err != nil {
 			return err
@@ -45,7 +45,7 @@ func TestRotate(t *testing.T) {
 	w.add("dev", "dev-ccontini")
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
 	old := w.cloud.Keys(w.cloud.User.Name)[0]
-	if _, _, err := ipc.Get("/v1/environments/dev/views/credential-process?direct=true"); err != nil {
+	if _, _, err := w.get("/v1/environments/dev/views/credential-process?direct=true"); err != nil {
 		t.Fatal(err)
 	}
 	plan := w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "1m", DryRun: true})
@@ -111,7 +111,7 @@ func TestRotateGoesOnAfterRestart(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = ipc.StreamOf(t.Context(), "POST", "/v1/rotate", ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s"}, func([]byte) error { return nil })
+		_ = ipc.StreamOf(w.at(t.Context()), "POST", "/v1/rotate", ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s"}, func([]byte) error { return nil })
 	}()
 	for w.cloud.Count("s3:ListBuckets") < 2 {
 		time.Sleep(10 * time.Millisecond)
@@ -184,7 +184,7 @@ func TestPasswordInDoubtIsNotServed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	rotated := make(chan error, 1)
 	go func() {
-		rotated <- ipc.StreamOf(ctx, "POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name, Password: true}, func([]byte) error { return nil })
+		rotated <- ipc.StreamOf(w.at(ctx), "POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name, Password: true}, func([]byte) error { return nil })
 	}()
 	step := func() string {
 		if r := w.status().Users[0].Rotation; r != nil {
@@ -200,7 +200,7 @@ func TestPasswordInDoubtIsNotServed(t *testing.T) {
 	for range 2 {
 		w.want(<-refused, ipc.CodeRefused, "being changed")
 	}
-	if _, _, err := ipc.Get("/v1/environments/dev/views/env?client=aws&direct=true"); err != nil {
+	if _, _, err := w.get("/v1/environments/dev/views/env?client=aws&direct=true"); err != nil {
 		t.Errorf("S3 keys outlive a password: %v", err)
 	}
 	stalls := func() string {
@@ -232,7 +232,7 @@ func TestFormerHoldersOfAPassword(t *testing.T) {
 	w.add("dev", "dev-ccontini")
 	hook := func() {
 		t.Helper()
-		if _, _, err := ipc.Get("/v1/environments/dev/views/env?format=hook-sh"); err != nil {
+		if _, _, err := w.get("/v1/environments/dev/views/env?format=hook-sh"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func (w *world) rotations() string {
 	w.Helper()
 	var text strings.Builder
-	err := ipc.Stream(w.Context(), "GET", "/v1/log", func(line []byte) error {
+	err := ipc.Stream(w.at(w.Context()), "GET", "/v1/log", func(line []byte) error {
 		var e struct {
 			Event, Environment, User, Note string
 			Version                        int
@@ -49,7 +49,7 @@ func TestHangUpBeginsNoMore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- ipc.StreamOf(ctx, "POST", "/v1/rotate", ipc.RotateRequest{Environments: []string{"dev", "sys"}, Grace: "0s", Wait: true}, func([]byte) error { return nil })
+		ended <- ipc.StreamOf(w.at(ctx), "POST", "/v1/rotate", ipc.RotateRequest{Environments: []string{"dev", "sys"}, Grace: "0s", Wait: true}, func([]byte) error { return nil })
 	}()
 	w.until("dev is under way", func() bool { r := w.status().Environments[0].Rotation; return r != nil && r.Step == "prove" })
 	cancel()
@@ -77,7 +77,7 @@ func TestTrailOfRotations(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- ipc.StreamOf(ctx, "POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name, Password: true}, func([]byte) error { return nil })
+		ended <- ipc.StreamOf(w.at(ctx), "POST", "/v1/rotate", ipc.RotateRequest{User: w.cloud.User.Name, Password: true}, func([]byte) error { return nil })
 	}()
 	w.until("the change is made", func() bool { r := w.status().Users[0].Rotation; return r != nil && r.Step == "prove" })
 	cancel()
@@ -114,7 +114,7 @@ func TestDrainOverChangedConfig(t *testing.T) {
 	w.start("[serve]\nlease = \"12h\"\n[rotate]\ngrace = \"3h\"\n")
 	w.add("dev", "dev-ccontini")
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
-	if _, _, err := ipc.Get("/v1/environments/dev/views/credential-process?direct=true"); err != nil {
+	if _, _, err := w.get("/v1/environments/dev/views/credential-process?direct=true"); err != nil {
 		t.Fatal(err)
 	}
 	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})

@@ -331,10 +331,13 @@ func (d *Daemon) verify(r *request) (any, error) {
 	}
 	changes := []ipc.Change{}
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		if _, _, err := r.open.keeper.Environment(name); err != nil {
+		e, _, err := r.open.keeper.Environment(name)
+		if err != nil {
 			return nil, err
 		}
-		changes = append(changes, d.verified(r, name, r.open.keeper.Verify(r.Context(), name, true)))
+		err = r.open.keeper.Verify(r.Context(), name, true)
+		d.heard(e, err)
+		changes = append(changes, d.verified(r, name, err))
 	}
 	d.watched.watcher.Again() // a person has acted
 	return ipc.Changes{Changes: changes}, nil

@@ -104,6 +104,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
 		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
+	out.SilentSince = d.silence.of(e.ID)
 	if e.Binding.Refused != nil {
 		out.Reason = e.Binding.Refused.Reason
 	}

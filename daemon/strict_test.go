@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +17,9 @@ import (
 
 // raw sends a request of another protocol than ours, and returns the answer as
 // it is.
-func (w *world) raw(protocol, method, path string) (status int, body string) {
+func (w *world) speak(protocol, method, path string) (status int, body string) {
 	w.Helper()
-	c, err := net.Dial("unix", os.Getenv("CCAD_SOCKET"))
+	c, err := net.Dial("unix", w.socket)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -43,13 +42,13 @@ func (w *world) raw(protocol, method, path string) (status int, body string) {
 func TestAnotherProtocol(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	for _, request := range [][2]string{{"GET", "/v1/status"}, {"POST", "/v1/lock"}, {"GET", "/v2/status"}, {"PUT", "/v1/status"}, {"GET", "/metrics"}} {
-		status, body := w.raw("99", request[0], request[1])
+		status, body := w.speak("99", request[0], request[1])
 		var said struct{ Error ipc.Error }
 		if err := json.Unmarshal([]byte(body), &said); err != nil || status != http.StatusUpgradeRequired || said.Error.Code != ipc.CodeProtocol {
 			t.Errorf("%s: %d %s", request, status, body)
 		}
 	}
-	if status, body := w.raw("1", "GET", "/v2/status"); status != 400 || !strings.Contains(body, `"usage"`) {
+	if status, body := w.speak("1", "GET", "/v2/status"); status != 400 || !strings.Contains(body, `"usage"`) {
 		t.Errorf("ours: %d %s", status, body)
 	}
 	if w.status().Daemon.Locked {
@@ -66,7 +65,7 @@ func TestUnknownParameters(t *testing.T) {
 		w.want(err, ipc.CodeUsage, "")
 	}
 	for _, path := range []string{"/v1/status?x", "/v1/log?folow=true", "/v1/environments/dev?revael=true", "/v1/environments/dev/views/credential-process?format=json", "/metrics?x=1"} {
-		_, _, err := ipc.Get(path)
+		_, _, err := w.get(path)
 		w.want(err, ipc.CodeUsage, "")
 	}
 	for _, query := range []string{"", "&for=12h", "&client=swift&auth=token", "&as=exec", "&selected=true", "&direct=true", "&gateway=true&client=openstack", "&as=exec&anew=true"} {
@@ -77,9 +76,9 @@ func TestUnknownParameters(t *testing.T) {
 }
 
 func TestVerifyOfNothing(t *testing.T) {
-	newWorld(t, practice.Options{})
+	w := newWorld(t, practice.Options{})
 	var out map[string]json.RawMessage
-	if _, err := ipc.Do(t.Context(), "POST", "/v1/verify", ipc.VerifyRequest{}, &out); err != nil || string(out["changes"]) != "[]" {
+	if err := w.try("POST", "/v1/verify", ipc.VerifyRequest{}, &out); err != nil || string(out["changes"]) != "[]" {
 		t.Errorf("%s, %v", out["changes"], err)
 	}
 }
@@ -120,7 +119,7 @@ func TestRemoveBehindAHangingCloud(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = ipc.Do(t.Context(), "GET", "/v1/environments/dev/views/env?auth=token&format=json", nil, nil)
+		_, _ = w.view("dev", "&auth=token")
 	}()
 	<-hangs
 	removed := make(chan error, 1)

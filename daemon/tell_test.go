@@ -28,7 +28,7 @@ func (w *world) events() *heardEvents {
 	first := make(chan struct{})
 	seen := sync.OnceFunc(func() { close(first) })
 	go func() {
-		_ = ipc.Stream(w.Context(), "GET", "/v1/events", func(line []byte) error {
+		_ = ipc.Stream(w.at(w.Context()), "GET", "/v1/events", func(line []byte) error {
 			var e ipc.Event
 			if err := json.Unmarshal(line, &e); err != nil {
 				return err
@@ -76,7 +76,7 @@ func (h *heardEvents) once(event, words string) {
 // prompt is what a shell's hook is told on stderr: this process's parent is the
 // shell.
 func (w *world) prompt(name string) string {
-	_, warnings, err := ipc.Get("/v1/environments/" + name + "/views/env?format=hook-sh&selected=true")
+	_, warnings, err := w.get("/v1/environments/" + name + "/views/env?format=hook-sh&selected=true")
 	if err != nil {
 		return "refused"
 	}
@@ -86,7 +86,7 @@ func (w *world) prompt(name string) string {
 // metric is a series' value in /metrics; "" where there is none.
 func (w *world) metric(series string) string {
 	w.Helper()
-	body, _, err := ipc.Get("/metrics")
+	body, _, err := w.get("/metrics")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -185,6 +185,7 @@ func (d desktop) Notify(app string, _ uint32, _, summary, _ string, _ []string, 
 
 // TestTellsTheDesktop: an incident is a notification, once, and its healing one.
 func TestTellsTheDesktop(t *testing.T) {
+	alone(t) // of the whole process there is one address of a bus
 	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address")
 	out, err := cmd.StdoutPipe()
 	if err == nil {

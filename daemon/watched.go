@@ -61,7 +61,7 @@ func (d *Daemon) lookAfter(c *vault.Contents) {
 	files := map[string][]string{}
 	for _, e := range c.Environments {
 		for _, s := range e.Sources {
-			if !s.Watched || !filepath.IsAbs(s.Path) {
+			if !d.watches(s) {
 				continue
 			}
 			files[s.Path] = []string{s.Path}
@@ -72,6 +72,13 @@ func (d *Daemon) lookAfter(c *vault.Contents) {
 	}
 	d.watched.watcher.Set(slices.Collect(maps.Values(files)))
 	d.watched.forget(c)
+}
+
+// watches reports whether a file is looked after. One that ccactl render writes
+// says what ccad says itself, or nothing while it is locked.
+func (d *Daemon) watches(s vault.Source) bool {
+	rendered := slices.ContainsFunc(d.Config.Render, func(r Render) bool { return r.Path == filepath.Clean(s.Path) })
+	return s.Watched && filepath.IsAbs(s.Path) && !rendered
 }
 
 // sourcesMoved reports whether other files are to be watched after a commit.

@@ -32,6 +32,22 @@ var (
 	errGarbled = errors.New("the daemon's answer is no HTTP")
 )
 
+// socketKey finds where At has a context's requests go.
+type socketKey struct{}
+
+// At returns a context whose requests go to the daemon that listens at socket,
+// wherever SocketPath says: several daemons live in one process of tests.
+func At(ctx context.Context, socket string) context.Context {
+	return context.WithValue(ctx, socketKey{}, socket)
+}
+
+func socketOf(ctx context.Context) string {
+	if socket, ok := ctx.Value(socketKey{}).(string); ok {
+		return socket
+	}
+	return SocketPath()
+}
+
 // Do sends a request with in as its JSON body (nil: none) and decodes the reply
 // into out (nil: drops it; a *[]byte: takes it as it is). The warnings are lines
 // for stderr.
@@ -123,7 +139,7 @@ func fetch(ctx context.Context, method, path string, body []byte) (data []byte, 
 // locks executes itself anew and drops connections that it has heard nothing
 // on; so a request that got not one byte of an answer is sent once more.
 func send(ctx context.Context, method, path string, body []byte) (*reply, error) {
-	socket := SocketPath()
+	socket := socketOf(ctx)
 	request := fmt.Appendf(nil, "%s %s HTTP/1.0\r\nHost: ccad\r\n%s: %d\r\n", method, path, ProtocolHeader, Protocol)
 	if body != nil {
 		request = fmt.Appendf(request, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
@@ -165,7 +181,7 @@ func attempt(ctx context.Context, socket string, request []byte) (*reply, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &reply{conn: conn, in: bufio.NewReader(conn), length: -1}
+	r := &reply{conn: conn, socket: socket, in: bufio.NewReader(conn), length: -1}
 	r.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	// A daemon may answer and hang up before it has read a long request, so a
 	// failed write is no failure until there is nothing to read either.
@@ -218,6 +234,7 @@ func checkPeer(conn *net.UnixConn, uid int) error {
 // A reply is an answer whose head has been read.
 type reply struct {
 	conn     *net.UnixConn
+	socket   string // its path
 	in       *bufio.Reader
 	stop     func() bool
 	status   int
@@ -307,7 +324,7 @@ func (r *reply) failure() error {
 	}
 	switch {
 	case r.protocol == "":
-		return &Error{Code: CodeProtocol, Message: "what answers at " + SocketPath() + " is no ccad"}
+		return &Error{Code: CodeProtocol, Message: "what answers at " + r.socket + " is no ccad"}
 	case r.protocol != strconv.Itoa(Protocol):
 		return &Error{Code: CodeProtocol, Message: fmt.Sprintf("the daemon speaks protocol %.8q, this program protocol %d", r.protocol, Protocol)}
 	case r.status/100 != 2:

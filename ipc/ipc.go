@@ -144,6 +144,8 @@ type Environment struct {
 	ProjectState string `json:"project_state"`    // ok | unverified | refused | none
 	Reason       string `json:"reason,omitempty"` // why the project is refused
 
+	SilentSince *time.Time `json:"silent_since,omitempty"` // the cloud was asked about it, and has not answered from then on
+
 	Leases  int     `json:"leases"`
 	Traffic Traffic `json:"gateway"` // since the daemon started
 

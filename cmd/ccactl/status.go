@@ -304,6 +304,8 @@ func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
 		t.what = "the cloud has not answered about the project yet"
 	case e.S3.State == "unverified":
 		t.what = "the cloud has not answered about the S3 key yet"
+	case e.SilentSince != nil:
+		t.what = "the cloud has not answered since " + e.SilentSince.Local().Format(time.DateTime)
 	default:
 		return t, false
 	}

@@ -13,7 +13,6 @@ import (
 	"log"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -127,7 +126,8 @@ func run(args []string) error {
 	}
 	session.ScrubEnvironment()
 	log.SetOutput(io.Discard) // net/http writes there what an S3 server sends unasked
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	defer stop()
+	ctx, signals := session.FollowSignals(context.Background())
+	defer signals.Release()
+	o.Signals = signals
 	return daemon.Run(ctx, o)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -272,7 +273,8 @@ func liveApplication(t *testing.T, c *cloud.Cloud, at target) {
 	narrow := cloud.Limits{Roles: all.Roles, Unrestricted: true, Expires: time.Now().Add(time.Hour).UTC().Truncate(time.Second)}
 	again := must[account.ApplicationCredential](t)(c.CreateApplicationCredential(ctx, at.user, g, account.ApplicationCredential{Name: "ccad-" + account.NewID(), Secret: secret}, narrow))
 	t.Cleanup(func() { _ = c.DeleteApplicationCredential(ctx, at.user, g, again.ID) })
-	if d := cmp.Diff(narrow, liveListed(t, c, at.user, g, again.Name).Limits); d != "" {
+	anyOrder := cmpopts.SortSlices(func(a, b string) bool { return a < b })
+	if d := cmp.Diff(narrow, liveListed(t, c, at.user, g, again.Name).Limits, anyOrder); d != "" {
 		t.Errorf("limits (-want +got):\n%s", d)
 	}
 	if err := c.DeleteApplicationCredential(ctx, at.user, g, ac.ID); err != nil {

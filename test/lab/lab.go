@@ -20,6 +20,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,8 +96,14 @@ func boot(t testing.TB, settings []string) *Lab {
 	// Of its own group: an interrupt from the terminal ends the test, and then
 	// the pipe's end takes the lab down in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	// A file, for a pipe would have a goroutine that outlives the test which boots.
+	stderr, err := os.CreateTemp("", "lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	_ = os.Remove(stderr.Name())
+	cmd.Stderr = stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +118,8 @@ func boot(t testing.TB, settings []string) *Lab {
 	line, _ := bufio.NewReader(stdout).ReadString('\n')
 	if line != "ready\n" {
 		_ = cmd.Wait()
-		t.Fatalf("the lab did not come up in %s:\n%s", dir, stderr.Bytes())
+		said, _ := io.ReadAll(io.NewSectionReader(stderr, 0, 1<<20))
+		t.Fatalf("the lab did not come up in %s:\n%s", dir, said)
 	}
 	l := open(t, dir)
 	l.end = func() { _ = stdin.Close() }
