@@ -114,6 +114,7 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 		Bind:     d.bind,
 		Rejected: d.keyRejected,
 		Alive:    func(h gateway.Holder) bool { return alive(rotate.Process{PID: h.PID, Started: h.Started}) },
+		Own:      own,
 		Done:     d.gatewayDone,
 		Proxy:    d.Config.Cloud.Proxy,
 		Now:      d.now,
