@@ -35,6 +35,8 @@ const (
 	// credentialTimeout bounds one answer, which may need an application
 	// credential of the cloud.
 	credentialTimeout = 30 * time.Second
+	// acceptPause is how long it takes until it is tried again to accept.
+	acceptPause = 100 * time.Millisecond
 	// tooLong is more than systemd takes for a credential, 1 MiB.
 	tooLong = 1<<20 + 1<<16
 )
@@ -74,8 +76,12 @@ func (d *Daemon) serveCredentials() (stop func()) {
 	go func() {
 		for {
 			c, err := g.Accept()
-			if err != nil {
+			if errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if err != nil { // too many open files
+				time.Sleep(acceptPause)
+				continue
 			}
 			g.ConnState(c, http.StateActive)
 			go func() {

@@ -1,8 +1,10 @@
 package daemon_test
 
 import (
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -81,4 +83,29 @@ func TestGatewayPortOverLock(t *testing.T) {
 		t.Error("somebody else could take the port during a lock")
 	}
 	c.end()
+}
+
+// Who fills the gateway's port with connections, as every user of the machine
+// can, gets some of them and no more, and keeps no program of ours out.
+func TestGatewayFlood(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key, address := w.gatewayKey("dev"), strings.TrimPrefix(w.status().Daemon.Gateway, "http://")
+	var held []net.Conn
+	for range 1100 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Errorf("meanwhile: %d", status)
+	}
+	_ = held[0].SetReadDeadline(time.Now().Add(5 * time.Second)) // before the server's own limit
+	if _, err := held[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first of 1100 silent connections is kept: %v", err)
+	}
 }

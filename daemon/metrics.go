@@ -173,6 +173,10 @@ type metricsPort struct {
 	lost string        // why it is not ours, for status
 }
 
+// metricsConnections is more than there are scrapers; the port is open to every
+// user of the machine.
+const metricsConnections = 64
+
 // listenMetrics takes the port: inherited, so that nobody can take it during a
 // lock, or where the config has it. Without it ccad serves everything else.
 func (d *Daemon) listenMetrics() (p metricsPort) {
@@ -182,6 +186,7 @@ func (d *Daemon) listenMetrics() (p metricsPort) {
 		p.lost = "metrics have no port: " + err.Error()
 	} else if l != nil {
 		p.gate = session.NewGate(l)
+		p.gate.Limit = metricsConnections
 	}
 	return p
 }

@@ -49,6 +49,9 @@ type traffic struct {
 const (
 	// auditPeriod is how long one line stands for a gateway key's use.
 	auditPeriod = time.Hour
+	// gatewayConnections is more than the programs of one user make. Each costs up
+	// to 50 KiB, and other users of the machine may make some too.
+	gatewayConnections = 1024
 	// gatewayRegion is what clients of the gateway sign for; any would do.
 	gatewayRegion = "us-east-1"
 )
@@ -77,7 +80,9 @@ func (d *Daemon) takePort() *gatewayPort {
 	if err != nil {
 		return &gatewayPort{lost: err}
 	}
-	return &gatewayPort{address: l.Addr().String(), gate: session.NewGate(l)}
+	gate := session.NewGate(l)
+	gate.Limit = gatewayConnections
+	return &gatewayPort{address: l.Addr().String(), gate: gate}
 }
 
 // serveGateway answers S3 requests until it is stopped, from when the port is ours.
@@ -109,6 +114,7 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 		Bind:     d.bind,
 		Rejected: d.keyRejected,
 		Alive:    func(h gateway.Holder) bool { return alive(rotate.Process{PID: h.PID, Started: h.Started}) },
+		Own:      own,
 		Done:     d.gatewayDone,
 		Proxy:    d.Config.Cloud.Proxy,
 		Now:      d.now,

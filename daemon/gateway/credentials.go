@@ -3,7 +3,9 @@ package gateway
 import (
 	"crypto/hmac"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -26,6 +28,9 @@ const sessionToken = "ccad"
 func (x *exchange) credentials() *fault {
 	if x.r.Method != http.MethodGet {
 		return &fault{http.StatusMethodNotAllowed, "MethodNotAllowed", "credentials are only read"}
+	}
+	if !x.own() {
+		return denied("AccessDenied", "credentials are given to the user's own programs")
 	}
 	key := x.g.o.Key()
 	if key == nil {
@@ -66,6 +71,15 @@ func (x *exchange) credentials() *fault {
 		"Token": sessionToken, "Expiration": until.UTC().Format(time.RFC3339)})
 	x.reply(http.StatusOK, "application/json", append(doc, '\n'))
 	return nil
+}
+
+// own reports whether the client is a program of the user's. A token goes to
+// whoever has the port: another user who had it while ccad was away must not be
+// able to use what he was sent.
+func (x *exchange) own() bool {
+	ours, ok := x.r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	client, err := netip.ParseAddrPort(x.r.RemoteAddr)
+	return ok && err == nil && x.g.o.Own(client, ours.AddrPort())
 }
 
 // refuseCredentials answers a fault as SDKs read it here: some want code, some

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,17 @@ func TestCredentialEndpoint(t *testing.T) {
 			t.Errorf("%s: %d %v, want %d %s", c.what, status, doc, c.status, c.code)
 		}
 	}
+	b.g.o.Own = func(client, ours netip.AddrPort) bool {
+		if ours.String() != b.host || client.Addr() != ours.Addr() || client.Port() == ours.Port() {
+			t.Errorf("asked about %s and %s", client, ours)
+		}
+		return false
+	}
+	if status, doc := ask("GET", good, nil); status != 403 || doc["AccessKeyId"] != "" {
+		t.Errorf("another user's: %d %v", status, doc)
+	}
+	b.want("S3 of another user's", b.request("GET", "/bucket/key", nil, nil), 200, "")
+	b.g.o.Own = func(_, _ netip.AddrPort) bool { return true }
 	b.set(func() { b.binding.Refused = &Refusal{Message: "refused"} })
 	if status, doc := ask("GET", good, nil); status != 403 || doc["message"] != "refused" {
 		t.Errorf("refused: %d %v", status, doc)

@@ -153,6 +153,10 @@ func (x *exchange) roundTrip(route *route, s *signer, req *http.Request, hash st
 		return nil, x.unreached(s.binding, err)
 	}
 	x.guard.progress()
+	if resp.StatusCode < 200 || resp.StatusCode > 599 { // net/http gives out 101 and 999, and can't write them
+		_ = resp.Body.Close()
+		return nil, unavailable("the S3 server " + s.binding.S3.Endpoint.Host() + " answers with a status that S3 has not")
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		discard(resp)
 		return nil, badRequest("InvalidRequest", "the S3 server "+s.binding.S3.Endpoint.Host()+" answers with a redirect, which is not followed")

@@ -46,6 +46,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -88,6 +89,9 @@ type Options struct {
 	// Alive reports whether the process that a token is for still runs. Nil: all
 	// do.
 	Alive func(Holder) bool
+	// Own reports whether the connection between two addresses, a client's and
+	// ours, is a program's of the user or of root. Nil: all are.
+	Own func(client, ours netip.AddrPort) bool
 	// Done is called after every request. Nil: not.
 	Done func(Record)
 	// Proxy is the URL of a proxy for https, through a tunnel. "": none.
@@ -141,6 +145,9 @@ func New(o Options) *Gateway {
 	}
 	if o.Alive == nil {
 		o.Alive = func(Holder) bool { return true }
+	}
+	if o.Own == nil {
+		o.Own = func(_, _ netip.AddrPort) bool { return true }
 	}
 	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), stall: stallLimit}
 	for _, host := range o.Hosts {

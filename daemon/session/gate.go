@@ -18,8 +18,15 @@ const (
 // A Gate stands before an http.Server's listener. Shut stops it accepting
 // without closing anything: what knocks then waits in the kernel's backlog and
 // is served by the next image. Set Gate.ConnState as the server's.
+//
+// To a loopback port every user of the machine may connect, as often as he
+// likes. With a Limit that costs us no more than so many connections: another
+// one ends that which has been silent for longest, or itself where all are being
+// answered.
 type Gate struct {
 	net.Listener
+	Limit int // of connections at once; 0: none. Set it before the first Accept
+
 	parked chan struct{} // closed when Accept has stopped: all it accepted is in conns
 	closed chan struct{} // closed by Close
 	once   sync.Once
@@ -31,8 +38,9 @@ type Gate struct {
 }
 
 type connection struct {
-	state http.ConnState
-	since time.Time
+	state  http.ConnState
+	since  time.Time
+	ending bool // to make room: the server does not know yet, and may take it for active
 }
 
 // deadliner is a listener whose Accept can be interrupted.
@@ -46,16 +54,46 @@ func NewGate(l net.Listener) *Gate {
 // Accept is Listener.Accept until the gate is shut; then it blocks, since the
 // server must neither end nor take another connection, until it is closed.
 func (g *Gate) Accept() (net.Conn, error) {
-	c, err := g.Listener.Accept()
-	g.mu.Lock()
-	shut := g.shut
-	g.mu.Unlock()
-	if shut && err != nil {
-		close(g.parked)
-		<-g.closed
-		return nil, net.ErrClosed
+	for {
+		c, err := g.Listener.Accept()
+		g.mu.Lock()
+		shut, room := g.shut, err != nil || g.roomLocked()
+		g.mu.Unlock()
+		if shut && err != nil {
+			close(g.parked)
+			<-g.closed
+			return nil, net.ErrClosed
+		}
+		if !room {
+			_ = c.Close()
+			continue
+		}
+		return c, err
 	}
-	return c, err
+}
+
+// roomLocked makes room for one more connection, if there can be any.
+func (g *Gate) roomLocked() bool {
+	if g.Limit == 0 || len(g.conns) < g.Limit {
+		return true
+	}
+	var silent net.Conn
+	held := 0
+	for c, is := range g.conns {
+		if is.ending {
+			continue
+		}
+		held++
+		if is.state != http.StateActive && (silent == nil || is.since.Before(g.conns[silent].since)) {
+			silent = c
+		}
+	}
+	if held < g.Limit || silent == nil {
+		return held < g.Limit
+	}
+	g.conns[silent] = connection{ending: true}
+	_ = silent.Close()
+	return true
 }
 
 // Close closes the listener: the process ends after all.
@@ -76,7 +114,9 @@ func (g *Gate) ConnState(c net.Conn, s http.ConnState) {
 	case http.StateClosed, http.StateHijacked:
 		delete(g.conns, c)
 	default:
-		g.conns[c] = connection{s, time.Now()}
+		if !g.conns[c].ending {
+			g.conns[c] = connection{state: s, since: time.Now()}
+		}
 	}
 	close(g.changed)
 	g.changed = make(chan struct{})

@@ -1,7 +1,11 @@
 package session
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -56,4 +60,93 @@ func TestShutGateCanBeClosed(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("Accept never ends")
 	}
+}
+
+// Who holds connections and says nothing keeps nobody out: those that he has had
+// for longest end. What is being answered goes on.
+func TestGateLimit(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGate(l)
+	g.Limit = 4
+	began, answer := make(chan struct{}), make(chan struct{})
+	server := &http.Server{ConnState: g.ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			select {
+			case began <- struct{}{}:
+			case <-r.Context().Done():
+			}
+			select {
+			case <-answer:
+			case <-r.Context().Done():
+			}
+		}
+	})}
+	go func() { _ = server.Serve(g) }()
+	defer server.Close()
+	dial := func(request string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err == nil {
+			_, err = io.WriteString(c, request)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	reads := func(what string, c net.Conn, want string) {
+		t.Helper()
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		got := make([]byte, len("HTTP/1.1 200"))
+		n, err := io.ReadFull(c, got)
+		if string(got[:n]) != want || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %q, %v; want %q", what, got[:n], err, want)
+		}
+	}
+	const request, slow = "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+	arrives := func() {
+		t.Helper()
+		select {
+		case <-began:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a request does not arrive")
+		}
+	}
+	active := dial(slow)
+	arrives()
+	var silent []net.Conn
+	for range 20 {
+		silent = append(silent, dial("GET / HTTP/1.1\r\nX: "))
+	}
+	reads("while others hold what there is", dial(request), "HTTP/1.1 200")
+	for i, c := range silent[:len(silent)-4] {
+		reads(fmt.Sprint("silent ", i), c, "")
+	}
+	for limit := time.Now().Add(10 * time.Second); count(g, http.StateActive) > 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("what was answered is not over")
+		}
+	}
+	for range 3 {
+		dial(slow)
+		arrives()
+	}
+	reads("where all are being answered", dial(request), "")
+	close(answer)
+	reads("what was being answered", active, "HTTP/1.1 200")
+}
+
+func count(g *Gate, state http.ConnState) (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.conns {
+		if c.state == state {
+			n++
+		}
+	}
+	return n
 }

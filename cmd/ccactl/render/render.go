@@ -9,8 +9,9 @@
 // its mode, and its group or else no permission of the group; a new one is 0600.
 // A symbolic link stays, what it leads to is replaced. Folder and file have to
 // be the user's own, and nobody else's to write: who can, could point a program
-// at a server of his, password and all. The folder is opened once and everything
-// done inside it, so that it can't be exchanged in between.
+// at a server of his, password and all. Nor may another user be able to change
+// the way there. The folder is opened once and everything done inside it, so that
+// it can't be exchanged in between.
 //
 // The register says which files are ours. What was in one before is kept beside,
 // as NAME.former, since it may be all that a person has of it; afterwards the

@@ -245,3 +245,62 @@ func TestReload(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is written by a way that another user can change: he would have it put
+// into a file of the user's that everybody reads.
+func TestWay(t *testing.T) {
+	const nobody = 65534
+	for _, c := range []struct {
+		what  string
+		mode  fs.FileMode // of the folder on the way
+		links bool        // it holds a link to where it goes on
+		uid   int         // whose the folder is; the test's if 0
+		link  int         // whose the link is
+		want  string
+	}{
+		{"the user's", 0o755, true, 0, 0, ""},
+		{"without a link", 0o700, false, 0, 0, ""},
+		{"everybody's", 0o777, true, 0, 0, "way can be written by others (mode 0777; chmod go-w mends it)"},
+		{"everybody's, without a link", 0o777, false, 0, 0, "way can be written by others (mode 0777; chmod go-w mends it)"},
+		{"the group's", 0o775, true, 0, 0, "way can be written by others (mode 0775; chmod go-w mends it)"},
+		{"shared", 0o777 | fs.ModeSticky, true, 0, 0, ""},
+		{"shared, and the link another's", 0o777 | fs.ModeSticky, true, 0, nobody, "out belongs to another user"},
+		{"another's", 0o755, true, nobody, nobody, "way belongs to another user"},
+	} {
+		if (c.uid != 0 || c.link != 0) && os.Getuid() != 0 {
+			continue // who is not root can't make them
+		}
+		dir := t.TempDir()
+		write(t, dir+"/precious/file", "mine", 0o644)
+		err := os.Mkdir(dir+"/way", 0o700)
+		path := dir + "/way/out/file"
+		if c.links {
+			err = errors.Join(err, os.Symlink(dir+"/precious", dir+"/way/out"), chown(dir+"/way/out", c.link))
+		} else {
+			err = errors.Join(err, os.Mkdir(dir+"/way/out", 0o700))
+		}
+		if err = errors.Join(err, chown(dir+"/way", c.uid), os.Chmod(dir+"/way", c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{path, path + ".new", dir + "/way/out/deeper/file"} {
+			_, err = (&Files{State: dir + "/state"}).Put(path, []byte("secret"), false)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasSuffix(err.Error(), c.want)) {
+				t.Errorf("%s: %v", c.what, err)
+			}
+		}
+		if c.want == "" {
+			continue
+		}
+		if left, _ := os.ReadDir(dir + "/precious"); len(left) != 1 || text(dir+"/precious/file") != "mine" {
+			t.Errorf("%s: %q, and %v", c.what, text(dir+"/precious/file"), left)
+		}
+	}
+}
+
+// chown gives a link or folder to another user; 0 leaves it.
+func chown(path string, uid int) error {
+	if uid == 0 {
+		return nil
+	}
+	return os.Lchown(path, uid, -1)
+}

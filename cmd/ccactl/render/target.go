@@ -26,7 +26,7 @@ func (t *target) close() { _ = t.root.Close() }
 // find follows a path and refuses what is not safely the user's. With make the
 // folder of a file that is not there yet is made.
 func find(path string, make bool) (*target, error) {
-	real, err := filepath.EvalSymlinks(path)
+	real, err := follow(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(path); err == nil {
 			return nil, errors.New("it is a symbolic link to nothing")
@@ -37,7 +37,7 @@ func find(path string, make bool) (*target, error) {
 				return nil, err
 			}
 		}
-		if folder, err = filepath.EvalSymlinks(folder); err == nil {
+		if folder, err = follow(folder); err == nil {
 			real = filepath.Join(folder, filepath.Base(path))
 		}
 	}

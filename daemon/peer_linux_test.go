@@ -1,0 +1,84 @@
+package daemon_test
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
+)
+
+// A token for credentials is of no use to another user, who may have had the
+// port, and with it the token, while ccad was away. S3 requests are everybody's
+// who can sign them.
+func TestTokenOfAnotherUser(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	body, _, err := ipc.Get("/v1/environments/dev/views/endpoint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var url, token string
+	for entry := range strings.SplitSeq(string(body), "\x00") {
+		if v, ok := strings.CutPrefix(entry, "AWS_CONTAINER_CREDENTIALS_FULL_URI="); ok {
+			url = v
+		}
+		if v, ok := strings.CutPrefix(entry, "AWS_CONTAINER_AUTHORIZATION_TOKEN="); ok {
+			token = v
+		}
+	}
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != 200 {
+		t.Errorf("our own program: %d", answer.StatusCode)
+	}
+	// A client that reaches the address by a socket of IPv6, as Java's do.
+	end := netip.MustParseAddrPort(strings.TrimPrefix(w.status().Daemon.Gateway, "http://"))
+	s, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(s), "socket")
+	if err := unix.Connect(s, &unix.SockaddrInet6{Port: int(end.Port()), Addr: end.Addr().As16()}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.FileConn(f)
+	_ = f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := r.Write(c); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, len("HTTP/1.1 200"))
+	if _, err := c.Read(first); err != nil || string(first) != "HTTP/1.1 200" {
+		t.Errorf("by IPv6: %q, %v", first, err)
+	}
+	if os.Getuid() != 0 {
+		return // nobody else can be had
+	}
+	curl := exec.Command("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "@-", url)
+	curl.Stdin = strings.NewReader("Authorization: " + token)
+	curl.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := curl.CombinedOutput(); err != nil || string(out) != "403" {
+		t.Errorf("another user: %s, %v", out, err)
+	}
+}
