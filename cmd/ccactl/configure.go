@@ -52,7 +52,7 @@ type awsWriting struct {
 // write writes the profiles of environments. A name that is taken, and a file
 // that can't be written, are found before a key is made at the cloud.
 func (w awsWriting) write(names []string) error {
-	program, err := os.Executable()
+	program, err := installed()
 	if err != nil {
 		return fmt.Errorf("find the path of ccactl: %w", err)
 	}

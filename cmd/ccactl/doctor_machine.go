@@ -151,52 +151,6 @@ func real(path string) string {
 	return path
 }
 
-// A hookedShell is where a shell's hook belongs.
-type hookedShell struct{ name, rc, line string }
-
-// loginShell is the user's; false for one that has no hook.
-func loginShell() (hookedShell, bool) {
-	home := ipc.Home()
-	switch name := filepath.Base(os.Getenv("SHELL")); name {
-	case "bash":
-		return hookedShell{name, filepath.Join(home, ".bashrc"), `eval "$(ccactl shell-init bash)"`}, true
-	case "zsh":
-		dir := os.Getenv("ZDOTDIR")
-		if dir == "" {
-			dir = home
-		}
-		return hookedShell{name, filepath.Join(dir, ".zshrc"), `eval "$(ccactl shell-init zsh)"`}, true
-	case "fish":
-		return hookedShell{name, filepath.Join(configHome(), "fish", "config.fish"), "ccactl shell-init fish | source"}, true
-	}
-	return hookedShell{}, false
-}
-
-func (s hookedShell) hooked() bool {
-	data, err := os.ReadFile(s.rc)
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(line); strings.Contains(line, "shell-init "+s.name) && !strings.HasPrefix(line, "#") {
-			return true
-		}
-	}
-	return false
-}
-
-func checkShell(examination) []finding {
-	const check = "shell"
-	s, known := loginShell()
-	switch {
-	case !known:
-		return fine(check, "there is a hook for bash, zsh and fish; programs of another shell are served by ccactl exec")
-	case !s.hooked():
-		return []finding{wrong(check, "echo "+shellWord(s.line)+" >> "+shellWord(s.rc), "%s does not follow: its line is not in %s", s.name, s.rc)}
-	}
-	return fine(check, "%s is hooked in %s", s.name, s.rc)
-}
-
 // shellWord quotes what a shell would not take as one word.
 func shellWord(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -160,14 +159,19 @@ func (s *setup) agree(format string, args ...any) error {
 		s.done("%s", question)
 		return nil
 	}
-	answer, err := askLine(question+"?", "yes")
-	switch {
-	case err != nil:
-		return err
-	case answer == "" || answer[0] == 'y' || answer[0] == 'Y':
-		return nil
+	for {
+		answer, err := askLine(question+"?", "yes")
+		switch strings.ToLower(answer) {
+		case "y", "yes":
+			return err
+		case "n", "no":
+			return errDeclined
+		}
+		if err != nil {
+			return err
+		}
+		s.done("yes or no: Enter is yes")
 	}
-	return errDeclined
 }
 
 // writeAWS writes a profile for each environment that has S3.
@@ -195,8 +199,7 @@ func (s *setup) writeAWS() error {
 		}
 	}
 	if len(names)+len(taken) == 0 {
-		s.done("no environment has S3")
-		return nil
+		return s.askEndpoint(st.Environments)
 	}
 	if len(keyless) > 0 {
 		s.done("No S3 key is known for %s: yes looks for one at the cloud, and makes one there if there is none.", strings.Join(keyless, ", "))
@@ -240,18 +243,6 @@ func (s *setup) hookShell() error {
 	}
 	s.done("added to %s: %s", sh.rc, sh.line)
 	return nil
-}
-
-// withLine adds a line to a text, whatever else it holds: at its end, or before
-// starship, which shows the CCAD_PROMPT that it finds.
-func withLine(text, line string) string {
-	if at := regexp.MustCompile(`(?m)^[^#\n]*\bstarship init\b`).FindStringIndex(text); at != nil {
-		return text[:at[0]] + line + "\n" + text[at[0]:]
-	}
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	return text + line + "\n"
 }
 
 // scrub takes the secrets that ccad holds out of the files that had them.

@@ -46,7 +46,13 @@ func (s *setup) bringCredentials() error {
 		s.done("%s there already, and no file in the usual places has more", count(len(st.Environments), "environment"))
 	case len(st.Environments) == 0 && s.yes:
 		s.done("no file of credentials in the usual places")
+	case len(st.Environments) == 0 && len(files) > 0:
+		if err := s.agree("Type in what the portal shows, instead"); err != nil {
+			return err
+		}
+		return s.paste()
 	case len(st.Environments) == 0:
+		s.done("No file of credentials in the usual places.")
 		return s.paste()
 	}
 	return nil
@@ -200,6 +206,24 @@ func suggestedName(project string) string {
 	}, strings.ToLower(project))
 	name = strings.TrimLeft(name, "._-")
 	return name[:min(len(name), 63)]
+}
+
+// askEndpoint asks for the S3 endpoint that neither a file nor the cloud's catalog
+// has named, and goes on to the profiles with it.
+func (s *setup) askEndpoint(environments []ipc.Environment) error {
+	s.done("no environment has S3")
+	if s.yes || s.s3Endpoint != "" || !slices.ContainsFunc(environments, func(e ipc.Environment) bool { return e.User != "" }) {
+		return nil
+	}
+	answer, err := askOptional("The cloud's S3 endpoint, if there is one", "", noEndpoint)
+	if err != nil || answer == "" {
+		return err
+	}
+	s.s3Endpoint = answer
+	if err := s.giveEndpoint(environments); err != nil {
+		return err
+	}
+	return s.writeAWS()
 }
 
 // giveEndpoint gives the environments that know no S3 endpoint the one of the

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,9 @@ func (s *setup) start(program string, asService bool) error {
 		return err
 	}
 	out, err := exec.Command(program, "install").CombinedOutput()
-	_, _ = os.Stdout.Write(indented(out))
+	for line := range strings.Lines(string(out)) {
+		s.done("%s", line)
+	}
 	if err != nil {
 		return fmt.Errorf("ccad install: %w", err)
 	}
@@ -231,12 +232,4 @@ func programBeside(name string) (string, error) {
 		return beside, nil
 	}
 	return exec.LookPath(name)
-}
-
-func indented(out []byte) []byte {
-	out = bytes.TrimRight(out, "\n")
-	if len(out) == 0 {
-		return nil
-	}
-	return append(append([]byte("   "), bytes.ReplaceAll(out, []byte("\n"), []byte("\n   "))...), '\n')
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -11,13 +12,14 @@ import (
 const (
 	foundByCcad  = "found by ccad" // the S3 key that Keystone lists, or that is made later
 	fromCatalog  = "as the cloud says"
+	noEndpoint   = "none"
 	cloudcasAuth = "https://auth.cloud.ca"
 )
 
 // paste asks for what the portal's page shows, by its own labels, until the cloud
 // has not refused it. What was typed stays as the presets.
 func (s *setup) paste() error {
-	s.done("No file of credentials in the usual places. In the portal, open your profile, API Credentials, Service API keys, choose the environment, " +
+	s.done("In the portal, open your profile, API Credentials, Service API keys, choose the environment, " +
 		"and copy what stands beside each label. Enter takes what is in brackets.")
 	r := ipc.AddRequest{Name: s.name, AuthURL: cloudcasAuth, UserDomainID: "default", S3Endpoint: s.s3Endpoint, S3Region: s.s3Region}
 	for {
@@ -54,6 +56,10 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 				return err
 			}
 			*q.to = strings.TrimSpace(answer)
+			if u, err := url.Parse(*q.to); q.to == &r.AuthURL && (err != nil || u.Host == "") {
+				s.done("an address, such as %s", cloudcasAuth)
+				*q.to = ""
+			}
 		}
 	}
 	r.ProjectDomainID = r.UserDomainID

@@ -37,7 +37,8 @@ func TestSetupByHand(t *testing.T) {
 	f.refuse("POST /v1/environments", ipc.CodeRefused, "the password of system-ccontini-2925 was refused by the cloud")
 	typed(t, terminal, screen, [][2]string{
 		{"", "correct horse"}, {"the same again: ", "correct horse"},
-		{"Authentication URL [https://auth.cloud.ca] ", ""}, {"Domain ID [default] ", ""},
+		{"Authentication URL [https://auth.cloud.ca] ", "cloud.ca"}, {"an address, such as https://auth.cloud.ca", ""},
+		{"Domain ID [default] ", ""},
 		{"Project name ", "Dev-Ccontini"}, {"User name ", "system-ccontini-2925"},
 		{"Password (not shown): ", "hunter1"},
 		{"S3 API access key, if there is one [found by ccad] ", "AK"},
@@ -48,6 +49,7 @@ func TestSetupByHand(t *testing.T) {
 	until(t, screen, "was refused by the cloud")
 	until(t, screen, "as the presets? [yes] ")
 	f.set("POST /v1/environments", ipc.Changes{Changes: []ipc.Change{{Environment: "dev", Action: "added", State: "ok"}}})
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}, Environments: []ipc.Environment{{Name: "dev", User: "u", State: "ok"}}})
 	typed(t, terminal, screen, [][2]string{
 		{"", ""},
 		{"Authentication URL [https://auth.cloud.ca] ", ""}, {"Domain ID [default] ", ""},
@@ -58,9 +60,11 @@ func TestSetupByHand(t *testing.T) {
 		{"A short name for it, for commands [dev] ", ""},
 	})
 	until(t, screen, "added dev")
-	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}, Environments: []ipc.Environment{{Name: "dev", User: "u", State: "ok"}}})
-	until(t, screen, "Add it? [yes] ")
-	_, _ = io.WriteString(terminal, "no\n")
+	typed(t, terminal, screen, [][2]string{
+		{"The cloud's S3 endpoint, if there is one [none] ", ""},
+		{"Add it? [yes] ", "perhaps"},
+		{"yes or no: Enter is yes\r\n   Add it? [yes] ", "no"},
+	})
 	until(t, screen, "ccactl doctor what is wrong.")
 	if err := c.Wait(); err != nil {
 		t.Error(err)

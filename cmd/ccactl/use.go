@@ -24,7 +24,7 @@ func useVerb() *cobra.Command {
 		case !c.Flags().Changed("default"):
 			sh, known := loginShell()
 			if !known {
-				sh.line = `eval "$(ccactl shell-init bash)"`
+				sh.line = hookLine("bash")
 			}
 			return advised(usage("use is a function of a hooked shell, and this shell is not hooked"), "ccactl setup hooks it, or by hand: "+sh.line)
 		case len(args) > 0:
