@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
@@ -23,7 +22,7 @@ func TestTokenOfAnotherUser(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.add("dev", "dev-ccontini")
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
-	body, _, err := ipc.Get("/v1/environments/dev/views/endpoint")
+	body, _, err := w.get("/v1/environments/dev/views/endpoint")
 	if err != nil {
 		t.Fatal(err)
 	}
