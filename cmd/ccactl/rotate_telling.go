@@ -90,18 +90,32 @@ func (t *telling) finish(next string) error {
 	return emit([]byte("\n"))
 }
 
-// purposes are what the steps are for, to somebody who does not know them.
-var purposes = map[string]string{
-	"journal":    "write it down first",
-	"create":     "ask the cloud for a new one",
-	"change":     "ask the cloud to change it",
-	"find":       "see which one is in force",
-	"prove":      "see that the new one works",
-	"flip":       "hand it out from now on",
-	"heal":       "bring its environments in line",
-	"delete":     "have the cloud delete the former one",
-	"prove-dead": "see that it is gone",
-	"withdraw":   "take the new one back",
+// purpose is what a step is for, to somebody who does not know it; a map of them
+// would be made at each start of ccactl.
+func purpose(step string) string {
+	switch step {
+	case "journal":
+		return "write it down first"
+	case "create":
+		return "ask the cloud for a new one"
+	case "change":
+		return "ask the cloud to change it"
+	case "find":
+		return "see which one is in force"
+	case "prove":
+		return "see that the new one works"
+	case "flip":
+		return "hand it out from now on"
+	case "heal":
+		return "bring its environments in line"
+	case "delete":
+		return "have the cloud delete the former one"
+	case "prove-dead":
+		return "see that it is gone"
+	case "withdraw":
+		return "take the new one back"
+	}
+	return ""
 }
 
 // told is what a line says.
@@ -116,8 +130,8 @@ func told(l ipc.RotateLine) string {
 		text += ", " + l.Note + "; served in " + strings.Join(l.Environments, ", ")
 	case l.Note != "":
 		text += ", " + l.Note
-	case purposes[l.Step] != "":
-		text += " (" + purposes[l.Step] + ")"
+	case purpose(l.Step) != "":
+		text += " (" + purpose(l.Step) + ")"
 	}
 	out := plain(text) + "\n"
 	for _, holder := range l.Holders {
