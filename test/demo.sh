@@ -19,6 +19,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' off=$'\e[
 chapter() { printf '\n%s%s%s\n' "$bold" "$*" "$off"; }
 run() { printf '%s$ %s%s\n' "$dim" "$*" "$off"; "$@"; }
 
+echo "building the practice cloud"
 CGO_ENABLED=0 go build -o "$work/practice" ./test/practice/cmd/practice
 
 # A home of its own, and nothing of the caller's.
@@ -68,7 +69,7 @@ run ccactl import openrc-dev --name dev --s3-endpoint "$CLOUD_S3_URL"
 echo "${dim}The AWS sample's secret is masked; that is noticed, not stored:${off}"
 run ccactl import aws-sample --dry-run
 
-chapter "4. What the AWS CLI gets: the documented region cloud.ca, which it refuses by itself"
+chapter "4. The AWS CLI with the documented region cloud.ca, which it refuses by itself"
 run ccactl configure aws dev
 cat .aws/config
 if command -v aws >/dev/null; then
@@ -82,7 +83,7 @@ else
   run ccactl credential-process --env dev --gateway | sed -E 's/("SecretAccessKey":")[^"]+/\1…/'
 fi
 
-chapter "5. New S3 keys under the hands of those who work with them, and the old ones gone"
+chapter "5. New S3 keys while programs work with the old ones, which then are gone"
 # Each line of a worker's file is a request: its status, or what the AWS CLI says.
 ask() { # ask KEYS URL-PATH [OPTION…]: one S3 request, signed with the keys in a file of variables
   local keys=$1 path=$2
@@ -96,29 +97,32 @@ awscli() {
   local url
   url=$(sed -n 's/^endpoint_url = //p' .aws/config | head -n 1)
   while [ ! -e "$work/stop" ]; do
-    if aws --profile dev --endpoint-url "$url" s3 cp --no-progress openrc-dev s3://worked/aws >/dev/null 2>&1; then echo 200; else echo failed; fi >>"$work/awscli"
+    if aws --profile dev --endpoint-url "$url" s3 cp --no-progress openrc-dev s3://demo/worked >/dev/null 2>&1; then echo 200; else echo failed; fi >>"$work/awscli"
   done
 }
+workers=() files=()
 if curl --help all 2>/dev/null | grep -q aws-sigv4; then
   ccactl env dev --client aws --gateway >"$work/gate"
   ccactl env dev --client aws --direct >"$work/former"
   ask "$work/gate" worked -X PUT >/dev/null
-  workers=() files=("$work/uploads" "$work/lists")
-  uploader & workers+=($!)
-  lister & workers+=($!)
-  if command -v aws >/dev/null; then awscli & workers+=($!) files+=("$work/awscli"); fi
-  for f in "${files[@]}"; do for _ in $(seq 300); do [ -s "$f" ] && break; sleep 0.1; done; done
-  for _ in 1 2 3; do run ccactl rotate dev --grace 0s --yes --wait; done
-  touch "$work/stop"
+  uploader & workers+=($!) files+=("$work/uploads")
+  lister & workers+=($!) files+=("$work/lists")
+fi
+if command -v aws >/dev/null; then awscli & workers+=($!) files+=("$work/awscli"); fi
+for f in "${files[@]}"; do for _ in $(seq 300); do [ -s "$f" ] && break; sleep 0.1; done; done
+for _ in 1 2 3; do run ccactl rotate dev --grace 0s --yes --wait; done
+touch "$work/stop"
+if [ ${#workers[@]} = 0 ]; then
+  echo "(neither curl 7.75 nor an AWS CLI is here: nobody worked with them meanwhile)"
+else
   wait "${workers[@]}"
   failed=$(cat "${files[@]}" | grep -vc '^2' || :)
-  echo "${bold}${#workers[@]} programs made $(cat "${files[@]}" | wc -l) requests meanwhile, $failed failed.${off} The first of the keys now: $(ask "$work/former" worked)"
+  echo "${bold}Programs at work meanwhile: ${#workers[@]}, their requests: $(cat "${files[@]}" | wc -l), failed: $failed.${off}"
+  if [ -s "$work/former" ]; then echo "The first of the keys now: $(ask "$work/former" worked)"; fi
   [ "$failed" = 0 ]
-else
-  run ccactl rotate dev --grace 0s --yes --wait
 fi
 
-chapter "6. What a shell gets, once its rc file says: eval \"\$(ccactl shell-init bash)\""
+chapter "6. A shell whose rc file says: eval \"\$(ccactl shell-init bash)\""
 cat >"$work/shell" <<'RC'
 eval "$(ccactl shell-init bash)"
 RC
@@ -129,11 +133,12 @@ run ccactl unlock --passphrase-file "$work/passphrase"
 
 chapter "7. An administrator resets the password, and with it every S3 key of the user"
 # A shell that stays open meanwhile, without a terminal of its own.
+echo "  | is a shell that stays open: what it says when Enter is pressed in it"
 cat >"$work/shell" <<'RC'
 PS1=
 eval "$(ccactl shell-init bash)"
 ccactl use dev
-look() { if [ -n "${OS_PASSWORD-}" ]; then echo "the open shell: OS_PASSWORD has ${#OS_PASSWORD} characters"; else echo "the open shell: OS_PASSWORD is unset"; fi; }
+look() { if [ -n "${OS_PASSWORD-}" ]; then echo "OS_PASSWORD has ${#OS_PASSWORD} characters"; else echo "OS_PASSWORD is unset"; fi; }
 RC
 mkfifo "$work/typed"
 $(command -v setsid) bash --noediting --rcfile "$work/shell" -i <"$work/typed" >"$work/shell.out" 2>&1 &
@@ -144,23 +149,23 @@ type_in() { # Enter, a command, and what the open shell prints for both
   typed=$((typed + 1))
   printf '%s\n' "" "$1" "echo end of $typed" >&8
   for _ in $(seq 100); do grep -qx "end of $typed" "$work/shell.out" && break; sleep 0.1; done
-  sed -n "/^end of $((typed - 1))\$/,/^end of $typed\$/{/^end of /d;p}" "$work/shell.out"
+  sed -n "/^end of $((typed - 1))\$/,/^end of $typed\$/{/^end of /d;s/^/  | /;p}" "$work/shell.out"
 }
 type_in true >/dev/null
 type_in look
 new=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
 echo "regenerate $OS_USERNAME $new" >&9
 until grep -qx "done" "$work/practice.out"; do sleep 0.1; done
-echo "  the reset is done; whoever asks the cloud now is refused, once:"
+echo "The reset is done; whoever asks the cloud now is refused, once:"
 run ccactl verify dev || :
 type_in look
 
-chapter "8. The new password is saved where the old one was, and that is all that anybody does"
+chapter "8. Somebody saves the new password where the old one was, and that is all"
 printf '%s$ sed -i s/hunter2/…/ openrc%s\n' "$dim" "$off"
 sed "s/hunter2/$new/" openrc >openrc.new && chmod 600 openrc.new && mv openrc.new openrc
 start=$(date +%s%N)
 until ccactl env dev >/dev/null 2>&1 && ccactl env system >/dev/null 2>&1; do sleep 0.02; done
-echo "  healed after $((($(date +%s%N) - start) / 1000000)) ms: both environments, their S3 keys, and every program that asks"
+echo "healed after $((($(date +%s%N) - start) / 1000000)) ms: both environments, their S3 keys, who asks"
 type_in look
 if command -v aws >/dev/null; then s3 ls s3://demo; fi
 run ccactl status

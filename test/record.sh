@@ -18,8 +18,9 @@ make --no-print-directory build VERSION=dev >/dev/null
 go build -o "$work/record" ./test/record
 CGO_ENABLED=0 go build -o "$work/practice" ./test/practice/cmd/practice
 for v in $(compgen -e | grep -E '^(OS_|ST_|AWS_|CCAD_|XDG_|NO_COLOR)' || :); do unset "$v"; done
-export XDG_RUNTIME_DIR=$work/run HOME=$work/home PATH=$repo/bin:$PATH TERM=xterm SHELL=/bin/bash AWS_EC2_METADATA_DISABLED=true AWS_PAGER=
+export XDG_RUNTIME_DIR=$work/run HOME=$work/home PATH=$work/home/.local/bin:$PATH TERM=xterm SHELL=/bin/bash AWS_EC2_METADATA_DISABLED=true AWS_PAGER=
 mkdir -m 700 "$HOME" "$XDG_RUNTIME_DIR"
+install -D -t "$HOME/.local/bin" bin/ccad bin/ccactl # as make install
 mkfifo "$work/hold" # the practice cloud ends with its stdin
 exec 9<>"$work/hold"
 "$work/practice" --ready-file "$work/cloud" <&9 >/dev/null 2>&1 &

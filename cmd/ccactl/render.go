@@ -98,6 +98,8 @@ func (k *keeper) once(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case len(k.known) == 0:
+		return advised(errors.New("ccad has no [[render]] table: it reads its config when it starts"), restartAdvice(0))
 	case k.failed != nil:
 		return exitCode(codeOf(k.failed))
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +100,29 @@ func parsed(t *testing.T, each func(path string, fset *token.FileSet, f *ast.Fil
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// ARCHITECTURE.md names each room, and none that is gone.
+func TestArchitectureNamesEachRoom(t *testing.T) {
+	data, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+	parsed(t, func(path string, _ *token.FileSet, _ *ast.File) {
+		room := strings.TrimPrefix(filepath.Dir(path), "../../")
+		if parts := strings.Split(room, "/"); parts[0] == "test" {
+			room = strings.Join(parts[:2], "/")
+		}
+		if !strings.Contains(page, "`"+room+"`") {
+			t.Errorf("it does not name %s", room)
+		}
+	})
+	for _, m := range regexp.MustCompile("`((?:cmd|daemon|ipc|packaging|test)(?:/[a-z.]+)*)`").FindAllStringSubmatch(page, -1) {
+		if _, err := os.Stat("../../" + m[1]); err != nil {
+			t.Errorf("it names %s: %v", m[1], err)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func run(command string, columns int) (string, error) {
 	out := converse(tty)
 	seen := strings.ReplaceAll(string(out), "\r\n", "\n")
 	seen = strings.ReplaceAll(seen, os.Getenv("HOME"), "~")
-	return regexp.MustCompile("(?m)^.*\r").ReplaceAllString(seen, ""), cmd.Wait()
+	return regexp.MustCompile("(?m)^.*\r(\x1b\\[K)?").ReplaceAllString(seen, ""), cmd.Wait()
 }
 
 // converse reads what the terminal shows until the command ends, and answers.
