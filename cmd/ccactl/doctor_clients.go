@@ -162,7 +162,7 @@ func checkAWSCLI(examination) []finding {
 	case cli.version == "":
 		return fine(check, "%s does not tell its version", cli.path)
 	case !cli.readsEndpoint:
-		return []finding{wrong(check, "upgrade it, or give it --endpoint-url with the endpoint_url of "+awsFiles()[0],
+		return []finding{wrong(check, `upgrade it, or: aws --endpoint-url "$(aws configure get endpoint_url --profile NAME)" --profile NAME …`,
 			"%s is %s: before 2.13 (and 1.29) it reads no endpoint_url from a profile and goes to AWS", cli.path, cli.version)}
 	}
 	return fine(check, "%s reads endpoint_url from profiles", cli.version)

@@ -68,3 +68,32 @@ func TestVerbsDescribeThemselves(t *testing.T) {
 	}
 	each(top)
 }
+
+// What the documents say of ccactl, it understands: its verbs, and their flags.
+func TestDocumentsSayWhatThereIs(t *testing.T) {
+	said := 0
+	for _, name := range []string{"README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "packaging/config.toml"} {
+		data, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`ccactl ([a-z][^`]*)`|(?m)[:;] ccactl ([a-z ]+)$").FindAllStringSubmatch(string(data), -1) {
+			said++
+			words := strings.Fields(m[1] + m[2])
+			top := root()
+			c, rest, err := top.Find(words)
+			if err == nil {
+				err = c.ParseFlags(rest)
+			}
+			if err != nil && (err.Error() == "pflag: help requested" || strings.HasPrefix(err.Error(), "flag needs an argument")) {
+				err = nil // named without its argument
+			}
+			if err != nil || c == top {
+				t.Errorf("%s says %q: %v", name, m[0], err)
+			}
+		}
+	}
+	if said < 40 {
+		t.Errorf("%d commands only", said)
+	}
+}
