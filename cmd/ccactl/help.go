@@ -169,7 +169,7 @@ Variables for a kind of client, with that client's traps avoided, or a file of
 its format. Prefer ccactl exec and ccactl use: what is printed follows no change.`, ""
 	case "render":
 		return "", `  ccactl render --once
-  systemctl --user enable --now ccad-render`
+  ccad install                           # as a service, ccad-render`
 	case "revoke":
 		return `
 
@@ -179,7 +179,8 @@ Files and programs that have one must ask anew.`, "  ccactl revoke dev"
 
 The hook belongs into the shell's rc file. It reads one small file at each
 prompt, and sets the variables anew when something changed. It defines the
-function ccactl, so that ccactl use can change this very shell.`, `  eval "$(ccactl shell-init bash)"        # ~/.bashrc; zsh: ~/.zshrc
+function ccactl, so that ccactl use can change this very shell. Where the rc file is
+read before ccactl's folder is in PATH, call it by its path.`, `  eval "$(ccactl shell-init bash)"        # ~/.bashrc; zsh: ~/.zshrc
   ccactl shell-init fish | source          # ~/.config/fish/config.fish`
 	case "use":
 		return `
