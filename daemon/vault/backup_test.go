@@ -44,6 +44,7 @@ func rich() *Contents {
 }
 
 func TestBackupBringsBindingsAndValues(t *testing.T) {
+	t.Parallel()
 	dir, m, v := testVault(t)
 	if err := v.Change(func(c *Contents) error { *c = *rich(); return nil }); err != nil {
 		t.Fatal(err)
@@ -138,6 +139,7 @@ func TestProven(t *testing.T) {
 
 // Whatever somebody put into a backup, only bindings and values come out.
 func TestReadBackupBelievesLittle(t *testing.T) {
+	t.Parallel()
 	contents := encoded(t, rich())
 	sealed := func(h header, contents []byte, work int) []byte {
 		t.Helper()
@@ -264,6 +266,7 @@ func watched(c *Contents) bool {
 
 // A backup has no MAC: what it holds is checked as any input is.
 func TestBackupOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	good := account.Endpoint{URL: "https://auth.example"}
 	user := func(auth account.Endpoint) User { return User{User: account.User{ID: "u", Name: "u", Auth: auth}} }
 	environment := func(name string, change func(*Environment)) Environment {

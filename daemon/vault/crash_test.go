@@ -162,6 +162,7 @@ func childKeyring(args []string) error {
 // Dying at first use: the next one, with whatever passphrase if the first
 // didn't count yet, has a keyring, and a store is made for it.
 func TestCrashAtFirstUse(t *testing.T) {
+	t.Parallel()
 	crashes(t, t.TempDir(), "keyring", nil, func(dir string, n int, died bool) {
 		k, err := quick(dir)
 		if err != nil {
@@ -204,6 +205,7 @@ func childPassphrase(args []string) error {
 // Dying while the passphrase changes: the old one opens or the new one, never
 // both after the next unlock and never neither.
 func TestCrashInChangePassphrase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	k, err := quick(dir)
 	if err != nil {

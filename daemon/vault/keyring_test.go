@@ -168,6 +168,7 @@ func TestChangePassphrase(t *testing.T) {
 
 // The disk fails in each step: an error, and exactly one passphrase opens.
 func TestChangePassphraseOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	dir, _, m := testKeyring(t)
 	for n := 0; ; n++ {
 		k, err := quick(copyFolder(t, dir))

@@ -72,6 +72,7 @@ func TestReserve(t *testing.T) {
 
 // The reserve grows with the store.
 func TestReserveGrows(t *testing.T) {
+	t.Parallel()
 	dir, _, v := testVault(t)
 	if err := v.Reserve(); err != nil {
 		t.Fatal(err)

@@ -224,6 +224,7 @@ func TestPredecessors(t *testing.T) {
 
 // Cut anywhere, the store is damaged and stays as it is.
 func TestTornStore(t *testing.T) {
+	t.Parallel()
 	dir, m, _ := testVault(t)
 	path := filepath.Join(dir, storeName)
 	whole, err := os.ReadFile(path)
