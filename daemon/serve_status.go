@@ -99,7 +99,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		Name:    e.Name, User: c.Users[e.UserID].Called, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
-		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
+		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(c, e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
 	out.SilentSince = d.silence.of(e.ID)
 	if e.Binding.Refused != nil {

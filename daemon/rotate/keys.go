@@ -287,22 +287,3 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 func underRotation(e vault.Environment, id string) bool {
 	return e.KeyRotation != nil && e.KeyRotation.New == id
 }
-
-// ForeignKeys are the access keys that Keystone had for an environment at the last
-// look and that ccad neither serves nor replaces: others', or what was left behind.
-// ccad deletes none of them.
-func ForeignKeys(e vault.Environment) (foreign []string) {
-	ours := []string{active(e.Keys).AccessKeyID}
-	if j := e.KeyRotation; j != nil {
-		for _, id := range []string{j.Old, j.New} {
-			v, _ := e.Keys.Find(id)
-			ours = append(ours, v.Value.AccessKeyID)
-		}
-	}
-	for _, id := range e.KeysListed {
-		if !slices.Contains(ours, id) {
-			foreign = append(foreign, id)
-		}
-	}
-	return foreign
-}

@@ -83,3 +83,31 @@ func Leader(c *vault.Contents, name string) string {
 	}
 	return name
 }
+
+// ForeignKeys are the access keys that Keystone had for an environment at the last
+// look and that ccad neither serves nor replaces, nor serves as another
+// environment: others', or what was left behind. ccad deletes none of them.
+func ForeignKeys(c *vault.Contents, e vault.Environment) (foreign []string) {
+	ours := []string{active(e.Keys).AccessKeyID}
+	if j := e.KeyRotation; j != nil {
+		for _, id := range []string{j.Old, j.New} {
+			v, _ := e.Keys.Find(id)
+			ours = append(ours, v.Value.AccessKeyID)
+		}
+	}
+	for _, id := range e.KeysListed {
+		if !slices.Contains(ours, id) && !servedSomewhere(c, id) {
+			foreign = append(foreign, id)
+		}
+	}
+	return foreign
+}
+
+func servedSomewhere(c *vault.Contents, accessKeyID string) bool {
+	for _, e := range c.Environments {
+		if active(e.Keys).AccessKeyID == accessKeyID {
+			return true
+		}
+	}
+	return false
+}

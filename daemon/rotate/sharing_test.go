@@ -73,6 +73,10 @@ func TestSharedKeyBackInForce(t *testing.T) {
 	if err := w.Verify(t.Context(), "profile", true); err != nil || len(w.keys()) != 2 {
 		t.Errorf("profile's key: %v; at the cloud are %v", err, w.keys())
 	}
+	_ = w.Verify(t.Context(), "dev", true)
+	if c := w.Contents(); len(ForeignKeys(c, c.Environments["dev"])) != 0 || !slices.Contains(c.Environments["dev"].KeysListed, key.Access) {
+		t.Error("a key that ccad serves is called another's")
+	}
 	w.serves()
 }
 
