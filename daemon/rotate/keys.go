@@ -35,8 +35,11 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		}
 		if offered {
 			e.KeysListed = accessKeys(listed)
-			var moved bool
+			former, moved := active(e.Keys), false
 			if e, moved = reconciled(e, listed, k.now()); moved {
+				if v, ok := e.Keys.Active(); ok && v.Value != former && !holds(listed, former) {
+					follows(c, former, v, k.now())
+				}
 				c.Environments[e.Name] = e
 				touch(c, e.Name)
 				return nil

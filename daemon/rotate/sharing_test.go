@@ -99,3 +99,30 @@ func TestSharedKeyKilledAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// A Regenerate that is noticed for the one is for the other, too; a key that lives
+// is nobody's to replace.
+func TestSharedKeyRegenerated(t *testing.T) {
+	for _, gone := range []bool{true, false} {
+		w := newWorld(t)
+		key := w.dev()
+		w.alone("profile", key)
+		next := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+		if gone {
+			w.cloud.DeleteKey(key.Access)
+		}
+		if err := w.Verify(t.Context(), "dev", true); err != nil {
+			t.Fatal(err)
+		}
+		want := key.Access
+		if gone {
+			want = next.Access
+		}
+		if dev, profile := w.active("dev").AccessKeyID, w.active("profile").AccessKeyID; dev != want || profile != want {
+			t.Errorf("gone %v: dev has %s, profile %s, want %s", gone, dev, profile, want)
+		}
+		if err := w.Verify(t.Context(), "profile", true); err != nil {
+			t.Error(err)
+		}
+	}
+}
