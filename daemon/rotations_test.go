@@ -219,8 +219,11 @@ func TestRotateSharedKey(t *testing.T) {
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
 	key := w.cloud.Keys(w.cloud.User.Name)[0]
 	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "profile", S3Endpoint: w.cloud.S3URL, S3AccessKey: key.Access, S3Secret: key.Secret}, nil)
+	if _, _, err := ipc.Get("/v1/environments/profile/views/credential-process?direct=true"); err != nil {
+		t.Fatal(err)
+	}
 	plan := w.rotate(ipc.RotateRequest{Environments: []string{"profile", "dev"}, DryRun: true})
-	if len(plan) != 1 || plan[0].Subject != "the S3 key of dev" || !strings.Contains(plan[0].Note, "would be replaced, in dev, profile") {
+	if len(plan) != 1 || len(plan[0].Holders) != 1 || plan[0].Holders[0].Environment != "profile" || plan[0].Subject != "the S3 key of dev" || !strings.Contains(plan[0].Note, "would be replaced, in dev, profile") {
 		t.Errorf("the plan: %+v", plan)
 	}
 	w.rotate(ipc.RotateRequest{Environments: []string{"profile"}, Grace: "0s", Wait: true})

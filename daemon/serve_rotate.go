@@ -194,7 +194,7 @@ func (r rotations) plan(name string) ipc.RotateLine {
 		line.Step = "plan"
 		return line
 	}
-	line := ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Environments: r.touched(name), Holders: leases(name, p.Holders), Broken: leases(name, p.Broken)}
+	line := ipc.RotateLine{Step: "plan", Subject: subject, State: "done", Environments: r.touched(name), Holders: leases(r.Keeper, p.Holders), Broken: leases(r.Keeper, p.Broken)}
 	switch {
 	case p.Under:
 		line.Note = "a rotation is under way already, and would go on"

@@ -62,10 +62,7 @@ func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.Use
 	if r, ok := k.RetiringPassword(u); ok {
 		out.Rotation = &ipc.Rotation{Step: r.Step, Version: r.Version, Trouble: r.Trouble}
 	}
-	for _, l := range k.FormerHolders(u) {
-		e, _ := k.EnvironmentByID(l.Environment)
-		out.FormerHolders = append(out.FormerHolders, leases(e.Name, []rotate.Lease{l})...)
-	}
+	out.FormerHolders = leases(k, k.FormerHolders(u))
 	if !active.Checked.IsZero() {
 		out.CheckedAt = &active.Checked
 	}
@@ -102,7 +99,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		Name:    e.Name, User: c.Users[e.UserID].Called, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
 		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
-		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
+		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(c, e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
 	out.SilentSince = d.silence.of(e.ID)
 	if e.Binding.Refused != nil {
@@ -122,7 +119,7 @@ func underWay(k *rotate.Keeper, what rotate.Kind, e vault.Environment) *ipc.Rota
 	if !ok {
 		return nil
 	}
-	out := &ipc.Rotation{Step: r.Step, Version: r.Version, Holders: leases(e.Name, r.Holders), Unknown: r.Unknown, Trouble: r.Trouble}
+	out := &ipc.Rotation{Step: r.Step, Version: r.Version, Holders: leases(k, r.Holders), Unknown: r.Unknown, Trouble: r.Trouble}
 	if !r.End.IsZero() && !r.Open {
 		out.Until = &r.End
 	}
@@ -130,9 +127,10 @@ func underWay(k *rotate.Keeper, what rotate.Kind, e vault.Environment) *ipc.Rota
 }
 
 // leases tells of leases as the wire does.
-func leases(environment string, of []rotate.Lease) (out []ipc.Lease) {
+func leases(k *rotate.Keeper, of []rotate.Lease) (out []ipc.Lease) {
 	for _, l := range of {
-		lease := ipc.Lease{Environment: environment, View: l.View, Version: l.Version, PID: l.Holder.PID, Program: l.Holder.Program, Parent: l.Parent}
+		e, _ := k.EnvironmentByID(l.Environment)
+		lease := ipc.Lease{Environment: e.Name, View: l.View, Version: l.Version, PID: l.Holder.PID, Program: l.Holder.Program, Parent: l.Parent}
 		if !l.Until.IsZero() {
 			lease.Until = &l.Until
 		}

@@ -270,7 +270,7 @@ func (d *Daemon) show(r *request) (any, error) {
 	for _, s := range e.Sources {
 		shown.Sources = append(shown.Sources, s.Path)
 	}
-	shown.Holders = leases(e.Name, r.open.ledger.Of(e.ID))
+	shown.Holders = leases(r.open.keeper, r.open.ledger.Of(e.ID))
 	if r.URL.Query().Get("reveal") != "true" {
 		return shown, nil
 	}

@@ -108,6 +108,8 @@ func purpose(step string) string {
 		return "hand it out from now on"
 	case "heal":
 		return "bring its environments in line"
+	case "drain":
+		return "wait for those who hold the former one"
 	case "delete":
 		return "have the cloud delete the former one"
 	case "prove-dead":

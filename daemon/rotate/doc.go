@@ -121,6 +121,9 @@
 // nobody can tell that. What is there besides is told of (ForeignKeys). What is alive Keystone says (OS-EC2), not S3, whose 403 is
 // the same for a dead key, a wrong secret and a Keystone out of reach.
 //
+// A key that came twice, with its user and without, is one: the environment that
+// has it alone follows the other (sharing.go).
+//
 // How long a drain lasts the lease ledger says (drain.go). The ledger lives in
 // memory; so for what a daemon before this one may have given out a drain waits
 // the grace and the longest lease that it gave, which the store knows.

@@ -144,7 +144,7 @@ func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
 	old, ok := t.version(e, j.Old)
 	switch {
 	case !ok:
-		return "there was no former one"
+		return ""
 	case old.spared != "":
 		return "the former one, " + old.name + ", stays at the cloud: " + old.spared
 	}

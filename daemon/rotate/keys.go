@@ -35,8 +35,11 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		}
 		if offered {
 			e.KeysListed = accessKeys(listed)
-			var moved bool
+			former, moved := active(e.Keys), false
 			if e, moved = reconciled(e, listed, k.now()); moved {
+				if v, ok := e.Keys.Active(); ok && v.Value != former && !holds(listed, former) {
+					follows(c, former, v, k.now())
+				}
 				c.Environments[e.Name] = e
 				touch(c, e.Name)
 				return nil
@@ -286,23 +289,4 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 // underRotation reports whether a version is a rotation's to decide about.
 func underRotation(e vault.Environment, id string) bool {
 	return e.KeyRotation != nil && e.KeyRotation.New == id
-}
-
-// ForeignKeys are the access keys that Keystone had for an environment at the last
-// look and that ccad neither serves nor replaces: others', or what was left behind.
-// ccad deletes none of them.
-func ForeignKeys(e vault.Environment) (foreign []string) {
-	ours := []string{active(e.Keys).AccessKeyID}
-	if j := e.KeyRotation; j != nil {
-		for _, id := range []string{j.Old, j.New} {
-			v, _ := e.Keys.Find(id)
-			ours = append(ours, v.Value.AccessKeyID)
-		}
-	}
-	for _, id := range e.KeysListed {
-		if !slices.Contains(ours, id) {
-			foreign = append(foreign, id)
-		}
-	}
-	return foreign
 }

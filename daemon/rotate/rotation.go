@@ -291,7 +291,11 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 		return stepOver, nil
 	}
 	p := Progress{Step: Step(journal.Step), Subject: t.subject(), Note: journal.Reason, denied: journal.Denied}
-	if old, _ := t.version(e, journal.Old); p.Step == StepDrain && old.spared != "" {
+	switch old, had := t.version(e, journal.Old); {
+	case p.Step != StepDrain:
+	case journal.Old == "" || !had:
+		p.Note = "there is no former one"
+	case old.spared != "":
 		p.Note = "the former one, " + old.name + ", stays at the cloud: " + old.spared
 	}
 	return k.telling(p, func() (Step, error) {

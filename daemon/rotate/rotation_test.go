@@ -195,7 +195,7 @@ func TestAppearingKeysAreNotDeleted(t *testing.T) {
 			w.cloud.Heal()
 			w.serves()
 			e, _, _ := w.Environment("dev")
-			if got := ForeignKeys(e); !slices.Equal(got, []string{foreign.Access}) || len(w.keys()) != 2 {
+			if got := ForeignKeys(w.Contents(), e); !slices.Equal(got, []string{foreign.Access}) || len(w.keys()) != 2 {
 				t.Errorf("told of %v, at the cloud are %v", got, w.keys())
 			}
 		})
@@ -233,7 +233,7 @@ func TestTwoMachines(t *testing.T) {
 	second.serves()
 	_ = second.Verify(t.Context(), "dev", false)
 	e, _, _ := second.Environment("dev")
-	if got := ForeignKeys(e); !slices.Equal(got, []string{first.active("dev").AccessKeyID}) {
+	if got := ForeignKeys(second.Contents(), e); !slices.Equal(got, []string{first.active("dev").AccessKeyID}) {
 		t.Errorf("the second machine tells of %v", got)
 	}
 	for range 3 { // each goes on with its own

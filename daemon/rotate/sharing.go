@@ -12,8 +12,9 @@ import (
 // An S3 key belongs to one user and project, and so to one environment. But it may
 // have come twice: with its user, and once more alone, as an AWS profile has it. Of
 // the second nobody can ask Keystone, and when the first one's key is replaced it
-// would serve a dead one. So it follows: it gets the new key in the same commit, and
-// the former one lives on for its clients, too.
+// would serve a dead one. So it follows: it gets the new key in the same commit, be
+// it by a rotation or since Keystone has no other any more, and what a rotation
+// replaces lives on for its clients, too.
 
 // sharing are the environments of S3 keys alone that have a pair, in force or not,
 // by name.
@@ -49,7 +50,7 @@ func follows(c *vault.Contents, former account.KeyPair, v vault.Version[account.
 		if active(e.Keys) != former {
 			continue
 		}
-		keys, own := e.Keys.Stage(v.Value, "rotation", now)
+		keys, own := e.Keys.Stage(v.Value, v.Source, now)
 		own.Accepted, own.Checked = v.Accepted, v.Checked
 		e.Keys, e.KeysRefused, e.KeysOwed = keys.With(own).Activate(own.ID), nil, false
 		e.Generation = c.NextGeneration()
@@ -82,4 +83,32 @@ func Leader(c *vault.Contents, name string) string {
 		}
 	}
 	return name
+}
+
+// ForeignKeys are the access keys that Keystone had for an environment at the last
+// look and that ccad neither serves nor replaces, nor serves as another
+// environment: others', or what was left behind. ccad deletes none of them.
+func ForeignKeys(c *vault.Contents, e vault.Environment) (foreign []string) {
+	ours := []string{active(e.Keys).AccessKeyID}
+	if j := e.KeyRotation; j != nil {
+		for _, id := range []string{j.Old, j.New} {
+			v, _ := e.Keys.Find(id)
+			ours = append(ours, v.Value.AccessKeyID)
+		}
+	}
+	for _, id := range e.KeysListed {
+		if !slices.Contains(ours, id) && !servedSomewhere(c, id) {
+			foreign = append(foreign, id)
+		}
+	}
+	return foreign
+}
+
+func servedSomewhere(c *vault.Contents, accessKeyID string) bool {
+	for _, e := range c.Environments {
+		if active(e.Keys).AccessKeyID == accessKeyID {
+			return true
+		}
+	}
+	return false
 }

@@ -73,6 +73,10 @@ func TestSharedKeyBackInForce(t *testing.T) {
 	if err := w.Verify(t.Context(), "profile", true); err != nil || len(w.keys()) != 2 {
 		t.Errorf("profile's key: %v; at the cloud are %v", err, w.keys())
 	}
+	_ = w.Verify(t.Context(), "dev", true)
+	if c := w.Contents(); len(ForeignKeys(c, c.Environments["dev"])) != 0 || !slices.Contains(c.Environments["dev"].KeysListed, key.Access) {
+		t.Error("a key that ccad serves is called another's")
+	}
 	w.serves()
 }
 
@@ -92,6 +96,33 @@ func TestSharedKeyKilledAnywhere(t *testing.T) {
 		w.clean()
 		if got := w.Contents().Environments["profile"].Keys.List; len(got) != 1 || got[0].Value != w.active("dev") {
 			t.Errorf("killed at %d: profile ends with %d versions", n, len(got))
+		}
+	}
+}
+
+// A Regenerate that is noticed for the one is for the other, too; a key that lives
+// is nobody's to replace.
+func TestSharedKeyRegenerated(t *testing.T) {
+	for _, gone := range []bool{true, false} {
+		w := newWorld(t)
+		key := w.dev()
+		w.alone("profile", key)
+		next := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+		if gone {
+			w.cloud.DeleteKey(key.Access)
+		}
+		if err := w.Verify(t.Context(), "dev", true); err != nil {
+			t.Fatal(err)
+		}
+		want := key.Access
+		if gone {
+			want = next.Access
+		}
+		if dev, profile := w.active("dev").AccessKeyID, w.active("profile").AccessKeyID; dev != want || profile != want {
+			t.Errorf("gone %v: dev has %s, profile %s, want %s", gone, dev, profile, want)
+		}
+		if err := w.Verify(t.Context(), "profile", true); err != nil {
+			t.Error(err)
 		}
 	}
 }
