@@ -76,9 +76,7 @@ func TestLockWhenIdle(t *testing.T) {
 func TestLockWhenKnockedAt(t *testing.T) {
 	c := newChild(t, "[lock]\nidle = \"2s\"\n")
 	var s ipc.Status
-	if _, err := ipc.Do(t.Context(), "GET", "/v1/status", nil, &s); err != nil {
-		t.Fatal(err)
-	}
+	c.do("GET", "/v1/status", nil, &s)
 	address := strings.TrimPrefix(s.Daemon.Gateway, "http://")
 	c.unlock()
 	ctx, cancel := context.WithCancel(t.Context())

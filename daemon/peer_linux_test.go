@@ -97,7 +97,7 @@ func TestCredentialsWithoutFiles(t *testing.T) {
 	limit(&unix.Rlimit{Cur: 1, Max: before.Max}, nil)
 	answer := make(chan string, 1)
 	go func() {
-		body, _ := systemdAsks("@0/unit/backup.service/dev.dotenv")
+		body, _ := c.systemdAsks("@0/unit/backup.service/dev.dotenv")
 		answer <- body
 	}()
 	select {
