@@ -44,7 +44,7 @@ func (d *Daemon) lockWhenIdle(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		if d.s3.gate().Busy() || d.beingOpened() {
+		if d.s3.busy() || d.beingOpened() {
 			d.asked.note(d.now())
 		}
 		left := limit - d.asked.idle(d.now())

@@ -1,10 +1,13 @@
 package daemon_test
 
 import (
+	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +69,39 @@ func TestLockWhenIdle(t *testing.T) {
 	if err != nil || !strings.Contains(string(trail), "no request for 2s") {
 		t.Errorf("the trail does not say why it was locked: %v\n%s", err, trail)
 	}
+}
+
+// Who has no gateway key keeps ccad open by no request, answered or left hanging:
+// to the gateway's port every user of the machine can connect, and web pages can.
+func TestLockWhenKnockedAt(t *testing.T) {
+	c := newChild(t, "[lock]\nidle = \"2s\"\n")
+	var s ipc.Status
+	c.do("GET", "/v1/status", nil, &s)
+	address := strings.TrimPrefix(s.Daemon.Gateway, "http://")
+	c.unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	var knocking sync.WaitGroup
+	defer knocking.Wait()
+	defer cancel()
+	for _, request := range []string{
+		"GET / HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\n\r\n",
+		"PUT /bucket/key HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\nContent-Length: 10\r\n\r\n",
+	} {
+		knocking.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+				_, _ = io.WriteString(conn, request)
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+			}
+		})
+	}
+	eventually(t, "it locks by itself", c.gaugedLocked)
 }
 
 // Where the lock can't be remembered (a full disk; here something is in the way

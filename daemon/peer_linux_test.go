@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -80,4 +81,38 @@ func TestTokenOfAnotherUser(t *testing.T) {
 	if out, err := curl.CombinedOutput(); err != nil || string(out) != "403" {
 		t.Errorf("another user: %s, %v", out, err)
 	}
+}
+
+// A unit that asks while ccad can open no more files is answered once it can.
+func TestCredentialsWithoutFiles(t *testing.T) {
+	c := newChild(t, "")
+	var before unix.Rlimit
+	limit := func(is, was *unix.Rlimit) {
+		t.Helper()
+		if err := unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_NOFILE, is, was); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(nil, &before)
+	limit(&unix.Rlimit{Cur: 1, Max: before.Max}, nil)
+	answer := make(chan string, 1)
+	go func() {
+		body, _ := c.systemdAsks("@0/unit/backup.service/dev.dotenv")
+		answer <- body
+	}()
+	select {
+	case body := <-answer:
+		t.Fatalf("answered without a file: %.80q", body)
+	case <-time.After(300 * time.Millisecond): // it has tried to accept by then
+	}
+	limit(&before, nil)
+	select {
+	case body := <-answer:
+		if !strings.HasPrefix(body, "ccad: ccad is locked") {
+			t.Errorf("answered %.80q", body)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("never answered")
+	}
+	c.end()
 }

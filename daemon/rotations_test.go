@@ -219,7 +219,7 @@ func TestRotateSharedKey(t *testing.T) {
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
 	key := w.cloud.Keys(w.cloud.User.Name)[0]
 	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "profile", S3Endpoint: w.cloud.S3URL, S3AccessKey: key.Access, S3Secret: key.Secret}, nil)
-	if _, _, err := ipc.Get("/v1/environments/profile/views/credential-process?direct=true"); err != nil {
+	if _, _, err := w.get("/v1/environments/profile/views/credential-process?direct=true"); err != nil {
 		t.Fatal(err)
 	}
 	plan := w.rotate(ipc.RotateRequest{Environments: []string{"profile", "dev"}, DryRun: true})

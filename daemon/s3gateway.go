@@ -26,7 +26,8 @@ import (
 // the port no gateway key is given out; it is tried again until it is free.
 type s3Gateway struct {
 	port   atomic.Pointer[gatewayPort]
-	asking asking // Keystone about refused keys
+	server atomic.Pointer[gateway.Gateway] // what answers there; nil: nothing yet
+	asking asking                          // Keystone about refused keys
 
 	mu      sync.Mutex
 	traffic map[string]traffic   // by account.Environment.ID
@@ -120,6 +121,7 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 		Now:      d.now,
 	})
 	defer handler.Close()
+	d.s3.server.Store(handler)
 	server := handler.Server()
 	server.ConnState = d.s3.gate().ConnState
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
@@ -131,6 +133,12 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 
 // gate is what the port is handed over by; nil while it is not ours.
 func (g *s3Gateway) gate() *session.Gate { return g.port.Load().gate }
+
+// busy reports whether a program's request is under way.
+func (g *s3Gateway) busy() bool {
+	server := g.server.Load()
+	return server != nil && server.Busy()
+}
 
 // url is where clients find the gateway; "" while the port is not ours.
 func (g *s3Gateway) url() string {
@@ -214,10 +222,10 @@ func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Bi
 // period for each gateway key. Buckets and objects are nobody's business here.
 func (d *Daemon) gatewayDone(r gateway.Record) {
 	d.metrics.gateway(r)
-	d.asked.note(d.now())
 	if r.Environment == "" {
-		return
+		return // anybody may ask, web pages too: that keeps nothing open
 	}
+	d.asked.note(d.now())
 	d.used.note(r.Environment)
 	g := d.s3
 	g.mu.Lock()

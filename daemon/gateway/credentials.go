@@ -65,7 +65,7 @@ func (x *exchange) credentials() *fault {
 	}
 	pair := MintKey(key, b.ID, b.Epoch, until)
 	minted, _ := readKey(pair.AccessKeyID)
-	x.record.Environment, x.record.Key = b.ID, minted.nonce()
+	x.proven(b, minted)
 	doc, _ := json.Marshal(map[string]string{ // of strings: never fails
 		"AccessKeyId": pair.AccessKeyID, "SecretAccessKey": pair.Secret.Reveal(),
 		"Token": sessionToken, "Expiration": until.UTC().Format(time.RFC3339)})

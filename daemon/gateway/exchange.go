@@ -38,6 +38,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if x.body != nil {
 			x.body.end()
 		}
+		if x.record.Environment != "" {
+			g.underway.Add(-1)
+		}
 		x.record.Duration, x.record.In = time.Since(start), x.in.Load()
 		if g.o.Done != nil {
 			g.o.Done(x.record)
@@ -123,7 +126,7 @@ func (x *exchange) authenticate() (f *fault) {
 	if !known {
 		x.g.derived.put(of, x.signingKey)
 	}
-	x.record.Environment, x.record.Key = x.binding.ID, p.nonce()
+	x.proven(x.binding, p)
 	now := x.g.now()
 	if !now.Before(p.until()) {
 		return denied("ExpiredToken", "the gateway key has expired")
@@ -135,6 +138,12 @@ func (x *exchange) authenticate() (f *fault) {
 		return errUnsigned
 	}
 	return nil
+}
+
+// proven notes that whoever asks holds a key or token of ours.
+func (x *exchange) proven(b Binding, p pass) {
+	x.record.Environment, x.record.Key = b.ID, p.nonce()
+	x.g.underway.Add(1)
 }
 
 // usable makes sure that there is a key to go out with. What the daemon takes

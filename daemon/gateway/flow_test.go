@@ -164,3 +164,40 @@ func (c counting) Read(p []byte) (int, error) {
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestBusy: a request is one from when it is proved to its end, and what nobody
+// has signed never.
+func TestBusy(t *testing.T) {
+	b := newBench(t)
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	b.s3.set(func() {
+		b.s3.before = func(http.ResponseWriter, *http.Request) bool { arrived <- struct{}{}; <-answer; return true }
+	})
+	done := make(chan struct{})
+	go func() { defer close(done); b.want("get", b.request("GET", "/bucket/key", nil, nil), 200, "") }()
+	<-arrived
+	if !b.g.Busy() {
+		t.Error("a signed request is no work")
+	}
+	close(answer)
+	<-done
+	b.record(1)
+	if b.g.Busy() {
+		t.Error("what is over is work")
+	}
+	stranger := b.request("PUT", "/bucket/key", []byte("0123456789"), nil)
+	stranger.Header.Del("Authorization")
+	var wire bytes.Buffer
+	if err := stranger.Write(&wire); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := b.raw(t)
+	if _, err := c.Write(wire.Bytes()[:wire.Len()-1]); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(drainTime / 2); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+		if b.g.Busy() {
+			t.Fatal("a request that nobody signed is work")
+		}
+	}
+}

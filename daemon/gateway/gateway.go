@@ -48,6 +48,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -135,6 +136,7 @@ type Gateway struct {
 	derived   derived
 	upstreams *upstreams
 	stall     time.Duration
+	underway  atomic.Int64 // requests whose signature has been verified
 }
 
 // New returns a Gateway. A proxy that is no URL fails every https request: it
@@ -173,6 +175,10 @@ func (g *Gateway) Server() *http.Server {
 	s.Protocols.SetHTTP1(true)
 	return s
 }
+
+// Busy reports whether a request is under way of somebody who holds a gateway
+// key. Others keep nothing awake: to the port everybody may connect.
+func (g *Gateway) Busy() bool { return g.underway.Load() > 0 }
 
 // Close lets go of idle connections to S3 servers.
 func (g *Gateway) Close() {

@@ -158,21 +158,6 @@ func (g *Gate) Shut() {
 	}
 }
 
-// Busy reports whether an answer is under way; a nil Gate has none.
-func (g *Gate) Busy() bool {
-	if g == nil {
-		return false
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, c := range g.conns {
-		if c.state == http.StateActive {
-			return true
-		}
-	}
-	return false
-}
-
 // busyLocked reports whether a connection is worth waiting for, and how long at
 // most the silent ones are.
 func (g *Gate) busyLocked(now time.Time) (busy bool, wait time.Duration) {
