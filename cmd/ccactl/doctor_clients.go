@@ -216,7 +216,7 @@ func checkPlainText(examination) (found []finding) {
 			mend = "take it out, once ccactl has it: ccactl use NAME sets it"
 		}
 		found = append(found, wrong(check, mend, "%s holds %s (line %s)", path, count(len(lines), "secret"), joined(lines)))
-		found = append(found, loose(check, path, 0o077)...)
+		found = append(found, loose(check, path, true)...)
 	}
 	switch {
 	case len(found) > 0:

@@ -93,14 +93,14 @@ func checkFolders(examination) (found []finding) {
 	const check = "permissions"
 	folders := []string{filepath.Dir(ipc.SocketPath()), ipc.DataDir(), ipc.StateDir()}
 	for _, folder := range folders {
-		found = append(found, loose(check, folder, 0o077)...)
+		found = append(found, loose(check, folder, true)...)
 		entries, _ := os.ReadDir(folder)
 		for _, e := range entries {
-			found = append(found, loose(check, filepath.Join(folder, e.Name()), 0o077)...)
+			found = append(found, loose(check, filepath.Join(folder, e.Name()), true)...)
 		}
 	}
 	for _, path := range []string{filepath.Dir(ipc.ConfigPath()), ipc.ConfigPath(), ipc.DefaultPath()} {
-		found = append(found, loose(check, path, 0o022)...)
+		found = append(found, loose(check, path, false)...)
 	}
 	if len(found) == 0 {
 		return fine(check, "nobody else can enter %s", strings.Join(slices.Compact(folders), ", "))
@@ -108,9 +108,9 @@ func checkFolders(examination) (found []finding) {
 	return found
 }
 
-// loose finds a path that grants others what is forbidden, or is not ours.
-// What is not there is fine.
-func loose(check, path string, forbidden fs.FileMode) []finding {
+// loose finds a path that others can write, or a private one that is open to them
+// at all, or one that is not ours. What is not there is fine.
+func loose(check, path string, private bool) []finding {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode().Type() == fs.ModeSymlink {
 		return nil
@@ -118,12 +118,12 @@ func loose(check, path string, forbidden fs.FileMode) []finding {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Getuid() {
 		return []finding{wrong(check, "sudo chown $(id -u) "+shellWord(path), "%s belongs to another user (uid %d)", path, stat.Uid)}
 	}
-	if info.Mode().Perm()&forbidden == 0 {
-		return nil
+	open, mend := ipc.OthersMayWrite(info), "chmod go-w "
+	if private {
+		open, mend = info.Mode().Perm()&0o077 != 0, "chmod go-rwx "
 	}
-	mend := "chmod go-w "
-	if forbidden == 0o077 {
-		mend = "chmod go-rwx "
+	if !open {
+		return nil
 	}
 	return []finding{wrong(check, mend+shellWord(path), "%s is open to others (mode %04o)", path, info.Mode().Perm())}
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 const (
@@ -63,7 +65,7 @@ func (g guard) check(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s is no regular file", path)
 	case owner != os.Getuid() && !(g.system && owner == 0):
 		return fmt.Errorf("%s belongs to another user (uid %d)", path, owner)
-	case info.Mode().Perm()&0o022 != 0:
+	case ipc.OthersMayWrite(info):
 		return fmt.Errorf("%s can be written by others (mode %04o; chmod go-w mends it)", path, info.Mode().Perm())
 	case info.Size() > g.limit:
 		return tooLong(path, g.limit)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // MaxSize is the size of the largest file that is read.
@@ -18,8 +20,8 @@ var ErrUnsafe = errors.New("not read")
 // ErrSlow: the file system gives no answer, as a network's whose server is gone.
 var ErrSlow = errors.New("its file system does not answer")
 
-// Read reads a file under guard: a regular file of this user's, which no group
-// and no other user may write, of at most MaxSize. It never waits, as opening a
+// Read reads a file under guard: a regular file of this user's, which nobody
+// else may write, of at most MaxSize. It never waits, as opening a
 // FIFO would. A link is followed, and what it leads to has to pass.
 func Read(path string) ([]byte, error) {
 	// Opening some devices does something, so they are told before.
@@ -41,7 +43,7 @@ func Read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it is no regular file", ErrUnsafe)
 	case !ok || int(owner.Uid) != os.Getuid():
 		return nil, fmt.Errorf("%w: it is another user's", ErrUnsafe)
-	case info.Mode().Perm()&0o022 != 0:
+	case ipc.OthersMayWrite(info):
 		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe)
 	case info.Size() > MaxSize:
 		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnsafe)

@@ -27,7 +27,7 @@ reload = ["systemctl", "--user", "restart", "told"]
 C
 ccad install; ccactl unlock --passphrase-file passphrase
 printf 'export OS_USERNAME=%s OS_PASSWORD=hunter2\nexport OS_PROJECT_NAME=dev-ccontini OS_AUTH_URL=%s\n' ` + cloud.User.Name + " " + cloud.AuthURL + ` >openrc
-chmod 600 openrc; ccactl import openrc --name dev
+chmod 664 openrc; ccactl import openrc --name dev # as Ubuntu saves it: alice's group is nobody else's
 cat >` + units + `backup@.service <<'U'
 [Unit]
 Wants=ccad.service
@@ -57,7 +57,7 @@ systemctl --user daemon-reload`)
 	m.until("grep -q hunter2 told")
 	m.says("stat -c %a dev.env; ccactl status", `^600$`, `/home/alice/dev\.env +dev +dotenv +\d+s ago`)
 	cloud.Reset(cloud.User.Name, "s3cret-new")
-	m.alice("sed s/hunter2/s3cret-new/ openrc >new; chmod 600 new; mv new openrc")
+	m.alice("sed s/hunter2/s3cret-new/ openrc >new; chmod 664 new; mv new openrc")
 	m.until("grep -q s3cret-new told")
 	m.alice("ccactl lock")
 	m.until("grep -q 'ccad is locked' dev.env")

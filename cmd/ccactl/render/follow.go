@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // maxLinks is the kernel's.
@@ -69,7 +71,7 @@ func checkWay(folder string) (shared bool, err error) {
 	if !trusted(info) {
 		return false, fmt.Errorf("its folder %s belongs to another user", folder)
 	}
-	open := info.Mode().Perm()&0o022 != 0
+	open := ipc.OthersMayWrite(info)
 	if open && info.Mode()&fs.ModeSticky == 0 {
 		return false, fmt.Errorf("its folder %s can be written by others (mode %04o; chmod go-w mends it)", folder, info.Mode().Perm())
 	}

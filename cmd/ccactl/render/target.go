@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // maxSize is far above any file of credentials.
@@ -104,7 +106,7 @@ func own(what string, info fs.FileInfo) error {
 	if !ok || int(stat.Uid) != os.Getuid() {
 		return fmt.Errorf("%s belongs to another user", what)
 	}
-	if info.Mode().Perm()&0o022 != 0 {
+	if ipc.OthersMayWrite(info) {
 		return fmt.Errorf("%s can be written by others (mode %04o; chmod go-w mends it)", what, info.Mode().Perm())
 	}
 	return nil
