@@ -192,7 +192,11 @@ func (t *telling) interrupted() {
 func (t *telling) sum() error {
 	var first error
 	for _, l := range t.failed {
-		err := error(&ipc.Error{Code: l.Code, Message: l.Subject + ": " + l.Error})
+		said := l.Error
+		if !strings.HasPrefix(said, l.Subject+" ") { // it may begin by itself with what it is about
+			said = l.Subject + ": " + said
+		}
+		err := error(&ipc.Error{Code: l.Code, Message: said})
 		if l.Environment != "" {
 			err = advised(err, "ccactl rotate "+l.Environment+" says what to press")
 		}
