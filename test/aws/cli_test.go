@@ -77,7 +77,7 @@ func cliFiles(t *testing.T, c client) {
 		}
 	}
 	c.run("s3", "cp", "--quiet", "--recursive", "files", "s3://bucket/files")
-	back("files", "back")
+	back("files", "fetched")
 	c.run("s3", "cp", "--quiet", "--recursive", "s3://bucket/files", "s3://bucket/copy")
 	c.run("s3", "mv", "--quiet", "--recursive", "s3://bucket/copy", "s3://bucket/moved")
 	back("moved", "moved")
