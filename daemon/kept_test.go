@@ -2,7 +2,6 @@ package daemon_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,8 +25,7 @@ func (w *world) scrub(path string) (lines []int) {
 		w.Fatal(s.Left)
 	}
 	if len(s.Lines) > 0 {
-		sum := sha256.Sum256(s.Data)
-		w.do("POST", "/v1/kept", ipc.KeptFile{Path: path, Mode: 0o600, Before: data, After: sum[:], Emptied: true}, nil)
+		w.do("POST", "/v1/kept", ipc.KeptFile{Path: path, Mode: 0o600, Before: data, After: []byte("digest"), Emptied: true}, nil)
 		w.save(path, string(s.Data))
 	}
 	return s.Lines

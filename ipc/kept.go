@@ -27,7 +27,7 @@ type KeptFile struct {
 	Mode    uint32 `json:"mode"`             // its permissions
 	Absent  bool   `json:"absent,omitempty"` // there was none
 	Before  []byte `json:"before"`
-	After   []byte `json:"after"`             // SHA-256 of what it is made
+	After   []byte `json:"after"`             // ccactl's digest of what it is made
 	Emptied bool   `json:"emptied,omitempty"` // its secrets are taken out
 }
 

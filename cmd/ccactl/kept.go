@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,14 +39,26 @@ func keeping(path string, emptied bool, change func(string) (string, error)) (bo
 		if k.Absent = errors.Is(err, fs.ErrNotExist); err == nil {
 			k.Mode = uint32(info.Mode().Perm())
 		}
-		sum := sha256.Sum256([]byte(next))
-		k.After = sum[:]
+		after := digestOf([]byte(next))
+		k.After = after[:]
 		if err := call("POST", "/v1/kept", k, nil); err != nil {
 			return "", fmt.Errorf("keep what %s is: %w", path, err)
 		}
 		_, err = configure.Edit(keptNote(), func(paths string) (string, error) { return paths + path + "\n", nil })
 		return next, err
 	})
+}
+
+// A digest tells whether bytes are still those of before. It need be no stronger:
+// who can change a file needs no other of the same digest. The crypto packages
+// would be paid for at each start.
+type digest [16]byte
+
+func digestOf(data []byte) (d digest) {
+	h := fnv.New128a()
+	_, _ = h.Write(data)
+	h.Sum(d[:0])
+	return d
 }
 
 // keptNote names the files that were edited, and nothing of what they hold: undo
@@ -119,11 +131,11 @@ func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	sum := sha256.Sum256(data)
+	now := digestOf(data)
 	switch {
 	case there == !k.Absent && bytes.Equal(data, k.Before):
 		return true, nil
-	case !force && (!there || !bytes.Equal(sum[:], k.After)):
+	case !force && (!there || !bytes.Equal(now[:], k.After)):
 		return false, nil
 	case k.Absent:
 		return true, os.Remove(k.Path)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,11 +83,11 @@ type keeper struct {
 
 // kept is what is known of a file.
 type kept struct {
-	settled string            // what the daemon said of its environment when it was last settled; "": it is due
-	at      time.Time         // when, on the wall's clock: a machine may sleep
-	info    fs.FileInfo       // as it was then
-	told    [sha256.Size]byte // what its program has read
-	trouble string            // as said last
+	settled string      // what the daemon said of its environment when it was last settled; "": it is due
+	at      time.Time   // when, on the wall's clock: a machine may sleep
+	info    fs.FileInfo // as it was then
+	told    digest      // what its program has read
+	trouble string      // as said last
 }
 
 // once settles every file once.
@@ -197,11 +196,11 @@ func (k *keeper) settle(f ipc.RenderedFile, mine *kept) (changed bool, err error
 	var out render.Outcome
 	switch {
 	case err == nil:
-		digest := sha256.Sum256(body)
-		if out, err = k.files.Put(f.Path, body, len(f.Reload) > 0 && digest != mine.told); err != nil {
+		now := digestOf(body)
+		if out, err = k.files.Put(f.Path, body, len(f.Reload) > 0 && now != mine.told); err != nil {
 			return false, err
 		}
-		mine.told = digest
+		mine.told = now
 	case withdraws(err):
 		locked := coded(err, ipc.CodeLocked)
 		var e error
@@ -209,7 +208,7 @@ func (k *keeper) settle(f ipc.RenderedFile, mine *kept) (changed bool, err error
 			return false, e
 		}
 		if !locked {
-			mine.told = [sha256.Size]byte{}
+			mine.told = digest{}
 		}
 	default: // it stays as it is, and due
 		mine.settled = ""
