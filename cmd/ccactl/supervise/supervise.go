@@ -111,11 +111,10 @@ func (c *Command) Run() (syscall.WaitStatus, error) {
 		} else if err != nil {
 			return 0, err
 		}
-		c.Env = env
+		c.Env, c.started = env, c.Now()
 		if running, err = c.start(); err != nil {
 			return 0, err
 		}
-		c.started = c.Now()
 	}
 }
 
