@@ -624,6 +624,44 @@ func TestUserDisabledInPasswordRotation(t *testing.T) {
 	}
 }
 
+// Just before the new password is put in force another is reset and handed in,
+// and then a typing error on top: the reset one was accepted last, so it stays.
+func TestPasswordResetBeforeTheFlip(t *testing.T) {
+	for _, step := range []Step{StepFind, StepProve, StepFlip} {
+		w := newWorld(t)
+		w.both()
+		w.fault = func(point string) error {
+			if point == string(step)+": begun" {
+				return errDied
+			}
+			return nil
+		}
+		_ = w.rotatePassword()
+		w.fault = nil
+		w.open()
+		w.cloud.SetPassword(w.name(), "reset")
+		w.clock.step(2 * time.Second)
+		o := w.offer("sys")
+		o.Password = secretOf("reset")
+		if _, err := w.Adopt(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("typo"), true); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.GoOn(t.Context())
+		if _, stored := w.user().Passwords.Holding(secretOf("reset")); !stored {
+			t.Errorf("%s: the one that the cloud accepted is forgotten", step)
+		}
+		w.clock.step(2 * time.Hour)
+		_ = w.Verify(t.Context(), "dev", true)
+		_ = w.Verify(t.Context(), "dev", true)
+		if active, _ := w.user().Passwords.Active(); active.Value.Reveal() != "reset" || w.user().Refused != nil {
+			t.Errorf("%s: it is not in force again: %+v", step, w.user().Refused)
+		}
+	}
+}
+
 // While the former change may still arrive, a person brings another password,
 // which the cloud accepts: then it can't.
 func TestPasswordSupersededWhileItLingers(t *testing.T) {

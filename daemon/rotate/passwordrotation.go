@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -166,18 +167,25 @@ func (r *passwordRun) try(v vault.Version[account.Secret]) try {
 func (r *passwordRun) sent() bool { return !r.rotation.Asked.IsZero() }
 
 // other returns the password that a person has put in force in place of the
-// rotation's two; proved says that the cloud has accepted it since the change was
-// asked for. Until then each of the three may be the right one.
+// rotation's two; proved says that the cloud has accepted it, or another of his,
+// since the change was asked for. Until then each of the three may be the right
+// one.
 func (r *passwordRun) other() (v vault.Version[account.Secret], there, proved bool) {
-	v, there = r.user.Passwords.Active()
-	if v.ID == r.rotation.Old || v.ID == r.rotation.New {
+	theirs := func(v vault.Version[account.Secret]) bool { return v.ID != r.rotation.Old && v.ID != r.rotation.New }
+	if v, there = r.user.Passwords.Active(); !there || !theirs(v) {
 		return v, false, false
 	}
-	a, asked := r.attempt(r.try(v)), r.rotation.Asked
-	if a.Refused {
-		return v, there, a.Expired && !a.At.Before(asked) // which is the cloud's word that it is right
+	return v, true, slices.ContainsFunc(r.user.Passwords.List, func(v vault.Version[account.Secret]) bool {
+		return theirs(v) && r.acceptedSince(v, r.rotation.Asked)
+	})
+}
+
+// acceptedSince reports whether the cloud has called a password right since then.
+func (r *passwordRun) acceptedSince(v vault.Version[account.Secret], then time.Time) bool {
+	if a := r.attempt(r.try(v)); a.Refused {
+		return a.Expired && !a.At.Before(then)
 	}
-	return v, there, v.Accepted && !v.Checked.Before(asked)
+	return v.Accepted && !v.Checked.Before(then)
 }
 
 func (r *passwordRun) act(at Step) (outcome, userEdit, error) {
