@@ -211,7 +211,7 @@ func (appCreds) prove(r *run) (outcome, edit, error) {
 	now := r.now()
 	return proved, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
 		if v, ok := e.AppCreds.Find(j.New); ok {
-			v.Accepted, v.Checked = true, now
+			v.Accepted, v.HandsOff, v.Checked = true, false, now
 			e.AppCreds = e.AppCreds.With(v)
 		}
 	}, nil

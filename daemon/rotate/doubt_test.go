@@ -662,6 +662,33 @@ func TestPasswordResetBeforeTheFlip(t *testing.T) {
 	}
 }
 
+// The new password, which came into force late, is handed in with --no-verify: what
+// the rotation has then proved waits for nobody any more.
+func TestPasswordProvedThatWasHandsOff(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, Late: true, Times: 1})
+	_ = w.rotatePassword()
+	w.cloud.Deliver()
+	if _, _, err := w.Token(t.Context(), "dev"); err == nil {
+		t.Error("the old one is accepted")
+	}
+	right := w.offer("sys")
+	right.Password, right.NoVerify = secretOf(w.cloud.Password(w.name())), true
+	if _, err := w.Adopt(t.Context(), right); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.step(2 * time.Second)
+	_, _ = w.GoOn(t.Context())
+	if v, _ := w.user().Passwords.Active(); !v.Accepted || v.HandsOff {
+		t.Errorf("accepted %v, only a person sends it %v", v.Accepted, v.HandsOff)
+	}
+	right.NoVerify = false
+	if _, err := w.Adopt(t.Context(), right); err != nil {
+		t.Error(err)
+	}
+}
+
 // While the former change may still arrive, a person brings another password,
 // which the cloud accepts: then it can't.
 func TestPasswordSupersededWhileItLingers(t *testing.T) {

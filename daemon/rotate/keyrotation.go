@@ -227,7 +227,7 @@ func (s3Keys) prove(r *run) (outcome, edit, error) {
 	now := r.now()
 	return proved, func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
 		if v, ok := e.Keys.Find(j.New); ok {
-			v.Accepted, v.Checked = true, now
+			v.Accepted, v.HandsOff, v.Checked = true, false, now
 			e.Keys = e.Keys.With(v)
 		}
 		e.S3.Region = s3.Region

@@ -275,7 +275,7 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 	}
 	return proved, func(_ *vault.Contents, u *vault.User, j *vault.Rotation) {
 		if v, ok := u.Passwords.Find(j.New); ok {
-			v.Accepted, v.Checked = true, r.now()
+			v.Accepted, v.HandsOff, v.Checked = true, false, r.now()
 			u.Passwords = u.Passwords.With(v)
 		}
 		if end := expiryOf(base, r.now()); end.Equal(u.PasswordExpires) {
