@@ -150,6 +150,7 @@ func (a *adoption) commit() error {
 			return gone(e.Name)
 		}
 		_, had := u.Passwords.Active()
+		wasServed := u.Refused == nil
 		u, newPassword := a.withPassword(u, now)
 		a.replaced = had && newPassword
 		e = remember(a.withValues(e, now), a.offer.From)
@@ -163,8 +164,10 @@ func (a *adoption) commit() error {
 		}
 		c.Environments[e.Name] = e
 		touch(c, e.Name)
-		if newPassword {
+		if newPassword || wasServed != (u.Refused == nil) { // an expired one may be in force already
 			touchAll(c, u.ID)
+		}
+		if newPassword {
 			oweKeys(c, u.ID)
 			if a.offers { // of this one Keystone has just told
 				_ = inEnvironment(c, e, func(e *vault.Environment) { e.KeysOwed = false })

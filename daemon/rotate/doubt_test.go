@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
@@ -686,6 +687,38 @@ func TestPasswordProvedThatWasHandsOff(t *testing.T) {
 	right.NoVerify = false
 	if _, err := w.Adopt(t.Context(), right); err != nil {
 		t.Error(err)
+	}
+}
+
+// A person hands in the password that is in force and served, of which it is on
+// record that it has expired: all environments of the user are told, for none of
+// them is served any more.
+func TestPasswordExpiredWhenHandedInAgain(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.cloud.ExpirePassword(w.name())
+	w.open() // without a token
+	_ = w.Verify(t.Context(), "dev", false)
+	err := w.commit("test", func(c *vault.Contents) error {
+		u := w.user()
+		u.Refused = nil // as a person's unproved one in between may have left it
+		c.Users[u.ID] = u
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.Contents().Environments["dev"].Generation
+	o := w.offer("sys")
+	o.Password, o.NoVerify = secretOf("hunter2"), true
+	if _, err := w.Adopt(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if u := w.user(); u.Refused == nil || !u.Refused.Expired {
+		t.Errorf("refused: %+v", u.Refused)
+	}
+	if now := w.Contents().Environments["dev"].Generation; now <= before {
+		t.Errorf("dev has generation %d after %d", now, before)
 	}
 }
 
