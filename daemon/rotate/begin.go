@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -180,7 +181,7 @@ func (k *Keeper) journalPassword(t ofUser, old string) error {
 		} else {
 			if before != nil {
 				ended := *before
-				dropping("", ended.Old, ended.New)(c, &u, &ended)
+				dropping("", slices.DeleteFunc([]string{ended.Old, ended.New}, func(id string) bool { return id == old })...)(c, &u, &ended)
 			}
 			passwords, v := u.Passwords.Stage(cloud.NewPassword(), "rotation", k.now())
 			u.Passwords, j.New = passwords, v.ID

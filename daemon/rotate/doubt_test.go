@@ -722,6 +722,33 @@ func TestPasswordExpiredWhenHandedInAgain(t *testing.T) {
 	}
 }
 
+// The new password came into force late and has expired since; a person puts it in
+// force and asks for a rotation: that changes it, for the cloud calls it right.
+func TestPasswordLateAndExpired(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, Late: true, Times: 1})
+	_ = w.rotatePassword()
+	w.cloud.Deliver()
+	w.open()
+	_ = w.Verify(t.Context(), "dev", false) // the old one is refused
+	w.cloud.ExpirePassword(w.name())
+	late := w.cloud.Password(w.name())
+	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf(late), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.rotatePassword(); err != nil {
+		t.Error(err)
+	}
+	if w.cloud.Password(w.name()) == late {
+		t.Error("it is not changed")
+	}
+	w.known()
+	w.settleDown()
+	w.works(9) // an expired one is right: it locks nobody out
+	w.sentWrong(1)
+}
+
 // While the former change may still arrive, a person brings another password,
 // which the cloud accepts: then it can't.
 func TestPasswordSupersededWhileItLingers(t *testing.T) {

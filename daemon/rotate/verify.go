@@ -119,6 +119,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				return nil
 			}
 			v.Checked, v.HandsOff = refused.At, false
+			v.Accepted = v.Accepted || refused.expired // which is the cloud's word that it is right
 			u.Passwords = u.Passwords.With(v)
 			if older, ok := successorOf(c, u, v); ok {
 				u.Passwords = u.Passwords.Activate(older.ID)
