@@ -97,8 +97,14 @@ func nothing(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 // handle reads the request, then runs h under the lock.
 func (c *Cloud) handle(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-		if err != nil {
+		var data []byte
+		tooLarge := r.ContentLength > maxRequest // refused on its announcement, unread
+		if !tooLarge {
+			var err error
+			data, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+			tooLarge = err != nil
+		}
+		if tooLarge {
 			w.Header().Del("Vary")
 			w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 			writeBody(w, http.StatusRequestEntityTooLarge, []byte("413 Request Entity Too Large\n\n"+
