@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -83,12 +82,13 @@ func (d *Daemon) portalFields(r *request) (any, error) {
 // pollPortal reads the portal now and then until ctx ends, and at once when the
 // store is opened or the cloud begins to refuse something.
 func (d *Daemon) pollPortal(ctx context.Context) {
-	timer := time.NewTimer(jittered(time.Duration(d.Config.Portal.Poll)))
+	poll := newRecurring(time.Duration(d.Config.Portal.Poll))
+	defer poll.stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer.C:
+		case <-poll.due:
 		case <-d.askPortal:
 		}
 		if o := d.open.Load(); o != nil {
@@ -96,7 +96,7 @@ func (d *Daemon) pollPortal(ctx context.Context) {
 				d.pollOnce(ctx, o, p)
 			}
 		}
-		timer.Reset(jittered(time.Duration(d.Config.Portal.Poll)))
+		poll.again()
 	}
 }
 
@@ -275,13 +275,4 @@ func (d *Daemon) portalStatus(c *vault.Contents) *ipc.Portal {
 		out.Refused, out.Reason = &p.Refused.At, p.Refused.Reason
 	}
 	return out
-}
-
-// jittered spreads what is done every d, by a fifth, so that many machines do
-// not ask at once.
-func jittered(d time.Duration) time.Duration {
-	if d == 0 {
-		return 0
-	}
-	return d - d/10 + rand.N(d/5)
 }

@@ -70,13 +70,8 @@ func (r *rejected) due(version string, now time.Time) bool {
 // and at once about what a program reports, until ctx ends. A user whose password
 // it refuses has failed one login by that, and no probe sends that password again.
 func (d *Daemon) probeUsed(ctx context.Context) {
-	every := time.Duration(*d.Config.Watch.Probe)
-	timer := time.NewTimer(jittered(every))
-	defer timer.Stop()
-	due := timer.C
-	if every == 0 {
-		due = nil
-	}
+	probe := newRecurring(time.Duration(*d.Config.Watch.Probe))
+	defer probe.stop()
 	for {
 		var report string
 		select {
@@ -84,8 +79,8 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 			return
 		case report = <-d.rejected.reports:
 		case <-d.askCloud:
-		case <-due:
-			timer.Reset(jittered(every))
+		case <-probe.due:
+			probe.again()
 		}
 		o := d.open.Load()
 		switch {

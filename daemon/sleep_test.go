@@ -56,18 +56,3 @@ func TestSlept(t *testing.T) {
 		t.Errorf("%v, and then %v", first, slept())
 	}
 }
-
-// TestJittered: what is done now and then is spread by a fifth.
-func TestJittered(t *testing.T) {
-	least, most := time.Hour, time.Duration(0)
-	for range 1000 {
-		d := jittered(time.Minute)
-		least, most = min(least, d), max(most, d)
-	}
-	if least < 54*time.Second || most > 66*time.Second || least > 56*time.Second || most < 64*time.Second {
-		t.Errorf("from %v to %v", least, most)
-	}
-	if jittered(0) != 0 {
-		t.Error("never is not now and then")
-	}
-}
