@@ -74,8 +74,11 @@ func NewLedger(now func() time.Time, alive func(Process) bool) *Ledger {
 // Since is when the ledger began: it knows of no lease from before.
 func (l *Ledger) Since() time.Time { return l.since }
 
-// Add records what was handed out just now.
+// Add records what was handed out just now. Its end is by the clock on the wall,
+// as the client counts that was told it: where somebody sets the clock, both go
+// by what it says then.
 func (l *Ledger) Add(lease Lease) {
+	lease.Until = lease.Until.Round(0)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leases[key{lease.Environment, lease.View, lease.Holder, lease.Version, lease.Held}] = lease

@@ -179,6 +179,28 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// An Expiration is a time of day, and who was told it compares it with the clock
+// on the wall. So does the ledger, whichever way somebody sets that clock: what
+// Go measures beside it would end the lease before the client's, or after it.
+func TestLeaseWhileTheClockIsSet(t *testing.T) {
+	now := time.Now()
+	l := NewLedger(func() time.Time { return now }, func(Process) bool { return true })
+	until := now.Add(20 * time.Minute)
+	l.Add(Lease{Environment: "e1", View: "credential-process", Until: until})
+	if got := l.Of("e1"); len(got) != 1 || got[0].Until != until.Round(0) {
+		t.Fatalf("it ends by more than the time of day: %+v", got)
+	}
+	for _, at := range []struct {
+		wall  time.Duration // since the lease was given
+		holds int
+	}{{-time.Hour, 1}, {19 * time.Minute, 1}, {20 * time.Minute, 0}} {
+		now = until.Round(0).Add(at.wall - 20*time.Minute)
+		if got := len(l.Of("e1")); got != at.holds {
+			t.Errorf("at %v on the wall %d hold it, want %d", at.wall, got, at.holds)
+		}
+	}
+}
+
 // What a file holds nobody sees end. The next lease of the same holder takes its
 // place, while the former one lapses.
 func TestLeaseThatTakesAPlace(t *testing.T) {

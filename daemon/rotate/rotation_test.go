@@ -104,6 +104,31 @@ func TestDrainWaitsForHolders(t *testing.T) {
 	}
 }
 
+// A clock that is set back under a drain keeps the old key for those who were
+// told a time that is now further off; one that is set forward has them ask anew.
+func TestDrainWhileTheClockIsSet(t *testing.T) {
+	for set, kept := range map[time.Duration]bool{-time.Hour: true, time.Hour: false} {
+		w := newWorld(t)
+		w.dev()
+		e, _, _ := w.Environment("dev")
+		active, _ := e.Keys.Active()
+		until := w.clock.Now().Add(20 * time.Minute)
+		w.ledger.Add(Lease{Environment: e.ID, Held: Held{Keys: active.N}, Until: until})
+		if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.step(set)
+		w.clock.step(30 * time.Minute)
+		w.GoOn(t.Context())
+		if n := len(w.keys()); (n == 2) != kept {
+			t.Errorf("set by %v, half an hour later there are %d keys", set, n)
+		}
+		w.clock.step(until.Sub(w.clock.Now()))
+		w.finish()
+		w.clean()
+	}
+}
+
 // A restart in mid-drain is never shorter: leases that the dead daemon may have
 // given run to their end, even where the new one gives shorter ones.
 func TestDrainAfterRestart(t *testing.T) {
