@@ -109,6 +109,28 @@ func TestInterruptedQuestion(t *testing.T) {
 	}
 }
 
+// A new passphrase that is short is called so, while there is time for another.
+func TestShortPassphrase(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Fresh: true, Keyring: "file"}})
+	f.set("POST /v1/unlock", struct{}{})
+	for passphrase, said := range map[string]bool{"été 2026!": true, "été à Laval": false} {
+		c, terminal := attend(t, f, "unlock")
+		until(t, terminal, "passphrase of the keyring: ")
+		waitForEcho(t, terminal, false)
+		_, _ = io.WriteString(terminal, passphrase+"\n")
+		seen := until(t, terminal, "the same again: ")
+		waitForEcho(t, terminal, false)
+		_, _ = io.WriteString(terminal, passphrase+"\n")
+		if err := c.Wait(); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(seen, "short") != said {
+			t.Errorf("%d characters: %q", len([]rune(passphrase)), seen)
+		}
+	}
+}
+
 // States have colours on a terminal; NO_COLOR is obeyed (and so are pipes, as
 // the stories show).
 func TestColours(t *testing.T) {

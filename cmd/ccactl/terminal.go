@@ -47,14 +47,22 @@ func ask(question string) (string, error) {
 	return checkSecret(secret)
 }
 
-// askNew asks for a new secret twice.
+// shortPassphrase is what somebody who has the sealed file can try out: the
+// stretching of a passphrase makes each try dear, not the tries fewer.
+const shortPassphrase = 10 // characters
+
+// askNew asks for a new passphrase twice. A short one is taken, and called so.
 func askNew(question string) (string, error) {
 	first, err := ask(question)
 	if err != nil {
 		return "", err
 	}
 	indent := question[:len(question)-len(strings.TrimLeft(question, " "))]
-	again, err := ask(indent + "the same again")
+	repeat := "the same again"
+	if utf8.RuneCountInString(first) < shortPassphrase {
+		repeat = "short: whoever has the file can guess it; " + repeat
+	}
+	again, err := ask(indent + repeat)
 	if err != nil {
 		return "", err
 	}
