@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -38,6 +39,7 @@ type Config struct {
 	Cloud struct {
 		Proxy string `toml:"proxy"` // none; the environment has no say in it
 	} `toml:"cloud"`
+	proxy  *url.URL     // Cloud.Proxy
 	Rotate RotateConfig `toml:"rotate"`
 	Watch  struct {
 		Rescan Duration  `toml:"rescan"` // 60s: how often watched files are looked at where no event tells of a change
@@ -190,6 +192,9 @@ func (c *Config) check(path string) error {
 	if err := c.checkPortal(); err != nil {
 		return fmt.Errorf("config %s: %w", path, err)
 	}
+	if err := c.checkProxy(); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
 	for key, address := range map[string]string{"metrics.listen": c.Metrics.Listen, "gateway.listen": c.Gateway.Listen} {
 		if err := checkLoopback(address); address != "" && err != nil {
 			return fmt.Errorf("config %s: %s: %w", path, key, err)
@@ -219,6 +224,19 @@ func (c *Config) checkPortal() error {
 			return fmt.Errorf("portal.fields: %q is none of %s", meaning, strings.Join(source.PortalMeanings(), ", "))
 		}
 	}
+	return nil
+}
+
+// checkProxy quotes nothing: there may be a password inside the URL.
+func (c *Config) checkProxy() error {
+	if c.Cloud.Proxy == "" {
+		return nil
+	}
+	u, err := url.Parse(c.Cloud.Proxy)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return errors.New("cloud.proxy is no URL of a proxy, such as http://proxy.example.com:3128")
+	}
+	c.proxy = u
 	return nil
 }
 

@@ -1,12 +1,16 @@
 package daemon_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cloud-ca/ccad/daemon"
+	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
@@ -31,6 +35,60 @@ func TestConfigErrors(t *testing.T) {
 	}
 	if _, err := daemon.LoadConfig(path, true); err == nil || !strings.Contains(err.Error(), "serve.lease is 1m0s") {
 		t.Error(err)
+	}
+}
+
+// A proxy that is none is told at the start, not by every request; a password
+// inside it is not.
+func TestConfiguredProxy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	for proxy, fine := range map[string]bool{
+		"": true, "http://u:hunter2@proxy.example:3128": true, "socks5://127.0.0.1:1080": true,
+		"proxy.example:3128": false, "http://u:hunter2@[": false, "x": false, "ftp://u:hunter2@proxy.example": false,
+	} {
+		if err := os.WriteFile(path, []byte("[cloud]\nproxy = \""+proxy+"\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := daemon.LoadConfig(path, true)
+		if (err == nil) != fine {
+			t.Errorf("%q: %v", proxy, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "cloud.proxy is no URL") || strings.Contains(err.Error(), "hunter2")) {
+			t.Errorf("%q: %v", proxy, err)
+		}
+	}
+}
+
+// What config.toml names as proxy is on the way to Keystone and to S3.
+func TestConfiguredProxyIsUsed(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.Method+" "+r.Host] = true
+		rw.WriteHeader(http.StatusBadGateway)
+	}))
+	defer proxy.Close()
+	w := newWorld(t, practice.Options{})
+	w.stop()
+	w.start("[cloud]\nproxy = \"" + proxy.URL + "\"")
+	w.do("POST", "/v1/environments", ipc.AddRequest{
+		Name: "dev", User: "u", Password: "hunter2", Project: "dev-ccontini", AuthURL: "https://keystone.invalid:443/v3",
+		S3Endpoint: "https://s3.invalid:443", S3AccessKey: "AK", S3Secret: "secret", NoVerify: true,
+	}, nil)
+	if failure := w.verify("dev"); failure == nil || failure.Code != ipc.CodeFailed || !strings.Contains(failure.Message, "proxy") {
+		t.Errorf("verify says %v", failure)
+	}
+	if status := w.buckets(w.gatewayKey("dev")); status != http.StatusServiceUnavailable {
+		t.Errorf("through the gateway: %d", status)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, tunnel := range []string{"CONNECT keystone.invalid:443", "CONNECT s3.invalid:443"} {
+		if !asked[tunnel] {
+			t.Errorf("the proxy was not asked to %s, but %v", tunnel, asked)
+		}
 	}
 }
 

@@ -258,7 +258,7 @@ func (d *Daemon) now() time.Time {
 
 // newCloud makes the client of the far end.
 func (d *Daemon) newCloud() *cloud.Cloud {
-	return cloud.New(cloud.Options{Proxy: d.Config.Cloud.Proxy, Now: d.now})
+	return cloud.New(cloud.Options{Proxy: d.Config.proxy, Now: d.now})
 }
 
 // passphraseAtStart finds the passphrase that needs no person, if there is one.

@@ -117,7 +117,7 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 		Alive:    func(h gateway.Holder) bool { return alive(rotate.Process{PID: h.PID, Started: h.Started}) },
 		Own:      own,
 		Done:     d.gatewayDone,
-		Proxy:    d.Config.Cloud.Proxy,
+		Proxy:    d.Config.proxy,
 		Now:      d.now,
 	})
 	defer handler.Close()

@@ -35,17 +35,16 @@ import (
 
 // Options of a Cloud. The zero value serves.
 type Options struct {
-	Proxy   string           // URL of a proxy for https targets, through a tunnel; "": none. Plain http goes direct: a proxy would read it
+	Proxy   *url.URL         // a proxy for https targets, through a tunnel; nil: none. Plain http goes direct: a proxy would read it
 	Timeout time.Duration    // of one request with its answer; 0: 10 s
 	Now     func() time.Time // nil: time.Now
 }
 
 // A Cloud asks Keystone and S3. It is safe for concurrent use.
 type Cloud struct {
-	proxy    *url.URL
-	proxyErr error
-	timeout  time.Duration
-	now      func() time.Time
+	proxy   *url.URL
+	timeout time.Duration
+	now     func() time.Time
 
 	mu      sync.Mutex
 	clients map[string]*http.Client // by Endpoint.CA: few, for a person enters each
@@ -53,22 +52,14 @@ type Cloud struct {
 	skew atomic.Int64 // a time.Duration, see Skew
 }
 
-// New returns a Cloud. A proxy that is no URL fails every https request: it
-// must not be passed by.
+// New returns a Cloud.
 func New(o Options) *Cloud {
-	c := &Cloud{timeout: o.Timeout, now: o.Now, clients: map[string]*http.Client{}}
+	c := &Cloud{timeout: o.Timeout, now: o.Now, proxy: o.Proxy, clients: map[string]*http.Client{}}
 	if c.timeout == 0 {
 		c.timeout = 10 * time.Second
 	}
 	if c.now == nil {
 		c.now = time.Now
-	}
-	if o.Proxy != "" {
-		if u, err := url.Parse(o.Proxy); err != nil || u.Host == "" {
-			c.proxyErr = errProxy // err would quote a password inside the URL
-		} else {
-			c.proxy = u
-		}
 	}
 	return c
 }

@@ -143,11 +143,15 @@ func Unheard(err error) bool {
 }
 
 var (
-	errProxy   = errors.New("the configured proxy is no URL")
 	errCA      = errors.New("the certificate authority is no PEM certificate")
 	errHeader  = errors.New("the token or the access key is malformed")
 	errGarbled = errors.New("a secret is not valid UTF-8") // JSON would turn it into another one
 )
+
+// A tunnelError is the HTTP status of a proxy that gives no way to the cloud.
+type tunnelError int
+
+func (e tunnelError) Error() string { return fmt.Sprintf("the proxy refuses (%d)", int(e)) }
 
 // silence describes why there is no answer, in our words.
 func silence(err error, sent bool) string {
@@ -159,6 +163,7 @@ func silence(err error, sent bool) string {
 		alert     tls.AlertError
 		dns       *net.DNSError
 		op        *net.OpError
+		tunnel    tunnelError
 		timeout   net.Error
 	)
 	switch {
@@ -182,6 +187,8 @@ func silence(err error, sent bool) string {
 		return "its name could not be looked up"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
+	case errors.As(err, &tunnel):
+		return tunnel.Error()
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "the proxy gave no connection"
 	case errors.Is(err, syscall.ECONNREFUSED):

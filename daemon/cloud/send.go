@@ -75,9 +75,6 @@ func (c *Cloud) send(ctx context.Context, target account.Endpoint, r request) (a
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
 			err = inner.Err
 		}
-		if errors.Is(err, errProxy) {
-			return fail(ErrInvalid, "not sent: "+errProxy.Error(), err)
-		}
 		return fail(ErrUnreachable, silence(err, sent.Load()), err)
 	}
 	defer res.Body.Close()
@@ -127,6 +124,7 @@ func (c *Cloud) client(ca string) (*http.Client, error) {
 	client := &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  c.proxyFor,
+			OnProxyConnectResponse: noTunnel,
 			DialContext:            (&net.Dialer{Timeout: c.timeout}).DialContext,
 			TLSHandshakeTimeout:    c.timeout,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
@@ -141,11 +139,20 @@ func (c *Cloud) client(ca string) (*http.Client, error) {
 	return client, nil
 }
 
+// noTunnel tells a proxy that refuses (407 where it wants a password) from a
+// network that fails.
+func noTunnel(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return tunnelError(answer.StatusCode)
+	}
+	return nil
+}
+
 func (c *Cloud) proxyFor(req *http.Request) (*url.URL, error) {
 	if req.URL.Scheme != "https" {
 		return nil, nil
 	}
-	return c.proxy, c.proxyErr
+	return c.proxy, nil
 }
 
 // common makes an error of an answer by its status alone. Where the status says

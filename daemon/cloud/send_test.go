@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -312,7 +313,7 @@ func TestProxy(t *testing.T) {
 	if _, err := cloud.New(cloud.Options{}).Password(t.Context(), u, secret, scope); err != nil || len(tunnels) != 0 {
 		t.Fatalf("the environment's proxy matters: %v, %v", err, tunnels)
 	}
-	c := cloud.New(cloud.Options{Proxy: proxy.URL})
+	c := cloud.New(cloud.Options{Proxy: must[*url.URL](t)(url.Parse(proxy.URL))})
 	if _, err := c.Password(t.Context(), u, secret, scope); err != nil || len(tunnels) != 1 {
 		t.Fatalf("the configured proxy is not used: %v, %v", err, tunnels)
 	}
@@ -320,10 +321,11 @@ func TestProxy(t *testing.T) {
 	if _, err := c.Password(t.Context(), plain.user(), secret, scope); err != nil || len(tunnels) != 1 {
 		t.Fatalf("plain http went through the proxy: %v, %v", err, tunnels)
 	}
-	for _, bad := range []string{"proxy.example:3128", "http://u:must-not-show@[", "x"} {
-		_, err := cloud.New(cloud.Options{Proxy: bad}).Password(t.Context(), u, secret, scope)
-		checkError(t, err, cloud.ErrInvalid, "the configured proxy is no URL")
-	}
-	_, err := cloud.New(cloud.Options{Proxy: "http://127.0.0.1:1"}).Password(t.Context(), u, secret, scope)
+	nobody := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+	_, err := cloud.New(cloud.Options{Proxy: nobody}).Password(t.Context(), u, secret, scope)
 	checkError(t, err, cloud.ErrUnreachable, "the proxy gave no connection")
+	unwilling := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+	t.Cleanup(unwilling.Close)
+	_, err = cloud.New(cloud.Options{Proxy: must[*url.URL](t)(url.Parse(unwilling.URL))}).Password(t.Context(), u, secret, scope)
+	checkError(t, err, cloud.ErrUnreachable, "the proxy refuses (407)")
 }

@@ -213,8 +213,6 @@ func (x *exchange) unreached(b Binding, err error) *fault {
 		return &fault{statusGone, "RequestTimeout", "the client has gone"}
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &name), errors.As(err, &record):
 		return badRequest("InvalidRequest", "the S3 server "+host+" can't prove that it is that: its certificate is not trusted")
-	case errors.Is(err, errProxy):
-		return badRequest("InvalidRequest", errProxy.Error())
 	}
 	return unavailable("the S3 server " + host + " can't be reached")
 }

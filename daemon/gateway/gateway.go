@@ -47,6 +47,7 @@ import (
 	"log"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -95,8 +96,8 @@ type Options struct {
 	Own func(client, ours netip.AddrPort) bool
 	// Done is called after every request. Nil: not.
 	Done func(Record)
-	// Proxy is the URL of a proxy for https, through a tunnel. "": none.
-	Proxy string
+	// Proxy is the URL of a proxy for https, through a tunnel. Nil: none.
+	Proxy *url.URL
 	Now   func() time.Time // nil: time.Now
 }
 

@@ -126,7 +126,7 @@ func TestPlainHTTPGoesDirect(t *testing.T) {
 		t.Errorf("the proxy was asked to %s %s", r.Method, r.RequestURI)
 	}))
 	defer proxy.Close()
-	b := benchFor(t, newFakeS3(t, httptest.NewServer), func(o *Options) { o.Proxy = proxy.URL })
+	b := benchFor(t, newFakeS3(t, httptest.NewServer), func(o *Options) { o.Proxy = parsed(t, proxy.URL) })
 	b.want("put", b.request("PUT", "/bucket/key", []byte("x"), nil), 200, "")
 }
 

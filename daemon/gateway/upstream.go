@@ -23,10 +23,7 @@ const (
 	maxRoutes = 64
 )
 
-var (
-	errProxy = errors.New("the proxy is no URL")
-	errCA    = errors.New("the certificate authority of the S3 endpoint is no PEM certificate")
-)
+var errCA = errors.New("the certificate authority of the S3 endpoint is no PEM certificate")
 
 // A route is the way to one S3 endpoint.
 type route struct {
@@ -45,26 +42,16 @@ type signer struct {
 
 // upstreams keeps routes and signers.
 type upstreams struct {
-	proxy    *url.URL
-	proxyErr error
-	buffers  *buffers
+	proxy   *url.URL
+	buffers *buffers
 
 	mu      sync.Mutex
 	routes  map[account.Endpoint]*route
 	signers map[string]*signer // by environment id
 }
 
-func newUpstreams(proxy string, b *buffers) *upstreams {
-	u := &upstreams{buffers: b, routes: map[account.Endpoint]*route{}, signers: map[string]*signer{}}
-	if proxy != "" {
-		p, err := url.Parse(proxy)
-		if err != nil || p.Host == "" {
-			u.proxyErr = errProxy // err would quote a password inside the URL
-		} else {
-			u.proxy = p
-		}
-	}
-	return u
+func newUpstreams(proxy *url.URL, b *buffers) *upstreams {
+	return &upstreams{proxy: proxy, buffers: b, routes: map[account.Endpoint]*route{}, signers: map[string]*signer{}}
 }
 
 // to returns the route and signer of a binding.
@@ -165,5 +152,5 @@ func (u *upstreams) proxyFor(r *http.Request) (*url.URL, error) {
 	if r.URL.Scheme != "https" {
 		return nil, nil
 	}
-	return u.proxy, u.proxyErr
+	return u.proxy, nil
 }

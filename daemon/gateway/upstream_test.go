@@ -358,3 +358,12 @@ func (b *bench) want(what string, r *http.Request, status int, code string) stri
 	}
 	return body
 }
+
+func parsed(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
