@@ -749,6 +749,58 @@ func TestPasswordLateAndExpired(t *testing.T) {
 	w.sentWrong(1)
 }
 
+// An expired password is right, so those before it are dead: none of them takes
+// the place of one that ccad made, when a person has mistyped himself twice while
+// the account was disabled.
+func TestPasswordsThatAnExpiredOneProvesDead(t *testing.T) {
+	for what, expires := range map[string]func(*world){
+		"the cloud says so now": func(w *world) {
+			w.update("reset", true)
+			_ = w.Verify(w.Context(), "sys", true)
+		},
+		"it said so before": func(w *world) {
+			w.update("reset", false)
+			w.cloud.SetPassword(w.name(), "between")
+			w.update("between", false)
+			w.cloud.SetPassword(w.name(), "reset")
+			w.cloud.ExpirePassword(w.name())
+			w.update("reset", true)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.both()
+			w.cloud.SetPassword(w.name(), "reset")
+			w.cloud.ExpirePassword(w.name())
+			expires(w)
+			w.fault = func(point string) error { // from here on nothing is asked that could prove others dead
+				if point == "heal: begun" {
+					return errDied
+				}
+				return nil
+			}
+			_ = w.rotatePassword()
+			made := w.cloud.Password(w.name())
+			w.open()
+			w.update("typo", true)
+			w.cloud.Enable(w.name(), false)
+			_ = w.rotatePassword()
+			_ = w.Verify(t.Context(), "dev", false)
+			w.update("typo again", true)
+			w.cloud.Enable(w.name(), true)
+			for range 3 {
+				w.clock.step(2 * time.Hour)
+				_ = w.Verify(t.Context(), "dev", true)
+			}
+			if v, _ := w.user().Passwords.Active(); made != w.cloud.Password(w.name()) || v.Value != secretOf(made) || w.user().Refused != nil {
+				t.Errorf("what ccad made is not in force: %+v", w.user().Refused)
+			}
+			w.settleDown()
+			w.works(9)
+		})
+	}
+}
+
 // While the former change may still arrive, a person brings another password,
 // which the cloud accepts: then it can't.
 func TestPasswordSupersededWhileItLingers(t *testing.T) {

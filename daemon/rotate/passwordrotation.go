@@ -277,6 +277,7 @@ func (r *passwordRun) prove() (outcome, userEdit, error) {
 		if v, ok := u.Passwords.Find(j.New); ok {
 			v.Accepted, v.HandsOff, v.Checked = true, false, r.now()
 			u.Passwords = u.Passwords.With(v)
+			*u = alone(*u, v.ID)
 		}
 		if end := expiryOf(base, r.now()); end.Equal(u.PasswordExpires) {
 			u.PasswordExpires = time.Time{} // the former one's: the next login tells

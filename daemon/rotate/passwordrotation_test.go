@@ -94,6 +94,14 @@ func (w *world) known() {
 	}
 }
 
+// update is a person's.
+func (w *world) update(password string, noVerify bool) {
+	w.Helper()
+	if _, err := w.UpdatePassword(w.Context(), w.user().ID, secretOf(password), noVerify); err != nil {
+		w.Fatal(err)
+	}
+}
+
 func TestRotatePassword(t *testing.T) {
 	w := newWorld(t)
 	w.both()

@@ -121,6 +121,9 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			v.Checked, v.HandsOff = refused.At, false
 			v.Accepted = v.Accepted || refused.expired // which is the cloud's word that it is right
 			u.Passwords = u.Passwords.With(v)
+			if refused.expired && !refused.Again {
+				u = alone(u, v.ID)
+			}
 			if older, ok := successorOf(c, u, v); ok {
 				u.Passwords = u.Passwords.Activate(older.ID)
 				if j := u.Rotation; j == nil || v.ID != j.Old && v.ID != j.New { // else it is the rotation's to judge
