@@ -13,6 +13,9 @@
 //   - A command that ends ends us, by its code or by its signal. Only one that
 //     fails soon after a restart is tried again, later each time and not for
 //     ever: what it was given may not have arrived everywhere yet.
+//   - A command that somebody told to end is left alone until it does, and is not
+//     started again. HUP and INT mean that only to some: who goes on after them,
+//     as servers and shells do, follows changes as before.
 //
 // The command inherits every descriptor that we did. Limits: systemd's socket
 // activation and notifications are for our pid, not the command's. On a terminal
@@ -35,6 +38,7 @@ import (
 // restart rests, from first to last.
 const (
 	grace       = 10 * time.Second       // from SIGTERM to SIGKILL
+	heed        = 10 * time.Second       // from a HUP or INT, for a command that ends by it
 	soon        = 10 * time.Second       // a command that ran longer has taken its start
 	rest        = 500 * time.Millisecond // between two restarts, for several changes at once
 	firstPause  = time.Second
@@ -56,6 +60,7 @@ type Command struct {
 	signals  chan os.Signal
 	grouped  bool      // the command has a process group of its own
 	told     bool      // somebody told us to end: nothing is started again
+	hinted   time.Time // and when by a signal that some programs outlive, the last time
 	attempts int       // in a row that failed soon after a restart
 	started  time.Time // when the running command was, if by a restart
 }
@@ -101,7 +106,7 @@ func (c *Command) Run() (syscall.WaitStatus, error) {
 		} else if !c.tryAgain(status) {
 			return status, nil
 		}
-		if c.told {
+		if c.ending() {
 			return status, nil
 		}
 		env, err := c.Renew()
@@ -165,7 +170,7 @@ func inherited() []uintptr {
 // attend waits until the command ends by itself, or until it is to be started
 // anew.
 func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) {
-	changes := c.Changes
+	changes, due := c.Changes, false
 	var rested <-chan time.Time
 	if !c.started.IsZero() && c.Signal == 0 {
 		changes, rested = nil, c.After(rest)
@@ -179,10 +184,15 @@ func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) 
 		case <-rested:
 			changes, rested = c.Changes, nil
 		case <-changes:
-			if c.Signal == 0 {
-				return 0, false
+			if due = c.Signal == 0; !due {
+				_ = running.process.Signal(c.Signal)
 			}
-			_ = running.process.Signal(c.Signal)
+		}
+		switch {
+		case due && !c.ending():
+			return 0, false
+		case due && rested == nil:
+			changes, rested = nil, c.After(heed)
 		}
 	}
 }
@@ -208,7 +218,7 @@ func (c *Command) stop(running child) syscall.WaitStatus {
 // waits until then.
 func (c *Command) tryAgain(status syscall.WaitStatus) bool {
 	failed := !status.Exited() || status.ExitStatus() != 0
-	if c.told || !failed || c.started.IsZero() || c.Now().Sub(c.started) > soon || c.attempts == maxAttempts {
+	if c.ending() || !failed || c.started.IsZero() || c.Now().Sub(c.started) > soon || c.attempts == maxAttempts {
 		return false
 	}
 	pause := firstPause << c.attempts
@@ -219,7 +229,7 @@ func (c *Command) tryAgain(status syscall.WaitStatus) bool {
 		case <-rested:
 			return true
 		case s := <-c.signals:
-			if c.note(s); c.told {
+			if c.note(s); c.ending() {
 				return false
 			}
 		}
@@ -229,9 +239,16 @@ func (c *Command) tryAgain(status syscall.WaitStatus) bool {
 // note remembers a signal that tells programs to end.
 func (c *Command) note(s os.Signal) {
 	switch s {
-	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP:
+	case syscall.SIGQUIT, syscall.SIGTERM:
 		c.told = true
+	case syscall.SIGINT, syscall.SIGHUP:
+		c.hinted = c.Now()
 	}
+}
+
+// ending reports whether the command is about to end because somebody said so.
+func (c *Command) ending() bool {
+	return c.told || !c.hinted.IsZero() && c.Now().Sub(c.hinted) < heed
 }
 
 // forward passes a signal on, unless the terminal has sent it to the command,

@@ -130,6 +130,26 @@ func (w *world) change() {
 	}
 }
 
+// waits returns once such a wait has begun.
+func (w *world) waits(d time.Duration) {
+	w.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		w.mu.Lock()
+		begun := slices.Contains(w.waited, d)
+		w.mu.Unlock()
+		if begun {
+			return
+		}
+	}
+	w.Fatalf("it does not wait for %v", d)
+}
+
+func (w *world) passes(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
 // idle is a script that waits until it is told to end.
 const idle = `trap 'say term$START; exit 0' TERM; say start$START; while :; do sleep 0.01; done`
 
@@ -290,6 +310,49 @@ func TestToldToEndWhileItRests(t *testing.T) {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	if s := w.end(); s.ExitStatus() != 3 {
 		t.Errorf("ended by %v", s)
+	}
+}
+
+// A reload by HUP, or a Ctrl-C at a prompt, is outlived: changes are followed as
+// before, once it is clear that it is.
+func TestSignalThatIsOutlived(t *testing.T) {
+	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT} {
+		// a shell whose command in the foreground dies by INT may die, too: it has none
+		w := begin(t, `trap 'say `+name+`' `+name+`; trap 'say term$START; exit 0' TERM; say start$START; while :; do sleep 10 & wait $!; done`, 0)
+		w.reads("start1")
+		_ = syscall.Kill(os.Getpid(), s)
+		w.reads("start1", name)
+		w.change() // too soon to tell
+		w.waits(heed)
+		w.passes(heed)
+		w.timers[heed] <- time.Time{}
+		w.reads("start1", name, "term1", "start2")
+		_ = syscall.Kill(os.Getpid(), s)
+		w.reads("start1", name, "term1", "start2", name)
+		w.passes(heed)
+		w.change()
+		w.reads("start1", name, "term1", "start2", name, "term2", "start3")
+		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		w.end()
+	}
+}
+
+// Who takes his time to end as he was told is neither hurried by a change nor
+// started again.
+func TestChangeWhileItEnds(t *testing.T) {
+	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM} {
+		w := begin(t, `trap 'say told; told=1' `+name+`; say start; while test -z "$told" || ! test -e "$FILE.end"; do sleep 0.01; done; exit 4`, 0)
+		w.reads("start")
+		_ = syscall.Kill(os.Getpid(), s)
+		w.reads("start", "told")
+		w.change()
+		if err := os.WriteFile(w.file+".end", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.end(); s.ExitStatus() != 4 {
+			t.Errorf("%s: ended by %v", name, s)
+		}
+		w.reads("start", "told")
 	}
 }
 
