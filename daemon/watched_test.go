@@ -196,7 +196,8 @@ func TestTypoIsCorrected(t *testing.T) {
 }
 
 // TestOlderIsLookedAtAgain: an older value that was left alone is adopted once
-// what replaced it is refused, though its file does not change.
+// what replaced it is refused and a person has acted, though its file does not
+// change.
 func TestOlderIsLookedAtAgain(t *testing.T) {
 	w, path := imported(t, "dev-ccontini")
 	w.cloud.SetPassword(w.cloud.User.Name, "second")
@@ -204,10 +205,29 @@ func TestOlderIsLookedAtAgain(t *testing.T) {
 	w.becomes("older")
 	w.cloud.SetPassword(w.cloud.User.Name, secret) // an administrator has put it back
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini"}, nil)
+	w.until("its file says how it goes on", func() bool { return strings.Contains(w.becomes("older").Reason, "before ccactl verify") })
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
 	w.until("the older one is in force", func() bool { return w.shown("dev-ccontini").Password == secret })
 	w.becomes("")
 	if w.save(path, w.openrc(secret, "dev-ccontini", "# the same\n")); w.refusals() != 1 {
 		t.Errorf("%d logins failed", w.refusals())
+	}
+}
+
+// TestStaleFileBesideARegenerate: a file that still has what was replaced does not
+// keep the new value, saved there at last, from healing by itself.
+func TestStaleFileBesideARegenerate(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "second"}, nil)
+	w.becomes("older")
+	w.cloud.Reset(w.cloud.User.Name, "third")
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev-ccontini"}, nil)
+	w.until("its file was looked at again", func() bool { return strings.Contains(w.becomes("older").Reason, "not tried again") })
+	w.save(path, w.openrc("third", "dev-ccontini", ""))
+	w.until("it heals", func() bool { return w.shown("dev-ccontini").Password == "third" })
+	if n := w.refusals(); n != 1 {
+		t.Errorf("%d logins failed", n)
 	}
 }
 

@@ -29,6 +29,27 @@ func (k *Keeper) affordable(ctx context.Context, t try) error {
 	return fmt.Errorf("%s: %d logins of this user have failed already: %w", t.subject(), u.Failures, ErrWithheld)
 }
 
+// affordsOlder reports whether a password that was in force once may be tried
+// again. Beside one that works, has expired or is locked out it is wrong. Beside
+// one that is refused it is nearly always so, too: after a Regenerate each file
+// that nobody has saved since has one. That somebody put a former password back is
+// rare. So it never takes the last login that may fail, which the new value needs
+// to heal by itself; once a person has acted there is one for it.
+func affordsOlder(u vault.User) bool {
+	return u.Refused != nil && !u.Refused.Expired && !u.Refused.LockedOut && u.Failures+1 < maxFailures
+}
+
+// sinceReplaced says why an older password is not tried.
+func sinceReplaced(u vault.User) string {
+	switch {
+	case u.Refused == nil:
+		return "and what replaced it works"
+	case u.Refused.Expired, u.Refused.LockedOut:
+		return "and what replaced it is right"
+	}
+	return "and is not tried again before ccactl verify"
+}
+
 // charge counts what a login cost. An expired password is a right one, and no
 // failed login to Keystone.
 func charge(c *vault.Contents, t try, a vault.Attempt) {

@@ -27,8 +27,8 @@ type Notice struct {
 	By          string // ByFile or ByPortal
 }
 
-// ErrOlder: the value was in force once, and its successor works.
-var ErrOlder = errors.New("it was replaced before, and what replaced it works")
+// ErrOlder: the value was in force once, and is not asked about.
+var ErrOlder = errors.New("it was replaced before")
 
 // ErrWaits: nobody can be asked about the value as things stand. The next look
 // at its source may find that somebody can.
@@ -77,8 +77,8 @@ func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, e vault
 	if e.Binding.HandsOff || has && active.HandsOff {
 		return false, fmt.Errorf("%s: nothing is sent for this user, who was stored unverified on purpose: %w", t.subject(), ErrWithheld)
 	}
-	if has && u.Refused == nil && k.retired(n.Password) {
-		return false, fmt.Errorf("%s: %w", t.subject(), ErrOlder)
+	if has && k.retired(n.Password) && !affordsOlder(u) {
+		return false, fmt.Errorf("%s: %w, %s", t.subject(), ErrOlder, sinceReplaced(u))
 	}
 	base, err := k.login(ctx, t)
 	if err != nil {
@@ -124,7 +124,7 @@ func (k *Keeper) noticeCredentialLocked(ctx context.Context, u vault.User, e vau
 		return false, fmt.Errorf("%s: nothing is sent for it, which was stored unverified on purpose: %w", subject, ErrWithheld)
 	}
 	if has && k.retired(n.AppCred.Secret) {
-		return false, fmt.Errorf("%s: %w", subject, ErrOlder)
+		return false, fmt.Errorf("%s: %w, and what replaced it works", subject, ErrOlder)
 	}
 	c := k.vault.Contents()
 	mark := fingerprint(c, try{user: account.User{Name: n.AppCred.ID, Auth: u.Auth}, password: n.AppCred.Secret})
@@ -188,7 +188,7 @@ func (k *Keeper) noticeKeysLocked(ctx context.Context, u vault.User, e vault.Env
 		return false, fmt.Errorf("%s: nothing is sent for it, which was stored unverified on purpose: %w", subject, ErrWithheld)
 	}
 	if has && e.KeysRefused == nil && k.retired(n.Keys.Secret) {
-		return false, fmt.Errorf("%s: %w", subject, ErrOlder)
+		return false, fmt.Errorf("%s: %w, and what replaced it works", subject, ErrOlder)
 	}
 	region := e.S3.Region
 	if u.ID != "" {

@@ -392,27 +392,6 @@ func TestNoticeKeysAlone(t *testing.T) {
 	w.serves()
 }
 
-// TestNoticeOlderThenRefused: an older password is left alone while the present
-// one works, and adopted once that is refused (an administrator has put it back).
-func TestNoticeOlderThenRefused(t *testing.T) {
-	w := newWorld(t)
-	w.dev()
-	w.cloud.SetPassword(w.cloud.User.Name, "second")
-	if changed, err := w.found("second"); !changed || err != nil {
-		t.Fatal(changed, err)
-	}
-	_, err := w.found("hunter2")
-	wantIs(t, err, ErrOlder)
-	w.cloud.SetPassword(w.cloud.User.Name, "hunter2")
-	wantRefused(t, w.Verify(w.Context(), "dev", false))
-	if changed, err := w.found("hunter2"); !changed || err != nil {
-		t.Error(changed, err)
-	}
-	if n := w.refusals(); n != 1 {
-		t.Errorf("%d logins failed", n)
-	}
-}
-
 // TestNoticeCredential: a new application credential of the same user and
 // project is adopted; another project's, and one that was refused, is not, and
 // the latter is sent once.
