@@ -44,7 +44,7 @@ type rejected struct {
 	reports chan string // names of environments; those that find no room are as good as made
 
 	mu    sync.Mutex
-	asked map[string]time.Time // by the id of the version that is in force
+	asked map[string]time.Time // by the id of the version that is in force, of passwords and S3 keys
 }
 
 // rejectedEvery bounds how often reports make ccad ask Keystone.
@@ -86,7 +86,7 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 		switch {
 		case o == nil:
 		case report != "":
-			_ = d.checkRejected(ctx, o, report) // status tells, and metrics count
+			_, _ = d.checkRejected(ctx, o, report) // status tells, and metrics count
 		default:
 			d.probe(ctx, o)
 		}
@@ -115,22 +115,30 @@ func (d *Daemon) probe(ctx context.Context, o *opened) {
 }
 
 // checkRejected makes one check of an environment that a program reports, unless
-// what is in force was asked about just now. Of what is refused already nobody
+// what is in force was asked about just now: then asked is false. The password is
+// the user's, the S3 key the environment's own, so the key alone is asked about
+// where another environment's report was first. Of what is refused already nobody
 // asks.
-func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) error {
+func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) (asked bool, err error) {
 	e, u, err := o.keeper.Environment(name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	known := u.Refused != nil || e.UserID == "" && e.KeysRefused != nil
-	password, _ := u.Passwords.Active()
+	refused := u.Refused != nil || e.UserID == "" && e.KeysRefused != nil
+	password, has := u.Passwords.Active()
 	keys, _ := e.Keys.Active()
-	if !known && !d.rejected.due(cmp.Or(password.ID, keys.ID, e.ID), d.now()) {
-		return nil
+	ofKey := !refused && d.rejected.due(cmp.Or(keys.ID, e.ID), d.now())
+	ofUser := !refused && has && d.rejected.due(password.ID, d.now())
+	switch {
+	case refused, ofUser, ofKey && !has:
+		err = o.keeper.Verify(ctx, name, false)
+	case ofKey:
+		err = o.keeper.KeyRejected(ctx, name)
+	default:
+		return false, nil
 	}
-	err = o.keeper.Verify(ctx, name, false)
 	d.metrics.probes.WithLabelValues(d.heard(e, err)).Inc()
-	return err
+	return true, err
 }
 
 // report takes what a program says without keeping it waiting for the cloud.

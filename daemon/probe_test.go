@@ -136,3 +136,38 @@ func TestRejectedReports(t *testing.T) {
 	w.until("the check finds it refused", func() bool { return w.status().Users[0].State == "refused" })
 	w.want(w.try("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "nonesuch", Background: true}, nil), ipc.CodeUnknown, "nonesuch")
 }
+
+// TestRejectedKeys: an S3 key is an environment's own, so the report about one is
+// followed though its user was asked about just now for another, without a login
+// more. Who asks once more hears that nobody was asked.
+func TestRejectedKeys(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, practice.Options{Now: func() time.Time { return now }})
+	project := w.cloud.User.Projects["system-ccontini"]
+	w.cloud.CreateKey(w.cloud.User.Name, project)
+	w.add("dev", "dev-ccontini")
+	w.add("system", "system-ccontini")
+	report := func(name string) ipc.Change {
+		t.Helper()
+		var out ipc.Changes
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: name}, &out)
+		return out.Changes[0]
+	}
+	before, _ := w.cloud.Passwords(w.cloud.User.Name)
+	if c := report("dev"); c.Error != nil || c.Unasked {
+		t.Errorf("%+v", c)
+	}
+	w.cloud.DeleteKeys(w.cloud.User.Name, project)
+	key := w.cloud.CreateKey(w.cloud.User.Name, project)
+	if c := report("system"); c.Error != nil || c.Unasked || c.AccessKeyID != key.Access {
+		t.Errorf("%+v", c)
+	}
+	if after, _ := w.cloud.Passwords(w.cloud.User.Name); after-before != 1 {
+		t.Errorf("%d logins", after-before)
+	}
+	report("system") // about the new one
+	w.cloud.ResetCounts()
+	if c := report("system"); c.Error != nil || !c.Unasked || w.cloud.Count("*") != 0 {
+		t.Errorf("%+v, after %d requests", c, w.cloud.Count("*"))
+	}
+}

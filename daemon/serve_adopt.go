@@ -352,8 +352,10 @@ func (d *Daemon) verifyRejected(r *request, in ipc.VerifyRequest) (any, error) {
 	if in.Background {
 		return ipc.Changes{Changes: []ipc.Change{d.report(in.Rejected)}}, nil
 	}
-	err := d.checkRejected(r.Context(), r.open, in.Rejected)
-	return ipc.Changes{Changes: []ipc.Change{d.verified(r, in.Rejected, err)}}, nil
+	asked, err := d.checkRejected(r.Context(), r.open, in.Rejected)
+	change := d.verified(r, in.Rejected, err)
+	change.Unasked = !asked
+	return ipc.Changes{Changes: []ipc.Change{change}}, nil
 }
 
 // verified is what the cloud said of an environment, and how it stands now.

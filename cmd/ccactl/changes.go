@@ -98,6 +98,8 @@ func sentence(c ipc.Change, dryRun bool) string {
 		s += ", the password is missing"
 	case c.Missing != "":
 		s += ", the S3 secret is missing"
+	case c.State == "ok" && c.Unasked:
+		s += ", the cloud was asked a moment ago, and is not asked again"
 	case c.State == "ok":
 		s += ", the cloud accepts it"
 	case c.State == "unverified":
