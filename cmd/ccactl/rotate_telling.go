@@ -197,8 +197,13 @@ func (t *telling) sum() error {
 			said = l.Subject + ": " + said
 		}
 		err := error(&ipc.Error{Code: l.Code, Message: said})
-		if l.Environment != "" {
+		switch {
+		case l.Environment != "":
 			err = advised(err, "ccactl rotate "+l.Environment+" says what to press")
+		case l.Code == ipc.CodeRefused:
+			if mend := mendingPassword(said, "ccactl rotate --user "+t.asked.User+" --password"); mend != "" {
+				err = advised(err, mend)
+			}
 		}
 		code := exit(err)
 		if first == nil {
@@ -214,4 +219,16 @@ func (t *telling) sum() error {
 		say(fmt.Sprintf("%d rotated, %d failed", len(fine), len(failed)))
 	}
 	return first
+}
+
+// mendingPassword returns the command for the user of whose refused password an
+// error of another command tells; "" where it tells of none.
+func mendingPassword(said, command string) string {
+	st, _ := glance()
+	for _, t := range troubles(st, time.Now()) {
+		if !t.harmless && t.user != "" && t.mend != command && strings.Contains(said, "the password of "+t.user+" ") {
+			return t.mend
+		}
+	}
+	return ""
 }
