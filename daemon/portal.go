@@ -40,6 +40,7 @@ func (d *Daemon) portalLogin(r *request) (any, error) {
 	former := r.open.vault.Contents().Portal
 	p := &vault.Portal{Base: base, Key: account.NewSecret(in.Key)}
 	out, err := d.readPortal(r.Context(), r.open, p, true)
+	accepted := err == nil
 	if errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
 		out = ipc.PortalReply{URL: base.URL, Environments: []ipc.PortalEnvironment{}, Notes: []string{"stored unverified: " + err.Error()}}
 	} else if err != nil {
@@ -49,7 +50,7 @@ func (d *Daemon) portalLogin(r *request) (any, error) {
 		return nil, fmt.Errorf("write the store: %w", err)
 	}
 	d.record(r.open, audit.Entry{Event: "portal-login"})
-	if former != nil && former.Refused != nil {
+	if accepted && former != nil && former.Refused != nil {
 		d.incident("portal-key", "healed", "", "", "the portal accepts its API key again")
 	}
 	return out, nil
@@ -131,10 +132,17 @@ func (d *Daemon) changePortal(o *opened, p *vault.Portal, change func(*vault.Por
 }
 
 // refusePortal remembers that the portal refused the key: it counts failed
-// logins, so nothing sends the key again until a person gives one.
+// logins, so nothing sends the key again until a person gives one. It is told once,
+// and of the stored key alone: another one is a person's, who hears of it.
 func (d *Daemon) refusePortal(o *opened, p *vault.Portal, reason error) {
-	d.changePortal(o, p, func(p *vault.Portal) { p.Refused = &vault.Refusal{At: d.now(), Reason: reason.Error()} })
-	d.incident("portal-key", "refused", "", "", "the portal refuses its API key")
+	begins := false
+	d.changePortal(o, p, func(p *vault.Portal) {
+		begins = p.Refused == nil
+		p.Refused = &vault.Refusal{At: d.now(), Reason: reason.Error()}
+	})
+	if begins {
+		d.incident("portal-key", "refused", "", "", "the portal refuses its API key")
+	}
 }
 
 // readPortal reads what the portal shows and adopts what is new. A person's

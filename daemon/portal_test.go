@@ -174,6 +174,32 @@ func TestPortalRefusalIsTold(t *testing.T) {
 	}
 }
 
+// TestPortalMistypedKey: another key than the stored one that the portal refuses is
+// no incident, for the stored one goes on working; the stored one is, once.
+func TestPortalMistypedKey(t *testing.T) {
+	w, p := newPortalWorld(t, asShown)
+	w.add("dev", "dev-ccontini")
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	const incidents = `ccad_incidents_total{kind="portal-key",state="refused"}`
+	before := w.metric(incidents)
+	_, err := w.portalLogin("mistyped")
+	w.want(err, ipc.CodeRefused, "it knows no such API key")
+	if s := w.status().Portal; s == nil || s.Refused != nil || w.metric(incidents) != before {
+		t.Errorf("%+v, %s incidents", s, w.metric(incidents))
+	}
+	w.do("GET", "/v1/portal", nil, nil)
+	p.Behave(practice.PortalQuirk{Status: http.StatusUnauthorized})
+	for range 2 {
+		_, err := w.portalLogin(portalKey)
+		w.want(err, ipc.CodeRefused, "it knows no such API key")
+	}
+	if s := w.status().Portal; s.Refused == nil || w.metric(incidents) != "1" {
+		t.Errorf("%+v, %s incidents", s, w.metric(incidents))
+	}
+}
+
 // TestPortalDenies: an environment that the key may not see is not asked for
 // again by itself, over a restart neither, and is once a person has looked.
 func TestPortalDenies(t *testing.T) {
