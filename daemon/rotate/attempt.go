@@ -61,7 +61,8 @@ func fingerprint(c *vault.Contents, t try) string {
 // then about the password, and not about a project. It is the only way there,
 // and the caller holds the user's gate. The attempt is recorded before it is
 // made; a value that was refused is not sent again, except once more by a person
-// who knows of a lockout, or after an hour.
+// who knows of a lockout, or after an hour. Accepted is not enough: it must be the
+// recorded user.
 func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	mark := fingerprint(k.vault.Contents(), t)
 	ctx, cancel := detached(ctx)
@@ -81,6 +82,12 @@ func (k *Keeper) login(ctx context.Context, t try) (login, error) {
 	grant, answer := k.cloud.Password(ctx, t.user, t.password, account.Environment{})
 	if err := k.crash("login: sent"); err != nil {
 		return login{}, err
+	}
+	if another := k.anotherUser(t, grant, answer); another != nil {
+		if err := k.recordAnswer(mark, t, nil, false); err != nil { // for him it is right
+			return login{}, err
+		}
+		return login{}, another
 	}
 	lockedOut := errors.Is(answer, cloud.ErrRefused) && !errors.Is(answer, cloud.ErrPasswordExpired) && k.olderTokenLives(ctx, t)
 	if err := k.recordAnswer(mark, t, answer, lockedOut); err != nil {

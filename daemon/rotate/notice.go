@@ -84,9 +84,6 @@ func (k *Keeper) noticePasswordLocked(ctx context.Context, u vault.User, e vault
 	if err != nil {
 		return false, err
 	}
-	if u.KeystoneID != "" && base.UserID != u.KeystoneID {
-		return false, fmt.Errorf("%s: the cloud takes it for another user of that name: %w", t.subject(), ErrConflict)
-	}
 	var g cloud.Grant
 	if projectOf(e.Environment) != "" {
 		if g, err = k.rescopeLocked(ctx, u, e, &base); err != nil { // it is another project's, or nobody says so yet

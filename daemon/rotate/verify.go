@@ -221,6 +221,20 @@ func identified(u vault.User, g cloud.Grant) vault.User {
 	return u
 }
 
+// anotherUser refuses a password that the cloud accepts, or calls expired, for
+// another user of the name than the recorded one, who was deleted and made anew: he
+// may own other data, and a change of his password would go by the former's id.
+func (k *Keeper) anotherUser(t try, g cloud.Grant, answer error) error {
+	id, told := g.UserID, (*cloud.Error)(nil)
+	if errors.As(answer, &told) {
+		id = told.UserID
+	}
+	if t.user.KeystoneID == "" || id == t.user.KeystoneID || answer != nil && id == "" {
+		return nil
+	}
+	return &RefusedError{Subject: t.subject(), At: k.now(), Reason: "it is another user's of that name; to take him, remove the environments of the former one, and add or import them anew"}
+}
+
 // verifyProjectLocked checks project and S3 key of an environment with its
 // user's fresh grant, unless that is left to a person. The caller holds the gate.
 func (k *Keeper) verifyProjectLocked(ctx context.Context, userID, name string, base *login, person bool) error {
