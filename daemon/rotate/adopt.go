@@ -159,6 +159,9 @@ func (a *adoption) commit() error {
 		} else if a.offer.hasUser() {
 			e.Binding = unplaced(e.Binding, a.offer.NoVerify)
 		}
+		if a.s3Proved {
+			delete(c.Attempts, pairMark(c, e, *a.offer.Keys))
+		}
 		if u.ID != "" {
 			c.Users[u.ID] = u
 		}

@@ -174,6 +174,7 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 			if e.KeysRefused != nil || e.S3.Region != s3.Region {
 				e.Generation = c.NextGeneration()
 			}
+			delete(c.Attempts, pairMark(c, *e, active.Value))
 			active.Checked, active.HandsOff, active.Accepted = k.now(), false, true
 			e.S3.Region, e.KeysRefused, e.KeysOwed, e.Keys = s3.Region, nil, false, e.Keys.With(active)
 			if e.UserID == "" {
@@ -186,11 +187,13 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 // refuseKeys takes a pair that is not accepted out of force. One that never was
 // gives way to the newest that was; else nothing is served.
 func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.KeyPair], reason string) error {
+	no := &RefusedError{Subject: "the S3 key " + active.Value.AccessKeyID + " of " + e.Name, At: k.now(), Reason: reason}
 	err := k.commit("refused", func(c *vault.Contents) error {
 		return inEnvironment(c, e, func(e *vault.Environment) {
 			if serves, _ := e.Keys.Active(); serves.ID != active.ID {
 				return // as above
 			}
+			c.Attempts[pairMark(c, *e, active.Value)] = vault.Attempt{At: no.At, Refused: true}
 			var older vault.Version[account.KeyPair]
 			for _, v := range e.Keys.List {
 				if v.State == vault.Retiring && v.Accepted && v.N > older.N {
@@ -200,9 +203,9 @@ func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.Ke
 			if !active.Accepted && older.ID != "" {
 				e.Keys = e.Keys.Activate(older.ID).Drop(active.ID)
 			} else {
-				active.Checked, active.HandsOff = k.now(), false
+				active.Checked, active.HandsOff = no.At, false
 				e.Keys = e.Keys.With(active)
-				e.KeysRefused = &vault.Refusal{At: k.now(), Reason: reason}
+				e.KeysRefused = &vault.Refusal{At: no.At, Reason: reason}
 			}
 			e.Generation = c.NextGeneration()
 		})
@@ -210,7 +213,7 @@ func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.Ke
 	if err != nil {
 		return err
 	}
-	return &RefusedError{Subject: "the S3 key " + active.Value.AccessKeyID + " of " + e.Name, At: k.now(), Reason: reason}
+	return no
 }
 
 // learnRegionLocked asks the S3 endpoint in which region it wants to be spoken

@@ -209,23 +209,6 @@ func (k *Keeper) noticeKeysLocked(ctx context.Context, u vault.User, e vault.Env
 	})
 }
 
-// ownedLocked returns where a pair works if it opens the recorded owner's buckets.
-func (k *Keeper) ownedLocked(ctx context.Context, e vault.Environment, pair account.KeyPair, subject string) (account.S3, error) {
-	if e.S3.Owner == "" {
-		return e.S3, fmt.Errorf("%s: whose the buckets are was never recorded: %w", subject, ErrWithheld)
-	}
-	s3, owner, err := k.probeS3(ctx, e.S3, pair)
-	switch {
-	case errors.Is(err, cloud.ErrRefused):
-		return s3, &RefusedError{Subject: subject, At: k.now(), Reason: "the S3 endpoint does not accept it"}
-	case err != nil:
-		return s3, err
-	case owner != e.S3.Owner:
-		return s3, &RefusedError{Subject: subject, At: k.now(), Reason: "it is another owner's"}
-	}
-	return s3, nil
-}
-
 // listsLocked returns nil if Keystone lists the pair for the user and project.
 func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environment, pair account.KeyPair) error {
 	active, ok := u.Passwords.Active()

@@ -351,25 +351,15 @@ func TestNoticeKeys(t *testing.T) {
 func TestNoticeKeysAlone(t *testing.T) {
 	w := newWorld(t)
 	key := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
-	s3, err := account.ParseEndpoint(w.cloud.S3URL, false)
-	if err != nil {
+	second := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	if err := w.takeKey("dev", key, true); err != nil {
 		t.Fatal(err)
 	}
-	adopt := func(noVerify bool) {
-		t.Helper()
-		_, err := w.Adopt(t.Context(), Offer{
-			Name: "dev", Named: true, By: "import", NoVerify: noVerify, Keys: &account.KeyPair{AccessKeyID: key.Access, Secret: secretOf(key.Secret)},
-			Environment: account.Environment{S3: account.S3{Endpoint: s3, Region: practice.Region}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	second := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
-	adopt(true)
-	_, err = w.foundKey(second.Access, second.Secret)
+	_, err := w.foundKey(second.Access, second.Secret)
 	wantIs(t, err, ErrWithheld)
-	adopt(false)
+	if err := w.takeKey("dev", key, false); err != nil {
+		t.Fatal(err)
+	}
 	if changed, err := w.foundKey(second.Access, second.Secret); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
@@ -390,6 +380,70 @@ func TestNoticeKeysAlone(t *testing.T) {
 		t.Error(changed, err)
 	}
 	w.serves()
+}
+
+// takeKey has a person import an environment of S3 keys alone.
+func (w *world) takeKey(name string, key practice.Key, noVerify bool) error {
+	w.Helper()
+	s3, err := account.ParseEndpoint(w.cloud.S3URL, false)
+	if err != nil {
+		w.Fatal(err)
+	}
+	_, err = w.Adopt(w.Context(), Offer{
+		Name: name, Named: true, By: "import", NoVerify: noVerify, Keys: &account.KeyPair{AccessKeyID: key.Access, Secret: secretOf(key.Secret)},
+		Environment: account.Environment{S3: account.S3{Endpoint: s3, Region: practice.Region}},
+	})
+	return err
+}
+
+// TestRefusedKeyIsSentOnce: a pair that S3 refuses, or that is another owner's, is
+// not sent again from a file, over restarts neither, until a person hands it in. What
+// was in force when it was refused is not sent again either.
+func TestRefusedKeyIsSentOnce(t *testing.T) {
+	w := newWorld(t)
+	project := w.cloud.User.Projects["dev-ccontini"]
+	first := w.cloud.CreateKey(w.cloud.User.Name, project)
+	if err := w.takeKey("dev", first, false); err != nil {
+		t.Fatal(err)
+	}
+	stranger := w.cloud.AddUser("mallory", "m", "hers")
+	hers := w.cloud.CreateKey("mallory", stranger.Projects["hers"])
+	early := w.cloud.CreateKey(w.cloud.User.Name, project)
+	w.cloud.Fail(practice.Fault{Route: "s3:ListBuckets", Times: 1, Status: 403, Body: "<Error><Code>AccessDenied</Code></Error>"})
+	sent := func(key practice.Key) (n int) {
+		w.cloud.ResetCounts()
+		_, err := w.foundKey(key.Access, key.Secret)
+		wantRefused(t, err)
+		return w.cloud.Count("*")
+	}
+	for _, key := range []practice.Key{early, hers} {
+		if n := sent(key); n != 1 {
+			t.Errorf("sent %d times at first", n)
+		}
+		for range 3 {
+			w.open()
+			w.clock.step(24 * time.Hour)
+			if n := sent(key); n != 0 {
+				t.Errorf("sent %d times more", n)
+			}
+		}
+	}
+	if err := w.takeKey("other", hers, false); err != nil { // whose owner is another
+		t.Error(err)
+	}
+	if err := w.takeKey("dev", early, false); err != nil || w.active("dev").AccessKeyID != early.Access {
+		t.Errorf("a person hands it in: %v", err)
+	}
+	w.cloud.DeleteKey(early.Access)
+	wantRefused(t, w.Verify(t.Context(), "dev", false))
+	if changed, err := w.foundKey(first.Access, first.Secret); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	w.cloud.DeleteKey(first.Access)
+	wantRefused(t, w.Verify(t.Context(), "dev", false))
+	if n := sent(early); n != 0 {
+		t.Errorf("what was refused in force was sent %d times more", n)
+	}
 }
 
 // TestNoticeCredential: a new application credential of the same user and
