@@ -85,7 +85,8 @@ type Daemon struct {
 	s3          *s3Gateway
 	metricsPort metricsPort
 	credentials credentialSocket
-	kick        chan struct{} // cap 1: look again at what is owed
+	kick        chan struct{} // cap 1: look again at the rotations
+	askOwed     chan struct{} // cap 1: look again at what is owed
 	askPortal   chan struct{} // cap 1: read the portal now
 	askCloud    chan struct{} // cap 1: probe now
 
@@ -112,6 +113,7 @@ func Run(ctx context.Context, o Options) error {
 		closing:  make(chan struct{}),
 		kick:     make(chan struct{}, 1),
 
+		askOwed:   make(chan struct{}, 1),
 		askPortal: make(chan struct{}, 1),
 		askCloud:  make(chan struct{}, 1),
 		rejected:  newRejected(),
@@ -196,6 +198,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		defer close(checked)
 		var loops sync.WaitGroup
 		loops.Go(func() { d.checkOwed(checking) })
+		loops.Go(func() { d.goOn(checking) })
 		loops.Go(func() { d.pollPortal(checking) })
 		loops.Go(func() { d.watchFiles(checking) })
 		loops.Go(func() { d.probeUsed(checking) })

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type opened struct {
 
 	warning       string      // for status: what is wrong with the audit trail
 	checkpointing atomic.Bool // one checkpoint at a time
+	resuming      sync.Once   // Resume, before anything is asked
 }
 
 // errOvertaken is what an unlock ends with when a lock came in between.
@@ -286,8 +288,11 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 	d.look()
 }
 
-// look wakes the loop that checks what is owed.
-func (d *Daemon) look() { kick(d.kick) }
+// look wakes the loops that go by what the store says.
+func (d *Daemon) look() {
+	kick(d.kick)
+	kick(d.askOwed)
+}
 
 // kick wakes a loop, now or when it is done with what it does.
 func kick(loop chan struct{}) {

@@ -2,48 +2,37 @@ package daemon
 
 import (
 	"context"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
-// longestSleep is after how long the clock is looked at anew: a timer stands
-// still while the machine sleeps.
-const longestSleep = 5 * time.Minute
+// checks are those of values that were stored unverified: one environment of a
+// cloud after the other, and the clouds side by side, for one that hangs must not
+// hold up the others.
+type checks struct {
+	all sync.WaitGroup
 
-// checkOwed asks the cloud about values that were stored unverified, once it
-// may have an answer, begins the rotations that are due and goes on with those
-// that are under way, until ctx ends.
+	mu    sync.Mutex
+	tries map[string]rotate.Try // in vain, by account.Environment.ID
+	busy  map[string]bool       // clouds that are being asked, by their origin
+}
+
+// checkOwed asks the clouds about values that were stored unverified, once one
+// may have an answer, until ctx ends.
 func (d *Daemon) checkOwed(ctx context.Context) {
-	tries := map[string]rotate.Try{} // by account.Environment.ID
-	var stalled map[string]error
-	var resumed *opened
+	s := &checks{tries: map[string]rotate.Try{}, busy: map[string]bool{}}
+	defer s.all.Wait()
 	timer := time.NewTimer(longestSleep)
 	for {
 		wait := longestSleep
 		if o := d.open.Load(); o != nil {
-			if o != resumed {
-				if err := o.keeper.Resume(); err != nil {
-					d.Log.Error("resume", "error", err)
-				}
-				resumed = o
-			}
-			names, _ := rotate.Owed(o.keeper.Contents(), tries, d.now())
-			for _, name := range names {
-				d.checkOne(ctx, o, name, tries)
-			}
-			due := d.beginDue(ctx, o)
-			rotation, failures := o.keeper.GoOn(ctx)
-			d.tellStalled(failures, stalled)
-			stalled = failures
-			if !rotation.IsZero() {
-				wait = min(wait, max(rotation.Sub(d.now()), 0))
-			}
-			_, owed := rotate.Owed(o.keeper.Contents(), tries, d.now())
-			for _, next := range []time.Time{due, owed} {
-				if !next.IsZero() {
-					wait = min(wait, max(next.Sub(d.now()), time.Second))
-				}
+			d.resume(o)
+			if next := s.begin(ctx, d, o); !next.IsZero() {
+				wait = min(wait, max(next.Sub(d.now()), time.Second))
 			}
 		}
 		timer.Reset(wait)
@@ -51,12 +40,38 @@ func (d *Daemon) checkOwed(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-d.kick:
+		case <-d.askOwed:
 		}
 	}
 }
 
-func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map[string]rotate.Try) {
+// begin begins the checks that are due at clouds that are not being asked. Each
+// cloud's end looks again; next is when others are due.
+func (s *checks) begin(ctx context.Context, d *Daemon, o *opened) (next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := o.keeper.Contents()
+	names, next := rotate.Owed(c, s.tries, d.now())
+	due := byCloud(c, names)
+	maps.DeleteFunc(due, func(origin string, _ []string) bool { return s.busy[origin] })
+	for origin, names := range due {
+		s.busy[origin] = true
+		s.all.Go(func() {
+			for _, name := range names {
+				if ctx.Err() == nil {
+					s.check(ctx, d, o, name)
+				}
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.busy, origin)
+			kick(d.askOwed)
+		})
+	}
+	return next
+}
+
+func (s *checks) check(ctx context.Context, d *Daemon, o *opened, name string) {
 	e, _, err := o.keeper.Environment(name)
 	if err != nil {
 		return
@@ -67,31 +82,28 @@ func (d *Daemon) checkOne(ctx context.Context, o *opened, name string, tries map
 	}
 	outcome := d.heard(e, err)
 	d.metrics.checks.WithLabelValues(outcome).Inc()
-	t := tries[e.ID]
-	tries[e.ID] = rotate.Try{At: d.now(), Count: t.Count + 1}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tries[e.ID]
+	s.tries[e.ID] = rotate.Try{At: d.now(), Count: t.Count + 1}
 	if now, _, gone := o.keeper.Environment(name); gone != nil || !rotate.Awaits(o.keeper.Contents(), now) {
-		delete(tries, e.ID) // settled, one way or the other
+		delete(s.tries, e.ID) // settled, one way or the other
 	} else if t.Count == 0 {
 		d.Log.Warn("check", "outcome", outcome, "environment", name)
 	}
 }
 
-// beginDue begins what the schedule says is due, and returns when something else
-// is.
-func (d *Daemon) beginDue(ctx context.Context, o *opened) time.Time {
-	next, failures := o.keeper.BeginDue(ctx, d.schedule)
-	for _, err := range failures {
-		d.Log.Warn("a scheduled rotation does not begin, and is tried again in a day", "outcome", outcomeOf(err))
-	}
-	return next
-}
-
-// tellStalled logs the rotations that could not go on, each time that one
-// begins to stall.
-func (d *Daemon) tellStalled(now, before map[string]error) {
-	for subject := range now {
-		if _, known := before[subject]; !known {
-			d.Log.Warn("a rotation stalls and goes on by itself")
+// byCloud sorts environments by who is asked about them: Keystone, or S3 where
+// there is no user.
+func byCloud(c *vault.Contents, names []string) map[string][]string {
+	clouds := map[string][]string{}
+	for _, name := range names {
+		e := c.Environments[name]
+		origin := e.S3.Endpoint.Origin()
+		if u, has := c.Users[e.UserID]; has {
+			origin = u.Auth.Origin()
 		}
+		clouds[origin] = append(clouds[origin], name)
 	}
+	return clouds
 }

@@ -93,16 +93,31 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 	}
 }
 
-// probe costs one login for each user; the other environments of his are looked
-// at with what that login gave. In use is what was handed out since the last
+// probe asks the clouds side by side. In use is what was handed out since the last
 // probe, what went through the gateway, and what somebody still holds.
 func (d *Daemon) probe(ctx context.Context, o *opened) {
 	ids := append(d.used.take(), slices.Collect(maps.Keys(o.ledger.Counts()))...)
 	slices.Sort(ids)
-	asked := map[string]bool{}
+	var names []string
 	for _, id := range slices.Compact(ids) {
-		e, ok := o.keeper.EnvironmentByID(id)
-		if !ok || ctx.Err() != nil {
+		if e, ok := o.keeper.EnvironmentByID(id); ok {
+			names = append(names, e.Name)
+		}
+	}
+	var all sync.WaitGroup
+	for _, names := range byCloud(o.keeper.Contents(), names) {
+		all.Go(func() { d.probeCloud(ctx, o, names) })
+	}
+	all.Wait()
+}
+
+// probeCloud costs one login for each user; the other environments of his are
+// looked at with what that login gave.
+func (d *Daemon) probeCloud(ctx context.Context, o *opened, names []string) {
+	asked := map[string]bool{}
+	for _, name := range names {
+		e, _, err := o.keeper.Environment(name)
+		if err != nil || ctx.Err() != nil {
 			continue
 		}
 		ask := o.keeper.KeyRejected
