@@ -563,3 +563,28 @@ func TestRestoreOfGarbage(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.want(w.try("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "b", Data: []byte("x")}, nil), ipc.CodeUsage, "backup")
 }
+
+// Who takes the trail away under ccad is told of, and what comes is not lost with
+// it.
+func TestTrailTakenAwayMeanwhile(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	path := filepath.Join(w.dir, "state", "audit.jsonl")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.view("dev", "&as=exec"); err != nil {
+		t.Fatal(err)
+	}
+	var report ipc.LogReport
+	w.do("GET", "/v1/log/verify", nil, &report)
+	if report.Intact || !strings.Contains(report.Fault, "missing") {
+		t.Errorf("verify says %+v", report)
+	}
+	if warning := w.status().Daemon.Warning; !strings.Contains(warning, "audit trail") {
+		t.Errorf("the warning is %q", warning)
+	}
+	if n := w.trail("handed-out"); n != 1 {
+		t.Errorf("%d lines at its place", n)
+	}
+}

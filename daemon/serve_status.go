@@ -20,6 +20,9 @@ func (d *Daemon) status(r *request) (any, error) {
 	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind}
 	if r.open != nil {
 		warnings = append(warnings, r.open.warning)
+		if r.open.trail.Moved() {
+			warnings = append(warnings, "the audit trail's file was moved, removed or replaced while ccad ran: ccactl log --verify says what is missing")
+		}
 		for _, name := range d.schedule.Unknown(r.open.keeper.Contents()) {
 			warnings = append(warnings, "config.toml has a schedule for "+name+", and ccad has none of that name")
 		}

@@ -433,6 +433,78 @@ func TestLinesAreWrittenByThemselves(t *testing.T) {
 	}
 }
 
+// TestReplacedFile: whoever moves the file away, removes it or puts another in its
+// place (as sed -i does) is found out while the trail is open, and what comes goes
+// where it belongs.
+func TestReplacedFile(t *testing.T) {
+	for what, c := range map[string]struct {
+		replace func(path string) error
+		lines   string // that are there in the end
+		fault   error
+	}{
+		"moved":   {func(path string) error { return os.Rename(path, path+".1") }, "3", ErrMissing},
+		"removed": {os.Remove, "3", ErrMissing},
+		"edited": {func(path string) error {
+			data, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path+".new", bytes.Replace(data, []byte(`"dev"`), []byte(`"DEV"`), 1), 0o600)
+			}
+			return errors.Join(err, os.Rename(path+".new", path))
+		}, "1 2 3", ErrAltered},
+		"copied": {func(path string) error {
+			data, err := os.ReadFile(path)
+			return errors.Join(err, os.Remove(path), os.WriteFile(path, data, 0o600))
+		}, "1 2 3", nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			trail := open(t, path, Head{})
+			for n := range 2 {
+				_, _ = trail.Append(entry(n + 1))
+			}
+			following, err := trail.Read(t.Context(), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				<-following
+			}
+			if trail.Moved() {
+				t.Error("nobody has touched it")
+			}
+			if err := c.replace(path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := trail.Verify(); what != "copied" && err == nil {
+				t.Error("what is at its place now is as it was written")
+			}
+			if !trail.Moved() {
+				t.Error("it is not noticed")
+			}
+			if _, err := trail.Append(entry(3)); err != nil {
+				t.Error(err)
+			}
+			if e := <-following; e.Line != 3 {
+				t.Errorf("followed line %d", e.Line)
+			}
+			if _, err := trail.Verify(); !errors.Is(err, c.fault) {
+				t.Errorf("verify says %v", err)
+			}
+			entries, err := trail.Read(t.Context(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for e := range entries {
+				got = append(got, fmt.Sprint(e.Line))
+			}
+			if s := strings.Join(got, " "); s != c.lines {
+				t.Errorf("there are the lines %s", s)
+			}
+		})
+	}
+}
+
 func TestReadAndFollow(t *testing.T) {
 	path, lines, _ := written(t, 3)
 	lines[1] = "noise\n"

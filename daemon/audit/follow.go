@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 )
 
 // EventUnreadable is the Event of an Entry that stands for a line which Read
@@ -22,12 +23,17 @@ func (t *Trail) Read(ctx context.Context, follow bool) (<-chan Entry, error) {
 	entries := make(chan Entry)
 	go func() {
 		defer close(entries)
+		var file *os.File
 		for at := int64(0); ; {
-			end, changed, closed := t.written()
-			if !t.send(ctx, entries, at, end) || closed || !follow {
+			s, changed, closed := t.written()
+			if file != nil && s.file != file { // somebody has replaced it
+				at = s.began
+			}
+			file = s.file
+			if !send(ctx, entries, io.NewSectionReader(file, at, s.end-at)) || closed || !follow {
 				return
 			}
-			at = end
+			at = s.end
 			select {
 			case <-ctx.Done():
 				return
@@ -38,20 +44,20 @@ func (t *Trail) Read(ctx context.Context, follow bool) (<-chan Entry, error) {
 	return entries, nil
 }
 
-// written returns how far the file goes and what tells of the next entry. What a
-// full disk keeps in memory is read when it is written.
-func (t *Trail) written() (end int64, changed <-chan struct{}, closed bool) {
+// written writes what it can and returns where that leads, and what tells of the
+// next entry. What a full disk keeps in memory is read when it is written.
+func (t *Trail) written() (s stand, changed <-chan struct{}, closed bool) {
 	t.mu.Lock()
 	changed, closed = t.changed, t.closed
 	t.mu.Unlock()
-	_, end, _ = t.flush() // what is appended from here on closes changed
-	return end, changed, closed
+	s, _ = t.flush() // what is appended from here on closes changed
+	return s, changed, closed
 }
 
-// send sends those between two places of the file and reports whether there is
-// a reader and a file still.
-func (t *Trail) send(ctx context.Context, entries chan<- Entry, start, end int64) bool {
-	for line, err := range lines(io.NewSectionReader(t.file, start, end-start)) {
+// send sends what is in a part of the file and reports whether there is a reader
+// and a file still.
+func send(ctx context.Context, entries chan<- Entry, part io.Reader) bool {
+	for line, err := range lines(part) {
 		if err != nil && !errors.Is(err, ErrAltered) {
 			return false
 		}

@@ -64,8 +64,6 @@ var ErrClosed = errors.New("the audit trail is closed")
 type Trail struct {
 	path  string
 	key   []byte
-	file  *os.File
-	write func(data []byte, at int64) (int, error) // the file's, but in tests
 	torn  int64
 	wake  chan struct{} // there are lines to write; closed by Close
 	ended chan struct{} // closed when the goroutine that writes has ended
@@ -73,6 +71,10 @@ type Trail struct {
 	writing sync.Mutex // one write at a time; taken before mu
 
 	mu      sync.Mutex
+	file    *os.File
+	write   func(data []byte, at int64) (int, error) // the file's, but in tests
+	began   int64                                    // where this trail went on in the file
+	moved   bool                                     // it is not the file that was opened first
 	head    Head
 	pending []byte        // whole lines that are not in the file yet
 	size    int64         // of the file, whole lines only
@@ -90,23 +92,22 @@ func Open(path string, key []byte, head Head) (*Trail, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("open audit trail: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open audit trail: %w", err)
-	}
 	t := &Trail{
 		path:    path,
 		key:     key,
-		file:    f,
-		write:   f.WriteAt,
 		wake:    make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		head:    head,
 		changed: make(chan struct{}),
 	}
-	if err := t.resume(); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("open audit trail %s: %w", path, err)
+	line, err := t.takeUp()
+	if err != nil {
+		return nil, err
+	}
+	// A last line that can't be read is left for Verify to find.
+	if e, err := parse(line); err == nil && e.Line >= head.Line {
+		mac, _ := hex.DecodeString(e.MAC) // parse has checked it
+		t.head = Head{Line: e.Line, MAC: mac}
 	}
 	go func() {
 		defer close(t.ended)
@@ -115,37 +116,6 @@ func Open(path string, key []byte, head Head) (*Trail, error) {
 		}
 	}()
 	return t, nil
-}
-
-func (t *Trail) resume() error {
-	info, err := t.file.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("it is no regular file")
-	}
-	if info.Mode().Perm() != 0o600 {
-		if err := t.file.Chmod(0o600); err != nil {
-			return err
-		}
-	}
-	line, end, err := lastLine(t.file, info.Size())
-	if err != nil {
-		return err
-	}
-	t.size, t.torn = end, info.Size()-end
-	if t.torn > 0 {
-		if err := t.file.Truncate(end); err != nil {
-			return err
-		}
-	}
-	// A last line that can't be read is left for Verify to find.
-	if e, err := parse(line); err == nil && e.Line >= t.head.Line {
-		mac, _ := hex.DecodeString(e.MAC) // parse has checked it
-		t.head = Head{Line: e.Line, MAC: mac}
-	}
-	return nil
 }
 
 // Path returns where the trail is.
@@ -230,7 +200,7 @@ func (t *Trail) Flush() error {
 	if t.isClosed() {
 		return ErrClosed
 	}
-	_, _, err := t.flush()
+	_, err := t.flush()
 	return err
 }
 
@@ -241,14 +211,14 @@ func (t *Trail) Checkpoint() (Head, error) {
 	if t.isClosed() {
 		return Head{}, ErrClosed
 	}
-	head, _, err := t.flush()
+	s, err := t.flush()
 	if err != nil {
 		return Head{}, err
 	}
-	if err := t.file.Sync(); err != nil {
+	if err := s.file.Sync(); err != nil {
 		return Head{}, fmt.Errorf("sync audit trail: %w", err)
 	}
-	return head, nil
+	return s.head, nil
 }
 
 func (t *Trail) isClosed() bool {
@@ -257,19 +227,28 @@ func (t *Trail) isClosed() bool {
 	return t.closed
 }
 
-// flush returns how far the file goes then, and the head of the chain there.
-func (t *Trail) flush() (head Head, size int64, err error) {
+// A stand is how far a file goes, from where this trail went on in it, and the
+// head of the chain there.
+type stand struct {
+	file       *os.File
+	began, end int64
+	head       Head
+}
+
+// flush writes what is in memory and returns where that leads.
+func (t *Trail) flush() (stand, error) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
+	err := t.stay()
 	t.mu.Lock()
-	data, at, head := t.pending, t.size, t.head
+	data, write, s := t.pending, t.write, stand{t.file, t.began, t.size, t.head}
 	t.pending = nil
 	t.mu.Unlock()
 
 	// Always at the end of the last whole line: what a write left half done,
 	// the next one writes over.
-	if len(data) > 0 {
-		_, err = t.write(data, at)
+	if err == nil && len(data) > 0 {
+		_, err = write(data, s.end)
 	}
 
 	t.mu.Lock()
@@ -277,10 +256,11 @@ func (t *Trail) flush() (head Head, size int64, err error) {
 	if err != nil {
 		t.pending = append(data, t.pending...)
 		t.fault = fmt.Errorf("write audit trail: %w", err)
-		return Head{}, at, t.fault
+		return s, t.fault
 	}
-	t.size, t.fault = at+int64(len(data)), nil
-	return head, t.size, nil
+	s.end += int64(len(data))
+	t.size, t.fault = s.end, nil
+	return s, nil
 }
 
 // Close flushes and closes. Followers end.
@@ -294,9 +274,9 @@ func (t *Trail) Close() error {
 	t.mu.Unlock()
 	close(t.wake)
 	<-t.ended
-	_, _, err := t.flush()
+	s, err := t.flush()
 	t.mu.Lock()
 	close(t.changed)
 	t.mu.Unlock()
-	return errors.Join(err, t.file.Close())
+	return errors.Join(err, s.file.Close())
 }

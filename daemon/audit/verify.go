@@ -47,11 +47,11 @@ func (t *Trail) Verify() (lines uint64, err error) {
 	if t.isClosed() {
 		return 0, ErrClosed
 	}
-	head, size, err := t.flush()
+	s, err := t.flush()
 	if err != nil {
 		return 0, err
 	}
-	n, err := verify(io.NewSectionReader(t.file, 0, size), t.key, head)
+	n, err := verify(io.NewSectionReader(s.file, 0, s.end), t.key, s.head)
 	if err != nil {
 		return n, fmt.Errorf("audit trail %s: %w", t.path, err)
 	}
