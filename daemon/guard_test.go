@@ -307,3 +307,38 @@ func TestKeystone2(t *testing.T) {
 		}
 	}
 }
+
+// What remove says of keys that stay at the cloud is what is there: former ones
+// that Keystone lists no more are not, and one whose making was never answered may
+// be.
+func TestRemoveTellsWhatStays(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	for range 2 {
+		w.regenerate()
+		if err := w.verify("dev"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	served := w.environment("dev").S3.AccessKeyID
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/credentials", Times: 9, Break: practice.Cut})
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})
+	w.cloud.Fail(practice.Fault{Route: "GET /v3/users/{user}/credentials/OS-EC2", Times: 9, Status: 503})
+	var out ipc.Changes
+	w.do("DELETE", "/v1/environments/dev", nil, &out)
+	var stays, may int
+	for _, note := range out.Changes[0].Notes {
+		switch {
+		case note == "S3 key "+served+" stays valid at the cloud":
+			stays++
+		case strings.Contains(note, "may be at the cloud"):
+			may++
+		default:
+			t.Errorf("it says %q", note)
+		}
+	}
+	if stays != 1 || may != 1 {
+		t.Errorf("it says %q", out.Changes[0].Notes)
+	}
+}

@@ -154,8 +154,12 @@ func (d *Daemon) remove(r *request) (any, error) {
 	}
 	d.record(r.open, audit.Entry{Event: "removed", Environment: name})
 	change := ipc.Change{Environment: name, Action: "removed"}
-	for _, keys := range e.Keys.List { // a rotation's too, which goes no further
-		change.Notes = append(change.Notes, "S3 key "+keys.Value.AccessKeyID+" stays valid at the cloud")
+	left, perhaps := rotate.KeysLeft(e)
+	for _, id := range left {
+		change.Notes = append(change.Notes, "S3 key "+id+" stays valid at the cloud")
+	}
+	for _, id := range perhaps {
+		change.Notes = append(change.Notes, "S3 key "+id+" may be at the cloud: it was asked for, and the answer never came")
 	}
 	if ac, ok := e.AppCreds.Active(); ok && ac.Source == "rotation" {
 		change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" stays valid at the cloud")

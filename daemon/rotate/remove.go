@@ -33,6 +33,23 @@ func (k *Keeper) Remove(name string) error {
 	return nil
 }
 
+// KeysLeft are the access keys that stay at the cloud when an environment is
+// removed: what is in force, a rotation's, which goes no further, and of the former
+// ones those that Keystone still listed. perhaps were asked for without an answer.
+func KeysLeft(e vault.Environment) (left, perhaps []string) {
+	for _, v := range e.Keys.List {
+		id := v.Value.AccessKeyID
+		rotates := e.KeyRotation != nil && (e.KeyRotation.Old == v.ID || e.KeyRotation.New == v.ID)
+		switch {
+		case v.State == vault.Pending && !slices.Contains(e.KeysListed, id):
+			perhaps = append(perhaps, id)
+		case v.State == vault.Active, rotates, slices.Contains(e.KeysListed, id):
+			left = append(left, id)
+		}
+	}
+	return left, perhaps
+}
+
 var errUnderWay = errors.New("something is being changed at the cloud")
 
 func (k *Keeper) removeUnless(e vault.Environment, not func(*vault.Contents, vault.Environment) bool) error {
