@@ -36,14 +36,23 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	o = o.settled()
+	out, twin, err := k.adoptAs(ctx, o.settled(), told)
+	if twin != nil {
+		out, _, err = k.adoptAs(ctx, *twin, told)
+	}
+	return out, err
+}
+
+// adoptAs is Adopt by what the offer says of itself. Where the cloud says that it
+// is a stored user's nothing is stored, and twin is the offer as that one's.
+func (k *Keeper) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out Outcome, twin *Offer, err error) {
 	p, err := placeFor(k.vault.Contents(), o)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, nil, err
 	}
 	defer k.gate(p.user.Key())()
 	if p, err = placeFor(k.vault.Contents(), o); err != nil { // as it is now that we are alone
-		return Outcome{}, err
+		return Outcome{}, nil, err
 	}
 	a := adoption{Keeper: k, offer: o, place: p, grant: told, out: Outcome{Environment: p.env.Name, Added: p.added}}
 	a.noteMove()
@@ -57,13 +66,17 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 		a.note("%s", changeIt(p.user))
 	}
 	if err != nil {
-		return a.out, err
+		return a.out, nil, err
+	}
+	if u, is := a.twinOf(); is {
+		o = o.of(u, &a)
+		return a.out, &o, nil
 	}
 	if err := a.commit(); err != nil {
-		return a.out, err
+		return a.out, nil, err
 	}
 	a.finish(ctx)
-	return a.out, nil
+	return a.out, nil, nil
 }
 
 // changeIt says what to do about a password that is right and has expired.

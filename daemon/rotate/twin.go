@@ -1,0 +1,35 @@
+package rotate
+
+import "github.com/cloud-ca/ccad/daemon/vault"
+
+// twinOf returns the stored user whom Keystone means by another spelling than an
+// offer has: a domain may be given by its id or by its name, and only Keystone's
+// answer says that both are one. A user has one password, and one gate.
+func (a *adoption) twinOf() (twin vault.User, is bool) {
+	id := ""
+	switch {
+	case a.login != nil:
+		id = a.login.UserID
+	case a.grant != nil:
+		id = a.grant.UserID
+	}
+	if _, stored := a.vault.Contents().Users[a.place.user.ID]; stored || id == "" {
+		return twin, false
+	}
+	for _, u := range a.vault.Contents().Users {
+		if u.KeystoneID == id && u.Auth.SameOrigin(a.place.user.Auth) {
+			return u, true
+		}
+	}
+	return twin, false
+}
+
+// of is the offer as that user's, with the ids of its project.
+func (o Offer) of(u vault.User, a *adoption) Offer {
+	o.User.DomainID, o.User.DomainName = u.DomainID, u.DomainName
+	if a.grant != nil {
+		o.Environment.ProjectID = a.grant.ProjectID
+		o.Environment.ProjectDomainID, o.Environment.ProjectDomainName = a.grant.ProjectDomainID, ""
+	}
+	return o
+}

@@ -1,0 +1,95 @@
+package rotate
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"testing"
+
+	"github.com/cloud-ca/ccad/daemon/account"
+)
+
+// inAnotherDomain is the world's Keystone with its only domain under another id
+// and name.
+func (w *world) inAnotherDomain() string {
+	w.Helper()
+	target, err := url.Parse(w.cloud.AuthURL)
+	if err != nil {
+		w.Fatal(err)
+	}
+	target.Path = ""
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	rename := func(body io.ReadCloser, pairs ...string) (io.ReadCloser, int) {
+		data, err := io.ReadAll(body)
+		if err != nil {
+			w.Error(err)
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			data = bytes.ReplaceAll(data, []byte(pairs[i]), []byte(pairs[i+1]))
+		}
+		return io.NopCloser(bytes.NewReader(data)), len(data)
+	}
+	direct := proxy.Director
+	proxy.Director = func(r *http.Request) {
+		direct(r)
+		var n int
+		if r.Body != nil {
+			r.Body, n = rename(r.Body, `"d0ma1n"`, `"default"`, `"Our Domain"`, `"Default"`)
+			r.ContentLength = int64(n)
+		}
+	}
+	proxy.ModifyResponse = func(r *http.Response) error {
+		var n int
+		r.Body, n = rename(r.Body, `"default"`, `"d0ma1n"`, `"Default"`, `"Our Domain"`)
+		r.ContentLength = int64(n)
+		r.Header.Set("Content-Length", strconv.Itoa(n))
+		return nil
+	}
+	server := httptest.NewServer(proxy)
+	w.Cleanup(server.Close)
+	return server.URL + "/v3"
+}
+
+// One user and project, the domain given once by its id and once by its name: only
+// the cloud can say that they are one, and what is in ccad then is one.
+func TestOneUserByTwoSpellingsOfHisDomain(t *testing.T) {
+	w := newWorld(t)
+	auth, err := account.ParseEndpoint(w.inAnotherDomain(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offered := func(name, password string, byID bool) Offer {
+		o := w.offer(name)
+		o.User.Auth, o.Password = auth, secretOf(password)
+		o.User.DomainID, o.User.DomainName = "", "Our Domain"
+		if byID {
+			o.User.DomainID, o.User.DomainName = "d0ma1n", ""
+		}
+		o.Environment.ProjectDomainID, o.Environment.ProjectDomainName = o.User.DomainID, o.User.DomainName
+		return o
+	}
+	if _, err := w.Adopt(t.Context(), offered("dev", "hunter2", true)); err != nil {
+		t.Fatal(err)
+	}
+	again := offered("dev", "hunter2", false)
+	again.Name, again.Named = "a-guess", false
+	out, err := w.Adopt(t.Context(), again)
+	if err != nil || out.Added || out.Environment != "dev" {
+		t.Errorf("the same once more: %+v, %v", out, err)
+	}
+	w.cloud.SetPassword(w.name(), "regenerated")
+	w.clock.step(2e9)
+	if out, err := w.Adopt(t.Context(), offered("sys", "regenerated", false)); err != nil || !out.Added {
+		t.Errorf("his other project: %+v, %v", out, err)
+	}
+	if len(w.Contents().Users) != 1 || len(w.Contents().Environments) != 2 {
+		t.Errorf("there are %d users and %d environments", len(w.Contents().Users), len(w.Contents().Environments))
+	}
+	if v, _ := w.user().Passwords.Active(); v.Value != secretOf("regenerated") {
+		t.Error("his new password is not in force")
+	}
+}
