@@ -155,6 +155,9 @@ func (a *adoption) commit() error {
 			if stored.ID != e.ID {
 				return fmt.Errorf("environment %s was made meanwhile: %w", e.Name, ErrConflict)
 			}
+			if active(stored.Keys) != active(a.place.env.Keys) {
+				a.offers = false // replaced meanwhile, by way of another user (sharing): the list is older
+			}
 			if a.place.rebound || a.strange(stored) {
 				stored.Epoch++ // the gateway keys of the former binding are void
 			}

@@ -89,6 +89,8 @@ func (a appCreds) copies(_ *vault.Contents, e vault.Environment, id string) []ve
 	return []version{v}
 }
 
+func (appCreds) spared(*vault.Contents, vault.Environment, string) string { return "" }
+
 func (appCreds) remove(r *run, id string) error {
 	v, _ := r.env.AppCreds.Find(id)
 	listed := r.among(v.Value) // it has an id, though the store may not have it yet

@@ -51,7 +51,7 @@
 //	flip       | stale      | prove      | the proof is more than a minute old
 //	flip       | superseded | withdraw   | a person put another key in force meanwhile
 //	drain      | drained    | delete     | nobody holds the former key any more
-//	drain      | spared     | over       | another ccad made the former key, or it was a guess: it stays
+//	drain      | spared     | over       | another ccad made the former key, or another environment serves it: it stays
 //	drain      | superseded | over       | the former key is in force again, or there was none
 //	delete     | deleted    | prove-dead | Keystone has deleted it, and lists the one that serves
 //	delete     | superseded | over       | as in drain
@@ -121,8 +121,9 @@
 // nobody can tell that. What is there besides is told of (ForeignKeys). What is alive Keystone says (OS-EC2), not S3, whose 403 is
 // the same for a dead key, a wrong secret and a Keystone out of reach.
 //
-// A key that came twice, with its user and without, is one: the environment that
-// has it alone follows the other (sharing.go).
+// A key that came twice is one: the environments that serve it at one origin get
+// the next one together, and while it is served at another it is not deleted
+// (sharing.go).
 //
 // How long a drain lasts the lease ledger says (drain.go). The ledger lives in
 // memory; so for what a daemon before this one may have given out a drain waits

@@ -84,13 +84,13 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 }
 
 // drain waits for those who hold the old value. There is nothing to wait for
-// where it is in force again, or gone.
+// where it is in force again, or gone, nor where it stays.
 func (r *run) drain(what engine) (outcome, edit, error) {
 	old, ok := what.version(r.env, r.rotation.Old)
-	if _, serves := what.version(r.env, inForce); !ok || !serves || r.inForce(what, old) {
+	if _, serves := what.version(r.env, inForce); !ok || !serves || !old.retiring {
 		return superseded, nil, nil
 	}
-	if old.spared != "" {
+	if what.spared(r.vault.Contents(), r.env, old.id) != "" {
 		return spared, nil, nil
 	}
 	w := r.waitFor(what, r.env, old, r.rotation.Since, r.rotation.Grace)

@@ -140,13 +140,11 @@ func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell 
 
 // note says when the old value goes, and for how many it is kept.
 func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
-	e := k.vault.Contents().Environments[t.name]
+	c := k.vault.Contents()
+	e := c.Environments[t.name]
 	old, ok := t.version(e, j.Old)
-	switch {
-	case !ok:
-		return ""
-	case old.spared != "":
-		return "the former one, " + old.name + ", stays at the cloud: " + old.spared
+	if stays := t.stays(c, e, old); !ok || stays != "" {
+		return stays
 	}
 	w := k.waitFor(t.engine, e, old, j.Since, j.Grace)
 	note := fmt.Sprintf("the former one is deleted at %s", w.End.UTC().Format(time.RFC3339))
@@ -157,6 +155,15 @@ func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
 		note += fmt.Sprintf("; %d still hold it", n)
 	}
 	return note
+}
+
+// stays says of a version that it is not deleted, and why; "": it is.
+func (t ofEnvironment) stays(c *vault.Contents, e vault.Environment, old version) string {
+	why := t.spared(c, e, old.id)
+	if why == "" {
+		return ""
+	}
+	return "the former one, " + old.name + ", stays at the cloud: " + why
 }
 
 // sleep waits for a time or for a commit, whichever comes first.
@@ -268,7 +275,7 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 		}
 	}
 	if old, ok := t.version(e, goes); ok {
-		p.Name, p.Spared, p.Wait = old.name, old.spared, k.waitFor(t.engine, e, old, flip, grace)
+		p.Name, p.Spared, p.Wait = old.name, t.spared(k.vault.Contents(), e, old.id), k.waitFor(t.engine, e, old, flip, grace)
 	}
 	return p, nil
 }

@@ -22,15 +22,7 @@ func (s3Keys) journal(e *vault.Environment) **vault.Rotation { return &e.KeyRota
 func (s3Keys) held(h Held) int                               { return h.Keys }
 
 func (s3Keys) version(e vault.Environment, id string) (version, bool) {
-	v, ok := versionOf(e, e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
-	stored, _ := e.Keys.Find(v.id)
-	switch {
-	case stored.Source == foundAlone:
-		v.spared = "it appeared at the cloud while one was asked for, and may be another's"
-	case stored.Source != "rotation" && cloud.MadeByCCAD(v.name):
-		v.spared = "another ccad made it, and may serve it"
-	}
-	return v, ok
+	return versionOf(e, e.Keys, id, func(pair account.KeyPair) string { return pair.AccessKeyID })
 }
 
 // foundAlone is the source of a pair that is ours by all that one can tell, and
@@ -63,17 +55,13 @@ func (s3Keys) alive(r *run, id string) bool {
 
 func (s3Keys) activate(r *run, c *vault.Contents, e *vault.Environment, id string) {
 	v, _ := e.Keys.Find(id)
-	follows(c, active(e.Keys), v, r.now())
+	follow(c, *e, v, r.now())
 	e.Keys, e.KeysRefused = e.Keys.Activate(id), nil
 }
 
 func (s3Keys) drop(r *run, c *vault.Contents, e *vault.Environment, id string) {
 	v, _ := e.Keys.Find(id)
-	for _, other := range sharing(c, v.Value) {
-		held, _ := other.Keys.Holding(v.Value)
-		other.Keys = other.Keys.Drop(held.ID)
-		c.Environments[other.Name] = other
-	}
+	forgetCopies(c, *e, v.Value)
 	e.Keys, e.KeysListed = e.Keys.Drop(id), accessKeys(r.pairs)
 }
 

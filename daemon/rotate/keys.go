@@ -18,6 +18,7 @@ import (
 // secret that changed is adopted, a pair that is gone is replaced by a listed
 // one. Keys are listed with their secrets, so one password heals them all.
 func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant, probe bool) error {
+	before := active(k.vault.Contents().Environments[e.Name].Keys)
 	listed, err := k.listedKeys(ctx, u, g)
 	if err != nil && !errors.Is(err, cloud.ErrNotOffered) && !errors.Is(err, cloud.ErrRefused) {
 		return err
@@ -29,16 +30,19 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		if !ok || e.ID != id {
 			return gone(e.Name)
 		}
+		if active(e.Keys) != before {
+			return nil // replaced meanwhile, by way of another user (sharing): the list is older
+		}
 		e = placed(e, g, k.now())
 		if _, has := e.Keys.Active(); offered || !has {
 			e.KeysOwed = false
 		}
 		if offered {
 			e.KeysListed = accessKeys(listed)
-			former, moved := active(e.Keys), false
+			was, moved := e, false
 			if e, moved = reconciled(e, listed, k.now()); moved {
-				if v, ok := e.Keys.Active(); ok && v.Value != former && !holds(listed, former) {
-					follows(c, former, v, k.now())
+				if v, ok := e.Keys.Active(); ok && v.Value != before && !holds(listed, before) {
+					follow(c, was, v, k.now())
 				}
 				c.Environments[e.Name] = e
 				touch(c, e.Name)

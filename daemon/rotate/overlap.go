@@ -82,13 +82,14 @@ func (r *run) delete(what engine) (outcome, edit, error) {
 	return r.remove(what, old.id)
 }
 
-// withdraw takes back the new value, unless it serves, or is perhaps another's.
+// withdraw takes back the new value, unless it serves, here or as another environment, or is
+// perhaps another's.
 func (r *run) withdraw(what engine) (outcome, edit, error) {
 	v, ok := what.version(r.env, r.rotation.New)
 	switch {
 	case ok && !v.pending:
 		return superseded, nil, nil
-	case ok && v.spared == "" && what.alive(r, v.id):
+	case ok && what.spared(r.vault.Contents(), r.env, v.id) == "" && what.alive(r, v.id):
 		return r.remove(what, v.id)
 	}
 	return absent, func(c *vault.Contents, e *vault.Environment, j *vault.Rotation) { what.drop(r, c, e, j.New) }, nil

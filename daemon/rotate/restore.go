@@ -39,8 +39,8 @@ func (k *Keeper) Restore(old *vault.Contents, handsOff bool) ([]Outcome, error) 
 	return outcomes, err
 }
 
-// twinOf returns the stored environment of the same user and project. There is
-// one for each: two would rotate each other's S3 key away.
+// twinOf returns the stored environment of the same user and project: there is one
+// for each.
 func twinOf(c *vault.Contents, e vault.Environment) (name string, ok bool) {
 	if e.UserID == "" || projectOf(e.Environment) == "" {
 		return "", false

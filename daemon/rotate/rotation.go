@@ -137,6 +137,8 @@ type engine interface {
 	version(e vault.Environment, id string) (version, bool)
 	// copies are that version, and the same value in other environments.
 	copies(c *vault.Contents, e vault.Environment, id string) []version
+	// spared says why a version is not deleted, though it is replaced; "": it is.
+	spared(c *vault.Contents, e vault.Environment, id string) string
 	// held is the version of its kind that a lease holds.
 	held(h Held) int
 
@@ -162,9 +164,8 @@ type version struct {
 	n        int
 	name     string // an access key, an application credential's name
 	created  time.Time
-	pending  bool   // not in force yet
-	retiring bool   // replaced, and by another
-	spared   string // why it is not deleted; "": it is
+	pending  bool // not in force yet
+	retiring bool // replaced, and by another
 }
 
 // inForce stands for the id of the version in force.
@@ -295,8 +296,8 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 	case p.Step != StepDrain:
 	case journal.Old == "" || !had:
 		p.Note = "there is no former one"
-	case old.spared != "":
-		p.Note = "the former one, " + old.name + ", stays at the cloud: " + old.spared
+	default:
+		p.Note = t.stays(k.vault.Contents(), e, old)
 	}
 	return k.telling(p, func() (Step, error) {
 		_, after, err := k.advanceLocked(ctx, t.engine, t.name)
