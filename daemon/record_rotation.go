@@ -22,7 +22,8 @@ func (d *Daemon) recordRotations(o *opened, before, after *vault.Contents) {
 		if was.ID != is.ID {
 			continue
 		}
-		if v, ok := is.Keys.Active(); ok && is.UserID == "" && v.Source == "rotation" && numbers(was.Keys)[v.ID] == 0 { // it follows another
+		_, had := was.Keys.Active()
+		if v, ok := is.Keys.Active(); ok && had && v.Source == "rotation" && numbers(was.Keys)[v.ID] == 0 { // it follows another
 			d.record(o, audit.Entry{Event: "rotated", Environment: name, Version: v.N})
 		}
 		user := after.Users[is.UserID].Name

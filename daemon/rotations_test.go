@@ -243,6 +243,34 @@ func TestRotateSharedKey(t *testing.T) {
 	}
 }
 
+// One Keystone by two names is two users, whose environments of one project share a
+// key: it is replaced once for both, and the trail has both.
+func TestRotateSharedKeyOfTwoUsers(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "deveast", User: w.cloud.User.Name, Password: w.cloud.User.Password, Project: "dev-ccontini",
+		AuthURL: strings.Replace(w.cloud.AuthURL, "127.0.0.1", "localhost", 1), S3Endpoint: w.cloud.S3URL}, nil)
+	if _, _, err := w.get("/v1/environments/deveast/views/credential-process?direct=true"); err != nil {
+		t.Fatal(err)
+	}
+	plan := w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s", DryRun: true})
+	if len(plan) != 1 || len(plan[0].Broken) != 1 || plan[0].Broken[0].Environment != "deveast" {
+		t.Errorf("the plan: %+v", plan)
+	}
+	w.rotate(ipc.RotateRequest{All: true, Grace: "0s", Wait: true})
+	s := w.status()
+	if dev, east := s.Environments[0].S3, s.Environments[1].S3; dev.AccessKeyID != east.AccessKeyID || dev.Version != 2 || east.Version != 2 {
+		t.Errorf("dev has %+v, deveast %+v", dev, east)
+	}
+	if keys := w.cloud.Keys(w.cloud.User.Name); len(keys) != 1 {
+		t.Errorf("at the cloud are %+v", keys)
+	}
+	if got := w.rotations(); strings.Count(got, "rotated deveast\n") != 1 || strings.Count(got, "rotated dev\n") != 1 {
+		t.Errorf("the trail:\n%s", got)
+	}
+}
+
 // A plan does not promise to delete what may be another's.
 func TestPlanOfASparedKey(t *testing.T) {
 	w := newWorld(t, practice.Options{})
