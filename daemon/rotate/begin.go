@@ -13,8 +13,8 @@ import (
 )
 
 // begin journals the rotation of an environment's value before any change is
-// asked of the cloud. One that is under way is taken up instead. Where the cloud
-// lets nobody do it, nothing is begun: ErrPortal.
+// asked of the cloud. One that is under way is taken up instead, unless it gives
+// way. Where the cloud lets nobody do it, nothing is begun: ErrPortal.
 func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duration) (joined bool, err error) {
 	_, u, err := k.Environment(t.name)
 	if err != nil {
@@ -28,12 +28,13 @@ func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duratio
 	if err := t.may(e, u); err != nil {
 		return false, err
 	}
-	joined = *t.journal(&e) != nil
+	joined = !t.free(e)
 	if joined && grace == nil {
 		return true, nil
 	}
+	r, looked := &run{Keeper: k, ctx: ctx, user: u, env: e}, false
 	if !joined {
-		if err := k.offered(&run{Keeper: k, ctx: ctx, user: u, env: e}, t); err != nil {
+		if looked, err = k.offered(r, t); err != nil {
 			return false, err
 		}
 	}
@@ -41,16 +42,20 @@ func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duratio
 		return joined, err
 	}
 	return joined, k.commit("rotated", func(c *vault.Contents) error {
-		e := c.Environments[t.name]
+		e, ok := c.Environments[t.name]
+		if !ok || e.ID != r.env.ID {
+			return gone(t.name)
+		}
 		journal := t.journal(&e)
-		if *journal != nil {
+		if joined {
 			next := **journal
 			next.Grace = grace
 			*journal = &next
 		} else {
+			left := t.left(r, looked, grace, c, &e)
 			intended, former := t.intend(&e, k.now())
 			*journal = &vault.Rotation{
-				Step: string(StepCreate), New: intended, Old: former, Begun: k.now(), Since: k.now(), Grace: grace,
+				Step: string(StepCreate), New: intended, Old: former, Begun: k.now(), Since: k.now(), Grace: grace, Left: left,
 			}
 		}
 		c.Environments[t.name] = e
@@ -59,17 +64,18 @@ func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duratio
 }
 
 // offered finds out whether the cloud lets the value be rotated at all, before
-// anything is journalled. A cloud that does not answer is waited for later.
-func (k *Keeper) offered(r *run, t ofEnvironment) error {
-	err := t.look(r)
+// anything is journalled. A cloud that does not answer, and was not looked at, is
+// waited for later.
+func (k *Keeper) offered(r *run, t ofEnvironment) (looked bool, err error) {
+	err = t.look(r)
 	var no *RefusedError
 	switch {
 	case cloud.Denied(err):
-		return fmt.Errorf("%s: %w: %w", t.subject(), err, ErrPortal)
+		return false, fmt.Errorf("%s: %w: %w", t.subject(), err, ErrPortal)
 	case errors.As(err, &no):
-		return err
+		return false, err
 	}
-	return nil
+	return err == nil, nil
 }
 
 // RotatePassword gives a user a new password and puts it in force in all his

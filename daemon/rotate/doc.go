@@ -61,6 +61,10 @@
 //	withdraw   | gone       | over       | it is not listed
 //	withdraw   | superseded | over       | it serves after all
 //
+// Who asks for a rotation of what is being rotated joins it; where only the former
+// key drains he is told so. One whose new key is in force no more gives way: what it
+// has still to delete is taken up again when the next one is over (giveway.go).
+//
 // Application credentials go the same way (credrotation.go): Keystone lists them
 // without their secrets, by their names, and what proves one is a token of the
 // very user and project. The new one may do what the former one may.

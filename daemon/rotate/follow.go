@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/vault"
@@ -58,27 +59,28 @@ func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress)
 	if err != nil {
 		return err
 	}
-	note := ""
-	if joined {
-		note = "a rotation was under way already, and goes on"
-	}
-	tell(Progress{Step: "journal", Subject: subject, State: "done", Note: note})
-	begun, served := t.journalIn(k.vault.Contents()), false
+	begun := t.journalIn(k.vault.Contents())
+	served := joined && pastFlip(begun)
+	tell(k.began(t, joined, begun))
 	for { // once at least: somebody else may have gone through with it by now
 		until, err := k.drive(ctx, t, lines, hear)
 		if err != nil {
 			return err
 		}
-		now := t.journalIn(k.vault.Contents())
-		if !UnderWay(now) || begun == nil || !now.Begun.Equal(begun.Begun) {
+		if begun == nil {
+			break
+		}
+		now := stillOf(t.journalIn(k.vault.Contents()), begun.Begun)
+		if now == nil {
 			break
 		}
 		if Step(now.Step) == StepDrain && !served {
 			served = true
-			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: t.note(k, *now)})
-			if w.Served != nil {
-				w.Served()
-			}
+			note, _ := t.note(k, *now)
+			tell(Progress{Step: StepDrain, Subject: subject, State: "start", Note: note})
+		}
+		if served && w.Served != nil {
+			w.Served()
 		}
 		if served && !w.Wait {
 			return nil
@@ -90,15 +92,37 @@ func (k *Keeper) follow(ctx context.Context, t task, w Wish, tell func(Progress)
 	return withdrawal.err()
 }
 
+// began tells of what a rotation begins with: its journal, or that of one under way,
+// or that there is nothing left to do but to wait.
+func (k *Keeper) began(t task, joined bool, j *vault.Rotation) Progress {
+	p := Progress{Step: "journal", Subject: t.subject(), State: "done"}
+	switch {
+	case joined && pastFlip(j):
+		note, holders := t.note(k, *j)
+		p.Step, p.State, p.Already, p.Holders = StepDrain, "start", true, holders
+		p.Note = "it was replaced already, by the rotation begun at " + stamp(j.Begun)
+		if note != "" {
+			p.Note += "; " + note
+		}
+	case joined:
+		p.Note = "a rotation was under way already, and goes on"
+	}
+	return p
+}
+
 // err is what a person hears of a rotation that was withdrawn; nil: it was not.
 func (p *Progress) err() error {
-	switch {
-	case p == nil:
+	if p == nil {
 		return nil
-	case p.denied:
-		return deniedError{p.Subject + ": " + p.Note}
 	}
-	return fmt.Errorf("%s: %s: %w", p.Subject, p.Note, ErrWithdrawn)
+	what := p.Note
+	if !strings.HasPrefix(what, p.Subject+" ") { // a refusal's begins with it
+		what = p.Subject + ": " + what
+	}
+	if p.denied {
+		return deniedError{what}
+	}
+	return fmt.Errorf("%s: %w", what, ErrWithdrawn)
 }
 
 // A deniedError is a withdrawal that leads to the portal.
@@ -138,23 +162,29 @@ func (k *Keeper) drive(ctx context.Context, t task, lines <-chan Progress, tell 
 	return until, nil
 }
 
-// note says when the old value goes, and for how many it is kept.
-func (t ofEnvironment) note(k *Keeper, j vault.Rotation) string {
+// note says when the old value goes, and for whom it is kept.
+func (t ofEnvironment) note(k *Keeper, j vault.Rotation) (string, []Lease) {
 	c := k.vault.Contents()
 	e := c.Environments[t.name]
 	old, ok := t.version(e, j.Old)
-	if stays := t.stays(c, e, old); !ok || stays != "" {
-		return stays
+	if j.Old == "" || !ok {
+		return "", nil
+	}
+	if stays := t.stays(c, e, old); stays != "" {
+		return stays, nil
 	}
 	w := k.waitFor(t.engine, e, old, j.Since, j.Grace)
-	note := fmt.Sprintf("the former one is deleted at %s", w.End.UTC().Format(time.RFC3339))
+	note := "the former one is deleted"
+	if !w.Open || w.End.After(k.now()) {
+		note += " at " + stamp(w.End)
+	}
 	if w.Open {
-		note += ", when the programs have ended that run with it"
+		note += " when the programs have ended that run with it"
 	}
 	if n := len(w.Holders); n > 0 {
 		note += fmt.Sprintf("; %d still hold it", n)
 	}
-	return note
+	return note, w.Holders
 }
 
 // stays says of a version that it is not deleted, and why; "": it is.
@@ -245,99 +275,4 @@ func tasks(c *vault.Contents) (all []task) {
 	}
 	slices.SortFunc(all, func(a, b task) int { return cmp.Compare(a.subject(), b.subject()) })
 	return all
-}
-
-// A Plan is what a rotation would do.
-type Plan struct {
-	Environment string
-	User        string
-	Name        string // of the value that would go: its access key; "" where there is none
-	Wait               // as if it were replaced now
-	Spared      string // why it would not be deleted; "": it would
-	Under       bool   // one is under way already
-	Err         error  // why it can't be
-}
-
-// Plan says what Rotate would do, and whom a grace would break.
-func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error) {
-	e, u, err := k.Environment(name)
-	if err != nil {
-		return Plan{}, err
-	}
-	t := ofEnvironment{engines[what], name}
-	j := *t.journal(&e)
-	p := Plan{Environment: name, User: u.Called, Under: j != nil, Err: t.may(e, u)}
-	goes, flip := inForce, k.now()
-	if j != nil && Step(j.Step) == StepDrain {
-		goes, flip = j.Old, j.Since
-		if grace == nil {
-			grace = j.Grace
-		}
-	}
-	if old, ok := t.version(e, goes); ok {
-		p.Name, p.Spared, p.Wait = old.name, t.spared(k.vault.Contents(), e, old.id), k.waitFor(t.engine, e, old, flip, grace)
-	}
-	return p, nil
-}
-
-// A Retiring is a rotation as status tells of it.
-type Retiring struct {
-	Kind    Kind
-	Step    string
-	Version int // the one that goes
-	Wait
-	Trouble string // why it does not get on
-}
-
-// Retiring tells of the rotation that an environment's value of a kind is in.
-func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
-	t := ofEnvironment{engines[what], e.Name}
-	j := *t.journal(&e)
-	if j == nil {
-		return Retiring{}, false
-	}
-	r := Retiring{Kind: what, Step: j.Step}
-	if old, ok := t.version(e, j.Old); ok && j.Old != "" {
-		r.Version = old.n
-		flip := j.Since
-		if Step(j.Step) != StepDrain {
-			flip = k.now()
-		}
-		r.Wait = k.waitFor(t.engine, e, old, flip, j.Grace)
-	}
-	if s, ok := k.stallOf(t.subject()); ok {
-		r.Trouble = s.Reason
-	}
-	return r, true
-}
-
-// RetiringPassword tells of the rotation that a user's password is in. Who holds
-// the former one FormerHolders says, also after its end.
-func (k *Keeper) RetiringPassword(u vault.User) (Retiring, bool) {
-	j := u.Rotation
-	if !UnderWay(j) {
-		return Retiring{}, false
-	}
-	r := Retiring{Kind: KindPassword, Step: j.Step}
-	if old, ok := u.Passwords.Find(j.Old); ok {
-		r.Version = old.N
-	}
-	if s, ok := k.stallOf(ofUser{u.ID, u.User.String()}.subject()); ok {
-		r.Trouble = s.Reason
-	}
-	return r, true
-}
-
-// FormerHolders returns who holds a password of a user that is in force no more,
-// or a token that died with it. Those are leases of all his environments.
-func (k *Keeper) FormerHolders(u vault.User) (former []Lease) {
-	active, _ := u.Passwords.Active()
-	for _, id := range environmentIDs(k.vault.Contents(), u.ID) {
-		for _, lease := range k.patience.Ledger.Of(id) {
-			if lease.Password != 0 && lease.Password != active.N {
-				former = append(former, lease)
-			}
-		}
-	}
-	return former
 }

@@ -14,9 +14,9 @@ import (
 // ofUser is the task of a user's password.
 type ofUser struct{ id, name string }
 
-func (t ofUser) subject() string                             { return "the password of " + t.name }
-func (t ofUser) journalIn(c *vault.Contents) *vault.Rotation { return c.Users[t.id].Rotation }
-func (t ofUser) note(*Keeper, vault.Rotation) string         { return "" }
+func (t ofUser) subject() string                                { return "the password of " + t.name }
+func (t ofUser) journalIn(c *vault.Contents) *vault.Rotation    { return c.Users[t.id].Rotation }
+func (t ofUser) note(*Keeper, vault.Rotation) (string, []Lease) { return "", nil }
 
 // Outcomes of a password's steps.
 const (

@@ -72,7 +72,9 @@ type Progress struct {
 	State   string // start | done | failed
 	Err     error  // with failed
 	Note    string
-	denied  bool // of a withdrawal: see ErrPortal
+	Already bool    // of a drain: the rotation was under way, its new value serves, and no other is made
+	Holders []Lease // of such a drain: who holds the former value
+	denied  bool    // of a withdrawal: see ErrPortal
 }
 
 // An edit is what a step changes in the store, in the same commit that moves the
@@ -232,14 +234,14 @@ func (k *Keeper) move(what engine, name string, was *vault.Rotation, to Step, ch
 		if *journal != was {
 			return fmt.Errorf("%s was taken up by somebody else: %w", what.subject(name), ErrConflict)
 		}
-		next := *was
-		next.Step, next.Since = string(to), k.now()
-		*journal = &next
+		is := *was
+		is.Step, is.Since = string(to), k.now()
+		*journal = &is
 		if change != nil {
-			change(c, &e, &next)
+			change(c, &e, &is)
 		}
 		if to == stepOver {
-			*journal = nil
+			*journal = next(is.Left)
 		}
 		served := c.Environments[name].Generation
 		c.Environments[name] = e
@@ -262,8 +264,8 @@ type task interface {
 	journalIn(c *vault.Contents) *vault.Rotation
 	// step makes the steps that belong together under the user's gate.
 	step(ctx context.Context, k *Keeper) (after Step, err error)
-	// note says what a drain waits for.
-	note(k *Keeper, j vault.Rotation) string
+	// note says what a drain waits for, and for whom.
+	note(k *Keeper, j vault.Rotation) (string, []Lease)
 }
 
 // ofEnvironment is the task of one kind of value of one environment.
@@ -344,7 +346,7 @@ func (k *Keeper) goOn(ctx context.Context, t task) (until time.Time, err error) 
 			return wait.until, nil
 		case err != nil:
 			return k.stalled(t.subject(), err), err
-		case after == stepOver:
+		case after == stepOver && t.journalIn(k.vault.Contents()) == nil:
 			k.unstalled(t.subject())
 			return time.Time{}, nil
 		}

@@ -73,7 +73,7 @@ func dueOf[T vault.Value](s Schedule, e vault.Environment, u vault.User, vs vaul
 		every = s.everyOf(u)
 	}
 	active, has := vs.Active()
-	if !has || under != nil || every == 0 {
+	if !has || under != nil && !pastFlip(under) || every == 0 {
 		return time.Time{}
 	}
 	return rested(active, active.Created.Add(every-early(e.ID, every)))
@@ -186,12 +186,12 @@ func (k *Keeper) scheduled(ctx context.Context, s Schedule) (all []scheduled) {
 		u := c.Users[e.UserID]
 		key, credential := ofEnvironment{engines[KindKey], name}, ofEnvironment{engines[KindAppCred], name}
 		all = append(all,
-			scheduled{key, s.KeyDue(e, u), mayLoginUnattended(u) && !e.Binding.HandsOff && e.Binding.Refused == nil,
+			scheduled{key, s.KeyDue(e, u), key.free(e) && mayLoginUnattended(u) && !e.Binding.HandsOff && e.Binding.Refused == nil,
 				func(c *vault.Contents) error {
 					return inEnvironment(c, e, func(e *vault.Environment) { e.Keys = tried(e.Keys, now) })
 				},
 				func() (bool, error) { return k.begin(ctx, key, nil) }},
-			scheduled{credential, s.CredentialDue(e, u), mayLoginUnattended(u) || replacesItself(e, u),
+			scheduled{credential, s.CredentialDue(e, u), credential.free(e) && (mayLoginUnattended(u) || replacesItself(e, u)),
 				func(c *vault.Contents) error {
 					return inEnvironment(c, e, func(e *vault.Environment) { e.AppCreds = tried(e.AppCreds, now) })
 				},

@@ -116,6 +116,7 @@ type rotationRecord struct {
 	Grace  *time.Duration `json:"grace,omitempty"`
 	Chosen bool           `json:"chosen,omitempty"`
 	Known  []string       `json:"known,omitempty"`
+	Left   []Left         `json:"left,omitempty"`
 }
 
 type endpointRecord struct {

@@ -18,4 +18,16 @@ type Rotation struct {
 	Grace  *time.Duration // from the flip to the deletion, as a person wants it; nil: as long as somebody holds Old
 	Chosen bool           // the cloud makes the pair itself: it is found among what is not in Known
 	Known  []string       // the access keys that the cloud listed before it was asked to make one: others'
+
+	Left []Left // what rotations before this one have still to delete, once this one is over
+}
+
+// Left is what is left of a rotation that another took the place of: its fields
+// are those of a Rotation whose Step is the drain.
+type Left struct {
+	New   string         `json:"new"`
+	Old   string         `json:"old"`
+	Begun time.Time      `json:"begun"`
+	Since time.Time      `json:"since"`
+	Grace *time.Duration `json:"grace,omitempty"`
 }
