@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cloud-ca/ccad/daemon/audit"
@@ -52,13 +53,15 @@ func (d *Daemon) recordRotation(o *opened, e audit.Entry, deleted string, j jour
 		return
 	}
 	_, kept := j.holds[j.was.New]
-	from, over := rotate.Step(j.was.Step), j.is == nil
+	_, stands := j.holds[j.was.Old]
+	from := rotate.Step(j.was.Step)
+	over := j.is == nil || !j.is.Begun.Equal(j.was.Begun) // or another goes on
 	switch {
 	case from == rotate.StepFlip && !over && (rotate.Step(j.is.Step) == rotate.StepDrain || rotate.Step(j.is.Step) == rotate.StepHeal):
 		e.Event, e.Version = "rotated", j.holds[j.is.New]
-	case from == rotate.StepDead && over:
+	case from == rotate.StepDead && over && !stands:
 		e.Event, e.Version = deleted, j.had[j.was.Old]
-	case over && !kept && from != rotate.StepLinger:
+	case over && !kept && !slices.Contains([]rotate.Step{rotate.StepLinger, rotate.StepDrain, rotate.StepDelete, rotate.StepDead}, from):
 		e.Event = "withdrawn"
 		e.Note = strings.TrimPrefix(e.Note+": "+j.was.Reason, ": ")
 		e.Note = strings.TrimSuffix(e.Note, ": ")

@@ -70,7 +70,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("after a restart: %+v", r)
 	}
 	lines := w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s", Wait: true})
-	if got := story(lines); !strings.HasPrefix(got, "journal done") || w.status().Environments[0].Rotation != nil {
+	if got := story(lines); got != "drain done, delete done, prove-dead done" || !lines[0].Already || len(lines[0].Holders) != 0 || w.status().Environments[0].Rotation != nil {
 		t.Errorf("told: %s", got)
 	}
 	if keys := w.cloud.Keys(w.cloud.User.Name); len(keys) != 1 || keys[0].Access == old.Access {

@@ -66,7 +66,7 @@ func (d *Daemon) rotationOfPassword(r *request, in ipc.RotateRequest) (func(cont
 		return func(_ context.Context, s *stream) { _ = s.line(d.passwordPlan(r.open.keeper, u, subject)) }, nil
 	}
 	return func(ctx context.Context, s *stream) {
-		err := r.open.keeper.RotatePassword(ctx, u.ID, func(p rotate.Progress) { _ = s.line(progressLine(p)) })
+		err := r.open.keeper.RotatePassword(ctx, u.ID, func(p rotate.Progress) { _ = s.line(progressLine(r.open.keeper, p)) })
 		if errors.Is(err, rotate.ErrPortal) {
 			err = d.guide(ctx, r.open, s, guided{subject: subject, user: u, why: err})
 		}
@@ -152,7 +152,7 @@ var errNotBegun = errors.New("not begun")
 // rotateEach begins one after the other, each when the one before it serves, and
 // follows all of them to the end that was wished.
 func (d *Daemon) rotateEach(ctx context.Context, o *opened, s *stream, todo rotations) {
-	tell := func(p rotate.Progress) { _ = s.line(progressLine(p)) }
+	tell := func(p rotate.Progress) { _ = s.line(progressLine(todo.Keeper, p)) }
 	var following sync.WaitGroup
 	for _, name := range todo.names {
 		subject := rotate.Subject(todo.kind, name)
@@ -198,6 +198,8 @@ func (r rotations) plan(name string) ipc.RotateLine {
 	switch {
 	case p.Under:
 		line.Note = "a rotation is under way already, and would go on"
+	case p.Already:
+		line.Note = "it was replaced already, and no other would be made"
 	case p.Name == "":
 		line.Note = "there is none, one would be made"
 	default:
@@ -223,8 +225,8 @@ func (r rotations) touched(name string) []string {
 	return append([]string{name}, rotate.Followers(c, c.Environments[name])...)
 }
 
-func progressLine(p rotate.Progress) ipc.RotateLine {
-	line := ipc.RotateLine{Step: string(p.Step), Subject: p.Subject, State: p.State, Note: p.Note}
+func progressLine(k *rotate.Keeper, p rotate.Progress) ipc.RotateLine {
+	line := ipc.RotateLine{Step: string(p.Step), Subject: p.Subject, State: p.State, Note: p.Note, Already: p.Already, Holders: leases(k, p.Holders)}
 	if p.Err != nil {
 		line.Error = wireError(p.Err).Message
 		line.Note = "tried again" // what ends a rotation has a line of its own

@@ -26,8 +26,9 @@ type RotateLine struct {
 	Error   string     `json:"error,omitempty"`
 	Code    Code       `json:"code,omitempty"` // with error
 	Note    string     `json:"note,omitempty"`
+	Already bool       `json:"already,omitempty"` // of step "drain": it was replaced before this was asked for, and nothing new is made
 	Until   *time.Time `json:"until,omitempty"`   // of a plan: when the old key is deleted
-	Holders []Lease    `json:"holders,omitempty"` // of a plan: who holds the old key
+	Holders []Lease    `json:"holders,omitempty"` // of a plan, and with already: who holds the old key
 	Broken  []Lease    `json:"broken,omitempty"`  // of them, those who may hold it longer
 	Unknown bool       `json:"unknown,omitempty"` // others may, too: it was printed, or a daemon before this one may have handed it out
 
