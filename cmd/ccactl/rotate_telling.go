@@ -18,6 +18,7 @@ type telling struct {
 	making string // the step on that line, which has no end yet
 
 	begun   []string // subjects
+	already []string // those that were replaced before, and whose former value drains
 	over    []string // of them, those with nothing left to do
 	waiting bool     // for a person in the portal
 	failed  []ipc.RotateLine
@@ -45,6 +46,8 @@ func (t *telling) note(l ipc.RotateLine) {
 	switch {
 	case l.Code != "":
 		t.failed = append(t.failed, l)
+	case l.Already:
+		t.already = append(t.already, l.Subject)
 	case l.Step == "journal":
 		t.begun = append(t.begun, l.Subject)
 	case l.State == "done" && slices.Contains([]string{"heal", "prove-dead", "withdraw"}, l.Step):
@@ -130,6 +133,8 @@ func told(l ipc.RotateLine) string {
 		text += ", " + l.Note + "; the former one would be deleted at " + l.Until.Local().Format(time.DateTime)
 	case l.Step == "adopt":
 		text += ", " + l.Note + "; served in " + strings.Join(l.Environments, ", ")
+	case l.Already && len(l.Holders) > 0:
+		text += ", " + l.Note + " (--grace 0s deletes it now)"
 	case l.Note != "":
 		text += ", " + l.Note
 	case purpose(l.Step) != "":
@@ -174,7 +179,7 @@ const flushing = 50 * time.Millisecond
 func (t *telling) interrupted() {
 	time.Sleep(flushing)
 	_ = t.finish("")
-	under := slices.DeleteFunc(slices.Clone(t.begun), func(s string) bool { return slices.Contains(t.over, s) })
+	under := slices.DeleteFunc(slices.Concat(t.begun, t.already), func(s string) bool { return slices.Contains(t.over, s) })
 	switch {
 	case t.asked.DryRun:
 		return
@@ -182,7 +187,7 @@ func (t *telling) interrupted() {
 		say("nothing was begun; what you change in the portal is adopted when it is noticed")
 	case len(under) > 0:
 		say("ccad goes on with " + strings.Join(under, ", ") + ", and begins nothing else: ccactl status")
-	case len(t.begun) == 0:
+	case len(t.begun)+len(t.already) == 0:
 		say("nothing was begun, so far as was told: ccactl status")
 	}
 }
@@ -193,7 +198,7 @@ func (t *telling) sum() error {
 	var first error
 	for _, l := range t.failed {
 		said := l.Error
-		if !strings.HasPrefix(said, l.Subject+" ") { // it may begin by itself with what it is about
+		if !strings.HasPrefix(said, l.Subject+" ") && !strings.HasPrefix(said, l.Subject+":") { // it may begin by itself with what it is about
 			said = l.Subject + ": " + said
 		}
 		err := error(&ipc.Error{Code: l.Code, Message: said})
@@ -216,7 +221,12 @@ func (t *telling) sum() error {
 			failed[l.Subject] = true
 		}
 		fine := slices.DeleteFunc(slices.Clone(t.begun), func(s string) bool { return failed[s] })
-		say(fmt.Sprintf("%d rotated, %d failed", len(fine), len(failed)))
+		still := ""
+		drains := slices.DeleteFunc(slices.Clone(t.already), func(s string) bool { return slices.Contains(t.over, s) })
+		if n := len(drains); n > 0 {
+			still = fmt.Sprintf(" %d still draining,", n)
+		}
+		say(fmt.Sprintf("%d rotated,%s %d failed", len(fine), still, len(failed)))
 	}
 	return first
 }

@@ -173,7 +173,7 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		if len(u.FormerHolders) > 0 {
 			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew", harmless: true})
 		}
-		all = append(all, overdue(u.RotationDue, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
+		all = append(all, overdue(u.RotationDue, u.Rotation, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e.Name, "S3 key", "ccactl rotate "+e.Name, e.Rotation)...)
@@ -185,10 +185,10 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		if t, is := environmentTrouble(e, password[e.User]); is {
 			all = append(all, t)
 		}
-		all = append(all, overdue(e.RotationDue, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
+		all = append(all, overdue(e.RotationDue, e.Rotation, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
 		mend := "ccactl rotate " + e.Name + " --application-credential"
 		all = append(all, rotating(e.Name, "application credential", mend, e.CredentialRotation)...)
-		all = append(all, overdue(e.CredentialDue, trouble{environment: e.Name, what: e.Name + ": the application credential", mend: mend}, now)...)
+		all = append(all, overdue(e.CredentialDue, e.CredentialRotation, trouble{environment: e.Name, what: e.Name + ": the application credential", mend: mend}, now)...)
 	}
 	for _, f := range st.Watched {
 		if t, is := fileTrouble(f, named(st, f.Environment)); is {

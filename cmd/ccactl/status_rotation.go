@@ -80,8 +80,9 @@ func some(names []string) string {
 // overdueAfter is how late the schedule may be before a person hears of it.
 const overdueAfter = time.Hour
 
-// overdue tells of a scheduled rotation that does not happen: t says of what.
-func overdue(d *ipc.Due, t trouble, now time.Time) []trouble {
+// overdue tells of a scheduled rotation that does not happen: t says of what. One
+// that is under way, r, is waited for.
+func overdue(d *ipc.Due, r *ipc.Rotation, t trouble, now time.Time) []trouble {
 	switch {
 	case d == nil:
 		return nil
@@ -89,6 +90,10 @@ func overdue(d *ipc.Due, t trouble, now time.Time) []trouble {
 		t.what += fmt.Sprintf(" was to be rotated %s, and nothing came of it; the next try is %s", relative(d.Tried, now), relative(&d.At, now))
 	case now.Sub(d.At) > overdueAfter:
 		t.what += fmt.Sprintf(" was to be rotated %s", relative(&d.At, now))
+		if r != nil && r.Step == "drain" {
+			t.what += ", and is once the former one is gone"
+			t.mend += " --grace 0s deletes that now"
+		}
 	default:
 		return nil
 	}
