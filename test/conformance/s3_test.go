@@ -281,6 +281,14 @@ func s3Refusals(s *session) {
 	} {
 		c.do("put with "+h[0]+": "+h[1], "PUT", path, data, h...)
 	}
+	for _, name := range []string{"tagging", "lifecycle", "policy", "cors", "website", "notification", "torrent"} {
+		for _, method := range []string{"GET", "PUT", "DELETE"} {
+			for _, at := range []string{"/refused", path} {
+				c.do(method+" of "+name, method, at+"?"+name, map[string]any{"PUT": "<X/>"}[method])
+			}
+		}
+	}
 	s.etag(data)
 	c.do("what was stored", "GET", "/refused?list-type=2", nil)
+	c.do("as it was", "GET", path, nil)
 }

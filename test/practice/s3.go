@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,6 +46,10 @@ func operation(r *http.Request) string {
 	switch {
 	case bucket == "":
 		return "ListBuckets"
+	case slices.ContainsFunc(unsupported, has), has("tagging") && r.Method != http.MethodGet:
+		return "Unsupported"
+	case has("tagging"):
+		return "GetTagging"
 	case has("delete"):
 		return "DeleteObjects"
 	case has("location"):
@@ -60,6 +65,10 @@ func operation(r *http.Request) string {
 	}
 	return map[string]string{"GET": "ListObjects", "HEAD": "HeadBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}[r.Method]
 }
+
+// unsupported are the subresources that s3api knows and does not have. Of others
+// it knows nothing: it takes a DELETE of a bucket's lifecycle for the bucket's.
+var unsupported = []string{"notification", "policy", "requestPayment", "torrent", "website", "cors", "restore"}
 
 func s3Path(r *http.Request) (bucket, key string) {
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -135,6 +144,10 @@ func (k *s3Call) do() (reply, *s3Error) {
 		if k.Method == http.MethodPost {
 			return k.deleteObjects()
 		}
+	case "Unsupported":
+		return reply{}, notImplemented("The requested resource is not implemented")
+	case "GetTagging":
+		return k.tagging()
 	case "GetBucketLocation":
 		return k.bucketLocation()
 	case "UploadPart":

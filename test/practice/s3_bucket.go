@@ -85,6 +85,16 @@ func (k *s3Call) bucketLocation() (reply, *s3Error) {
 	return xmlReply(leaf("LocationConstraint", where))
 }
 
+// tagging is that of what has none.
+func (k *s3Call) tagging() (reply, *s3Error) {
+	if _, e := k.container(); e != nil {
+		return reply{}, e
+	}
+	a, e := xmlReply(tree("Tagging", leaf("TagSet", "")))
+	a.header = http.Header{"Content-Type": nil}
+	return a, e
+}
+
 // number reads a parameter that must be an integer of S3's kind.
 func (k *s3Call) number(name string, fallback, limit int) (int, *s3Error) {
 	given, ok := k.params[name]
