@@ -98,6 +98,9 @@ func (x *exchange) send(b Binding) (*http.Response, *fault) {
 	if f := x.checkSource(route, signer); f != nil {
 		return nil, f
 	}
+	if f := x.checkSubresource(route, signer); f != nil {
+		return nil, f
+	}
 	req := x.outgoing(route.base)
 	req.Body, req.ContentLength = x.body.open(), x.body.length
 	hash := x.claim.payload

@@ -223,6 +223,68 @@ func TestDeleteObjects(t *testing.T) {
 	b.want("too long", b.request("POST", "/bucket?delete", make([]byte, 3<<20), nil), 400, "MalformedXML")
 }
 
+// TestSubresources: a server that has never heard of one takes a change of it for
+// one of the bucket or object itself; that never reaches it. One that has it is
+// asked as ever.
+func TestSubresources(t *testing.T) {
+	b := newBench(t)
+	swift := func(w http.ResponseWriter, r *http.Request) bool {
+		_, key, _ := strings.Cut(r.URL.Path[1:], "/")
+		switch {
+		case r.URL.RawQuery == "" || r.Method != http.MethodGet:
+			return false
+		case r.URL.Path == "/bucket":
+			_, _ = io.WriteString(w, `<?xml version='1.0'?><ListBucketResult><Name>bucket</Name></ListBucketResult>`)
+		case key == "key":
+			w.Header().Set("ETag", `"x"`)
+			_, _ = io.WriteString(w, "data")
+		case key != "":
+			s3Error(w, http.StatusNotFound, "NoSuchKey")
+		default:
+			s3Error(w, http.StatusNotFound, "NoSuchBucket")
+		}
+		return true
+	}
+	other := func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method != http.MethodGet:
+			return false
+		case strings.Contains(r.URL.RawQuery, "lifecycle"):
+			s3Error(w, http.StatusNotFound, "NoSuchLifecycleConfiguration")
+		default:
+			_, _ = io.WriteString(w, `<Retention/>`)
+		}
+		return true
+	}
+	for _, c := range []struct {
+		server               func(http.ResponseWriter, *http.Request) bool
+		method, path, answer string
+		status, requests     int
+	}{
+		{swift, "DELETE", "/bucket?lifecycle", "NotImplemented", 501, 1},
+		{swift, "PUT", "/bucket?publicAccessBlock", "NotImplemented", 501, 1},
+		{swift, "DELETE", "/none?lifecycle", "NoSuchBucket", 404, 1},
+		{swift, "PUT", "/bucket/key?retention&versionId=null", "NotImplemented", 501, 1},
+		{swift, "PUT", "/bucket/other?legal-hold", "NoSuchKey", 404, 1},
+		{other, "PUT", "/bucket?lifecycle", "", 200, 2},
+		{other, "PUT", "/bucket/key?retention", "", 200, 2},
+		{swift, "PUT", "/bucket/key", "", 200, 1},
+		{swift, "PUT", "/bucket/key?tagging", "", 200, 1},
+		{swift, "GET", "/bucket?lifecycle", "", 200, 1},
+	} {
+		b.s3.set(func() { b.s3.before = c.server })
+		before := b.s3.requests()
+		var body []byte
+		if c.method == "PUT" {
+			body = []byte("<X/>")
+		}
+		b.want(c.method+" "+c.path, b.request(c.method, c.path, body, nil), c.status, c.answer)
+		if n := b.s3.requests() - before; n != c.requests {
+			t.Errorf("%s %s took %d requests, want %d", c.method, c.path, n, c.requests)
+		}
+	}
+}
+
 // TestCopySource: the server refuses the ETag of a multipart object, so the
 // condition is checked here (trap D).
 func TestCopySource(t *testing.T) {

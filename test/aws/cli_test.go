@@ -192,6 +192,17 @@ func cliAPI(t *testing.T, c client) {
 			t.Errorf("%s: %v %s%s", args[0], ok, stdout, stderr)
 		}
 	}
+	// This server has never heard of these, and would delete the bucket and
+	// overwrite the object.
+	c.run("s3api", "create-bucket", "--bucket", "spared")
+	for _, args := range [][]string{{"delete-bucket-lifecycle", "--bucket", "spared"}, {"delete-public-access-block", "--bucket", "spared"},
+		{"put-object-legal-hold", "--bucket", "bucket", "--key", "object", "--legal-hold", "Status=ON"}} {
+		if stdout, stderr, ok := c.try(append([]string{"s3api"}, args...)...); ok || !strings.Contains(stderr, "NotImplemented") {
+			t.Errorf("%s: %v %s%s", args[0], ok, stdout, stderr)
+		}
+	}
+	c.run("s3api", "head-bucket", "--bucket", "spared")
+	contains(t, "the object", c.run("s3api", "head-object", "--bucket", "bucket", "--key", "object"), `"ContentLength": 1000`)
 	cliMultipart(t, c)
 }
 
