@@ -35,6 +35,9 @@ const (
 	// credentialTimeout bounds one answer, which may need an application
 	// credential of the cloud.
 	credentialTimeout = 30 * time.Second
+	// unitsDrain is how long a lock waits for answers to units: one that is cut
+	// before its first byte is an empty credential, with which the unit starts.
+	unitsDrain = 2 * time.Second
 	// acceptPause is how long it takes until it is tried again to accept.
 	acceptPause = 100 * time.Millisecond
 	// tooLong is more than systemd takes for a credential, 1 MiB.
@@ -64,6 +67,7 @@ func (d *Daemon) listenCredentials() (s credentialSocket) {
 		go d.withhold(c, "", "", nil, errors.New("another user's manager asks: a system unit gets none here"))
 	}
 	s.gate = session.NewGate(s.listener)
+	s.gate.Drain = unitsDrain
 	return s
 }
 

@@ -127,7 +127,7 @@ func Run(ctx context.Context, o Options) error {
 	listener, err := d.own()
 	defer func() {
 		for _, lock := range d.locks {
-			_ = lock.Close()
+			vault.UnlockFolder(lock)
 		}
 	}()
 	if err != nil {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"sync"
@@ -25,7 +26,8 @@ const (
 // answered.
 type Gate struct {
 	net.Listener
-	Limit int // of connections at once; 0: none. Set it before the first Accept
+	Limit int           // of connections at once; 0: none. Set it before the first Accept
+	Drain time.Duration // how long Shut waits for answers under way; 0: 250 ms
 
 	parked chan struct{} // closed when Accept has stopped: all it accepted is in conns
 	closed chan struct{} // closed by Close
@@ -123,7 +125,7 @@ func (g *Gate) ConnState(c net.Conn, s http.ConnState) {
 }
 
 // Shut stops accepting and waits until no answer is under way and no
-// connection is younger than its grace, 250 ms at most.
+// connection is younger than its grace, Drain at most.
 func (g *Gate) Shut() {
 	g.mu.Lock()
 	g.shut = true
@@ -131,7 +133,7 @@ func (g *Gate) Shut() {
 	if d, ok := g.Listener.(deadliner); ok {
 		_ = d.SetDeadline(time.Unix(1, 0))
 	}
-	limit := time.After(drainLimit)
+	limit := time.After(cmp.Or(g.Drain, drainLimit))
 	select {
 	case <-g.parked:
 	case <-limit:

@@ -39,6 +39,13 @@ func LockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// UnlockFolder gives the lock back. Closing alone would leave it with a program
+// that is just being started: a child has every descriptor until it execs.
+func UnlockFolder(f *os.File) {
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	_ = f.Close()
+}
+
 // enterFolder opens a folder of ours, made 0700 if it's missing. What is
 // checked is the open folder, so that it can't be exchanged in between.
 func enterFolder(dir string) (*os.File, error) {

@@ -113,6 +113,26 @@ func TestLockFolderHasOneOwner(t *testing.T) {
 	}
 }
 
+// What was given back is free, though a program that is just being started has the
+// file still.
+func TestUnlockFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	f, err := LockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	childs, err := unix.Dup(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(childs)
+	UnlockFolder(f)
+	if f, err = LockFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	UnlockFolder(f)
+}
+
 func TestLockedMarker(t *testing.T) {
 	dir := t.TempDir()
 	if IsLocked(dir) {
