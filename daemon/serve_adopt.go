@@ -9,7 +9,6 @@ import (
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
-	"github.com/cloud-ca/ccad/daemon/source"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -105,115 +104,6 @@ func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 		region = defaultS3Region
 	}
 	return account.S3{Endpoint: e, Region: region}, nil
-}
-
-// importFiles reads what ccactl read and adopts what is in it.
-func (d *Daemon) importFiles(r *request) (any, error) {
-	in, err := decode[ipc.ImportRequest](r)
-	if err != nil {
-		return nil, err
-	}
-	if in.Name != "" && !account.ValidName(in.Name) {
-		return nil, usage("--name is no environment name (a-z, 0-9, dot, hyphen, underscore; 63 characters)")
-	}
-	files := make([]source.File, len(in.Files))
-	for i, f := range in.Files {
-		files[i] = source.File{Path: f.Path, Data: f.Data, CA: f.CA}
-	}
-	found, notes, err := source.Parse(files, in.InsecureHTTP)
-	if err != nil {
-		return nil, usage("%v", err)
-	}
-	if len(in.Only) > 0 {
-		found = slices.DeleteFunc(found, func(f source.Found) bool { return !slices.Contains(in.Only, origin(f)) })
-	}
-	if len(found) == 0 {
-		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
-	}
-	if in.Name != "" && len(found) > 1 {
-		return nil, usage("--name is for one environment, and the files hold %d", len(found))
-	}
-	if err := distinct(r.open.keeper, in, found); err != nil {
-		return nil, err
-	}
-	var changes []ipc.Change
-	for _, f := range found {
-		changes = append(changes, d.importOne(r, in, f))
-	}
-	out := ipc.Changes{DryRun: in.DryRun, Changes: changes, Notes: notes}
-	return out, nil
-}
-
-// origin is where a finding stands.
-func origin(f source.Found) string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
-
-// importOne adopts one finding and says what became of it.
-func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc.Change {
-	change := ipc.Change{
-		Environment: cmp.Or(in.Name, f.Name), User: f.User.Name, Project: f.Environment.Project,
-		AuthURL: f.User.Auth.URL, S3Endpoint: f.Environment.S3.Endpoint.URL,
-		Source: origin(f), Notes: f.Notes,
-	}
-	if f.Keys != nil {
-		change.AccessKeyID = f.Keys.AccessKeyID
-	}
-	o := offered(in, f)
-	switch {
-	case f.Missing == "password" && in.Password != "":
-		o.Password, f.Missing = account.NewSecret(in.Password), ""
-	case f.Missing == "s3-secret" && in.S3Secret != "" && f.Keys != nil:
-		o.Keys = &account.KeyPair{AccessKeyID: f.Keys.AccessKeyID, Secret: account.NewSecret(in.S3Secret)}
-		f.Missing = ""
-	case f.Missing != "" && f.Keys != nil:
-		o.Keys = nil
-	}
-	err := applyS3(&o, in)
-	change.S3Endpoint = o.Environment.S3.Endpoint.URL
-	if err != nil {
-		change.Action, change.Error = "failed", wireError(err)
-		return change
-	}
-	if o.AppCred != nil && o.Name == "" && !in.DryRun {
-		return d.adopt(r, o, change) // the cloud names its project
-	}
-	preview, err := r.open.keeper.Preview(o)
-	change.Environment = cmp.Or(preview.Environment, change.Environment)
-	if err == nil && !in.DryRun && (f.Missing == "" || in.Bare) {
-		named := change.AccessKeyID
-		change = d.adopt(r, o, change)
-		change.Missing, change.AccessKeyID = f.Missing, cmp.Or(change.AccessKeyID, named)
-		return change
-	}
-	change.Action, change.Missing = "merged", f.Missing
-	switch {
-	case err != nil:
-		change.Action, change.Error = "failed", wireError(err)
-	case f.Missing != "" && !in.DryRun:
-		change.Action = "failed"
-		change.Error = &ipc.Error{Code: ipc.CodeFailed, Message: missingMessage(f.Missing, change)}
-	case preview.Added:
-		change.Action = "added"
-	}
-	return change
-}
-
-func missingMessage(missing string, c ipc.Change) string {
-	if missing == "password" {
-		return fmt.Sprintf("%s holds no password of user %s", c.Source, c.User)
-	}
-	return fmt.Sprintf("%s holds no secret for the S3 key %s", c.Source, c.AccessKeyID)
-}
-
-// applyS3 lets the flags say where S3 is, over what the file says.
-func applyS3(o *rotate.Offer, in ipc.ImportRequest) error {
-	if in.S3Endpoint == "" {
-		o.Environment.S3.Region = cmp.Or(in.S3Region, o.Environment.S3.Region)
-		return nil
-	}
-	s3, err := s3Of(in.S3Endpoint, cmp.Or(in.S3Region, o.Environment.S3.Region), in.InsecureHTTP)
-	s3.Endpoint.CA = cmp.Or(o.Environment.S3.Endpoint.CA, o.User.Auth.CA)
-	o.Environment.S3 = s3
-	return err
 }
 
 // adopt puts one offer to the keeper and says what became of it.
