@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -48,5 +49,59 @@ func TestImportOfSomeFindings(t *testing.T) {
 		t.Errorf("%+v", s.Environments)
 	}
 	r.Only = []string{"/x/clouds.yaml:99"}
-	w.want(w.try("POST", "/v1/import", r, nil), ipc.CodeUsage, "nothing to import")
+	w.want(w.try("POST", "/v1/import", r, nil), ipc.CodeEmpty, "nothing to import")
+}
+
+// What a file leaves for the cloud to say is no reason for a dry run to fail, and
+// what nobody names is: a project's id alone makes no name.
+func TestDryRunOfWhatNamesNoProject(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	vars, err := w.view("dev", "&auth=application-credential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cred := fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\nexport OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n",
+		w.cloud.AuthURL, vars["OS_APPLICATION_CREDENTIAL_ID"], vars["OS_APPLICATION_CREDENTIAL_SECRET"])
+	byID := strings.Replace(w.openrc(secret, "x", ""), "OS_PROJECT_NAME=x", "OS_PROJECT_ID="+w.cloud.User.Projects["system-ccontini"], 1)
+	try := func(name, text string) ipc.Change {
+		t.Helper()
+		var out ipc.Changes
+		w.do("POST", "/v1/import", ipc.ImportRequest{Name: name, Files: []ipc.File{{Path: "/x/openrc", Data: []byte(text)}}, DryRun: true}, &out)
+		return out.Changes[0]
+	}
+	if c := try("", cred); c.Error != nil || c.Action != "merged" || c.Environment != "dev" {
+		t.Errorf("the one that dev has: %+v", c)
+	}
+	w.do("DELETE", "/v1/environments/dev", nil, nil)
+	if c := try("", cred); c.Error != nil || c.Action != "added" || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "the cloud") {
+		t.Errorf("the cloud names it: %+v", c)
+	}
+	if c := try("ac", cred); c.Error != nil || c.Action != "added" || c.Environment != "ac" {
+		t.Errorf("a person names it: %+v", c)
+	}
+	if c := try("", byID); c.Error == nil || c.Error.Code != ipc.CodeUnnamed || c.Missing != "" || c.Project == "" {
+		t.Errorf("by the project's id: %+v", c)
+	}
+	w.want(w.importText("", byID), ipc.CodeUnnamed, "names")
+	if err := w.importText("sys", byID); err != nil {
+		t.Error(err)
+	}
+}
+
+// That a file holds nothing for ccad is told apart from a file that can't be read.
+func TestImportOfNothing(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	for text, want := range map[string]ipc.Code{
+		"hello\n": ipc.CodeEmpty, "export OS_REGION_NAME=x\n": ipc.CodeEmpty, "clouds: {}\n": ipc.CodeEmpty,
+		"export OS_PASSWORD='x\n": ipc.CodeUsage, "clouds:\n  a:\n b: c\n": ipc.CodeUsage,
+	} {
+		r := []ipc.File{{Path: "/x/f", Data: []byte(text)}}
+		w.want(w.try("POST", "/v1/import", ipc.ImportRequest{Files: r, DryRun: true}, nil), want, "")
+		if want == ipc.CodeUsage {
+			w.want(w.try("POST", "/v1/scrub", ipc.ScrubRequest{Files: r}, nil), want, "")
+		}
+	}
+	r := []ipc.File{{Path: "/x/f", Data: []byte("hello\n")}}
+	w.want(w.try("POST", "/v1/scrub", ipc.ScrubRequest{Files: r}, nil), ipc.CodeEmpty, "none of the formats")
 }

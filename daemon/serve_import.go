@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,13 +28,13 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	}
 	found, notes, err := source.Parse(files, in.InsecureHTTP)
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, unread(err)
 	}
 	if len(in.Only) > 0 {
 		found = slices.DeleteFunc(found, func(f source.Found) bool { return !slices.Contains(in.Only, origin(f)) })
 	}
 	if len(found) == 0 {
-		return nil, usage("nothing to import: %s", strings.Join(append(notes, "no credentials found"), "; "))
+		return nil, &ipc.Error{Code: ipc.CodeEmpty, Message: "nothing to import: " + strings.Join(append(notes, "no credentials found"), "; ")}
 	}
 	if in.Name != "" && len(found) > 1 {
 		return nil, usage("--name is for one environment, and the files hold %d", len(found))
@@ -49,13 +50,23 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	return out, nil
 }
 
+// unread is why files were not read, or that there is nothing in them: who goes
+// through many files speaks of the former only.
+func unread(err error) error {
+	var at *source.SyntaxError
+	if errors.As(err, &at) && at.Empty {
+		return &ipc.Error{Code: ipc.CodeEmpty, Message: err.Error()}
+	}
+	return usage("%v", err)
+}
+
 // origin is where a finding stands.
 func origin(f source.Found) string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
 
 // importOne adopts one finding and says what became of it.
 func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc.Change {
 	change := ipc.Change{
-		Environment: cmp.Or(in.Name, f.Name), User: f.User.Name, Project: f.Environment.Project,
+		Environment: cmp.Or(in.Name, f.Name), User: f.User.Name, Project: cmp.Or(f.Environment.Project, f.Environment.ProjectID),
 		AuthURL: f.User.Auth.URL, S3Endpoint: f.Environment.S3.Endpoint.URL,
 		Source: origin(f), Notes: f.Notes,
 	}
@@ -89,15 +100,21 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 		change.Missing, change.AccessKeyID = f.Missing, cmp.Or(change.AccessKeyID, named)
 		return change
 	}
-	change.Action, change.Missing = "merged", f.Missing
+	change.Action = "merged"
 	switch {
-	case err != nil:
+	case o.AppCred != nil && o.Name == "" && // and a dry run, which does not ask
+		!o.NoVerify && errors.Is(err, rotate.ErrUnnamed):
+		change.Action, change.Notes = "added", append(change.Notes, "the cloud tells its project, after which it is named")
+	case err != nil: // a secret would not help it
 		change.Action, change.Error = "failed", wireError(err)
 	case f.Missing != "" && !in.DryRun:
-		change.Action = "failed"
+		change.Action, change.Missing = "failed", f.Missing
 		change.Error = &ipc.Error{Code: ipc.CodeFailed, Message: missingMessage(f.Missing, change)}
-	case preview.Added:
-		change.Action = "added"
+	default:
+		change.Missing = f.Missing
+		if preview.Added {
+			change.Action = "added"
+		}
 	}
 	return change
 }

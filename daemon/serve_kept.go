@@ -25,7 +25,7 @@ func (d *Daemon) scrub(r *request) (any, error) {
 	c := r.open.keeper.Contents()
 	scrubbed, err := source.Scrub(files, true, func(f source.Found) bool { return holds(c, f) })
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, unread(err)
 	}
 	out := ipc.ScrubReply{Files: []ipc.ScrubbedFile{}}
 	for _, s := range scrubbed {

@@ -38,6 +38,8 @@ const (
 	CodeLocked   Code = "locked"    // 4
 	CodeUnknown  Code = "unknown"   // 5: no such environment or user
 	CodeRefused  Code = "refused"   // 6: refused by the cloud
+	CodeUnnamed  Code = "unnamed"   // 1: nothing names the environment to be
+	CodeEmpty    Code = "empty"     // 2: a file that can be read, and holds nothing for ccad
 )
 
 // Error is a failure as it crosses the socket.
@@ -51,7 +53,7 @@ func (e *Error) Error() string { return e.Message }
 // Exit returns ccactl's exit code for the failure.
 func (e *Error) Exit() int {
 	switch e.Code {
-	case CodeUsage:
+	case CodeUsage, CodeEmpty:
 		return 2
 	case CodeNoDaemon:
 		return 3
@@ -68,7 +70,7 @@ func (e *Error) Exit() int {
 // Status codes of HTTP that carry a Code, for curl's users; ours read the body.
 func (c Code) HTTPStatus() int {
 	switch c {
-	case CodeUsage:
+	case CodeUsage, CodeEmpty:
 		return 400
 	case CodeRefused:
 		return 403

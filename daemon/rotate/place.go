@@ -3,6 +3,7 @@ package rotate
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/vault"
@@ -64,6 +65,9 @@ type place struct {
 // errNamed: the same user and project have another name.
 var errNamed = errors.New("stored already")
 
+// ErrUnnamed: neither a person nor what is offered names the environment.
+var ErrUnnamed = errors.New("nothing in it names an environment")
+
 // anyRegion is that of an endpoint whose region nobody names, until the server
 // says which it demands: every client knows it.
 const anyRegion = "us-east-1"
@@ -81,8 +85,8 @@ func placeFor(c *vault.Contents, o Offer) (place, error) {
 	}
 	stored, exists := c.Environments[name]
 	if !exists {
-		if !account.ValidName(name) {
-			return p, fmt.Errorf("%q is no environment name (a-z, 0-9, dot, hyphen, underscore; 63 characters)", name)
+		if !account.ValidName(name) { // a guess of which nothing was left: persons' names were checked
+			return p, ErrUnnamed
 		}
 		p.added = true
 		p.env = vault.Environment{Environment: o.Environment}
@@ -111,10 +115,8 @@ func placeFor(c *vault.Contents, o Offer) (place, error) {
 func userFor(c *vault.Contents, o Offer) vault.User {
 	if o.User.Name == "" { // an application credential alone: the user of the environment that has it
 		for _, e := range c.Environments {
-			for _, v := range e.AppCreds.List {
-				if u := c.Users[e.UserID]; o.AppCred != nil && v.Value.ID == o.AppCred.ID && u.Auth.SameOrigin(o.User.Auth) {
-					return u
-				}
+			if u := c.Users[e.UserID]; o.AppCred != nil && hasCredential(e, o.AppCred.ID) && u.Auth.SameOrigin(o.User.Auth) {
+				return u
 			}
 		}
 	} else {
@@ -143,11 +145,20 @@ func nameFor(c *vault.Contents, o Offer, userID string) (string, error) {
 			return e.Name, nil
 		}
 	}
-	name := o.Name
-	if !o.Named {
-		name, _ = account.NameFrom(name)
+	if o.Named {
+		return o.Name, nil
 	}
+	for _, e := range c.EnvironmentsOf(userID) {
+		if o.AppCred != nil && projectOf(o.Environment) == "" && hasCredential(e, o.AppCred.ID) {
+			return e.Name, nil // it is for one project, which its file does not tell
+		}
+	}
+	name, _ := account.NameFrom(o.Name)
 	return name, nil
+}
+
+func hasCredential(e vault.Environment, id string) bool {
+	return slices.ContainsFunc(e.AppCreds.List, func(v vault.Version[account.ApplicationCredential]) bool { return v.Value.ID == id })
 }
 
 // merged joins an offer to a stored environment of that name, if it is the same

@@ -119,8 +119,10 @@ func TestPlaceFor(t *testing.T) {
 	if diff := cmp.Diff(stored().Environments["dev"].Project, c.Environments["dev"].Project); diff != "" {
 		t.Errorf("placing changed the store: %s", diff)
 	}
-	if _, err := placeFor(c, Offer{Name: "///", User: same, Environment: project("///")}); err == nil {
-		t.Error("a name of nothing was accepted")
+	for _, name := range []string{"///", ""} {
+		if _, err := placeFor(c, Offer{Name: name, User: same, Environment: project("///")}); !errors.Is(err, ErrUnnamed) {
+			t.Errorf("named %q: %v", name, err)
+		}
 	}
 }
 
