@@ -13,7 +13,7 @@ func addVerb() *cobra.Command {
 	var stdin addStdin
 	c := verb("add NAME [--user U] [--project P] [--s3-access-key K] [--password-stdin | --s3-secret-stdin]", "Add an environment by hand", words(1, 1), func(c *cobra.Command, args []string) (err error) {
 		if r.Name = args[0]; !validName(r.Name) {
-			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
+			return noName(r.Name)
 		}
 		if err := addSecrets(c, &r, stdin); err != nil {
 			return err

@@ -66,10 +66,10 @@ func subject(c ipc.Change) string {
 	switch {
 	case c.Environment != "":
 		return c.Environment
-	case c.User != "":
-		return c.User
+	case c.Source != "":
+		return c.Source
 	}
-	return c.Source
+	return c.User
 }
 
 // sentence is one change in words: "added dev (user u, project p), verified".

@@ -13,19 +13,19 @@ import (
 )
 
 // gather reads the files of an import, what belongs to them, and the
-// certificates that they name. The daemon reads no file by a path that it was
-// told, so it gets everything at once.
-func gather(paths []string) ([]ipc.File, error) {
-	var files []ipc.File
+// certificates that they name, and returns what it left out of the latter two.
+// The daemon reads no file by a path that it was told, so it gets everything at
+// once.
+func gather(paths []string) (files []ipc.File, leftOut []string, err error) {
 	for _, path := range paths {
-		f, err := readSource(path)
+		f, without, err := readSource(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if slices.ContainsFunc(files, func(other ipc.File) bool { return other.Path == f.Path }) {
 			continue
 		}
-		files = append(files, f)
+		files, leftOut = append(files, f), append(leftOut, without...)
 	}
 	for _, f := range files {
 		for _, path := range companions(f.Path) {
@@ -35,15 +35,15 @@ func gather(paths []string) ([]ipc.File, error) {
 			if _, err := os.Lstat(path); err != nil {
 				continue
 			}
-			companion, err := readSource(path)
+			companion, without, err := readSource(path)
 			if err != nil {
-				warn([]string{fmt.Sprintf("left out: %v", err)})
+				leftOut = append(leftOut, fmt.Sprintf("left out: %v", err))
 				continue
 			}
-			files = append(files, companion)
+			files, leftOut = append(files, companion), append(leftOut, without...)
 		}
 	}
-	return files, nil
+	return files, leftOut, nil
 }
 
 // companions are the files that usually lie beside one and complete it.
@@ -52,43 +52,49 @@ func companions(path string) []string {
 	switch name {
 	case "clouds.yaml", "clouds.yml":
 		return []string{dir + "secure.yaml", dir + "secure.yml"}
+	case "secure.yaml", "secure.yml": // which says nothing by itself
+		return []string{dir + "clouds.yaml", dir + "clouds.yml"}
 	case "credentials":
 		return []string{dir + "config"}
 	}
 	return nil
 }
 
-func readSource(path string) (ipc.File, error) {
+func readSource(path string) (f ipc.File, leftOut []string, err error) {
 	if path == "-" {
 		data, err := readStdin(fileLimit)
-		return ipc.File{Path: "-", Data: data}, err
+		return ipc.File{Path: "-", Data: data}, nil, err
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return ipc.File{}, err
+		return f, nil, err
 	}
 	data, err := guard{limit: fileLimit}.read(abs)
 	if err != nil {
-		return ipc.File{}, err
+		return f, nil, err
 	}
-	return ipc.File{Path: abs, Data: data, CA: authorities(abs, data)}, nil
+	found, leftOut := authorities(abs, data)
+	return ipc.File{Path: abs, Data: data, CA: found}, leftOut, nil
 }
 
 // authorities reads the CA files that a file of any format names. It looks for
 // the words alone: whether they count is for the daemon's parsers to say. Only
-// certificates are taken, for a file could name one that holds a secret.
-func authorities(path string, data []byte) map[string]string {
-	naming := regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?(?:cacert|OS_CACERT|ca_bundle|ca_certs_file)[ \t]*[:=][ \t]*["']?([^"'#\s]+)`)
-	var found map[string]string
+// certificates are taken, for a file could name one that holds a secret. Of the
+// variables in a path HOME alone is known; the parsers refuse all others.
+func authorities(path string, data []byte) (found map[string]string, leftOut []string) {
+	naming := regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?(?:cacert|OS_CACERT|ca_bundle|ca_certs_file)[ \t]*[:=][ \t]*((?:"[^"\n]*"|'[^'\n]*'|[^"'#;\s])+)`)
 	for _, match := range naming.FindAllSubmatch(data, -1) {
-		named := string(match[1])
+		named := strings.NewReplacer(`"`, "", `'`, "").Replace(string(match[1]))
 		at := expand(named)
+		if strings.Contains(strings.TrimPrefix(at, ipc.Home()), "$") {
+			continue
+		}
 		if !filepath.IsAbs(at) {
 			at = filepath.Join(filepath.Dir(path), at)
 		}
 		content, err := guard{limit: fileLimit, system: true}.read(at)
 		if err != nil {
-			warn([]string{fmt.Sprintf("left out the certificates that %s names: %v", path, err)})
+			leftOut = append(leftOut, fmt.Sprintf("left out the certificates that %s names: %v", path, err))
 			continue
 		}
 		if found == nil {
@@ -96,7 +102,7 @@ func authorities(path string, data []byte) map[string]string {
 		}
 		found[named] = certificates(content)
 	}
-	return found
+	return found, leftOut
 }
 
 // certificates returns the certificates of a PEM file and drops all else.

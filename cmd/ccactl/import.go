@@ -21,7 +21,7 @@ func importVerb() *cobra.Command {
 			return misused(c, "--json goes with --dry-run")
 		}
 		if r.Name != "" && !validName(r.Name) {
-			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(r.Name))
+			return noName(r.Name)
 		}
 		if scrub && (r.DryRun || slices.Contains(args, "-")) {
 			return misused(c, "--scrub takes the secrets out of files, once they are imported")
@@ -31,13 +31,17 @@ func importVerb() *cobra.Command {
 				return err
 			}
 		}
-		if r.Files, err = gather(args); err != nil {
+		var leftOut []string
+		if r.Files, leftOut, err = gather(args); err != nil {
 			return err
 		}
+		warn(leftOut)
 		if asJSON {
 			return emitImport(r)
 		}
-		if err = bringIn(r, printOut); scrub { // of what was stored: another's failure is no reason to leave it
+		err = bringIn(r, printOut)
+		var some exitCode
+		if scrub && (err == nil || errors.As(err, &some)) { // of what was stored: another's failure is no reason to leave it
 			err = errors.Join(err, scrubAll(args, printOut))
 		}
 		return err
@@ -72,7 +76,7 @@ func emitImport(r ipc.ImportRequest) error {
 	if err := call("POST", "/v1/import", r, &done); err != nil {
 		return err
 	}
-	return tellJSON(done, nil)
+	return tellJSON(done, nameIt)
 }
 
 // unwatch lets ccad stop watching files, and returns those that are still there.
@@ -113,7 +117,7 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 	}
 	missing := lacking(done.Changes)
 	if len(missing) == 0 || r.DryRun {
-		return tellBy(print, done, nil)
+		return tellBy(print, done, nameIt)
 	}
 	if err := askFor(missing, &r); err != nil {
 		if errors.Is(err, errNoTerminal) {
@@ -136,7 +140,7 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 	if err := call("POST", "/v1/import", r, &second); err != nil {
 		return err
 	}
-	return tellBy(print, merge(done, second), nil)
+	return tellBy(print, merge(done, second), nameIt)
 }
 
 func lacking(changes []ipc.Change) (missing []*ipc.Change) {
@@ -176,9 +180,20 @@ func askFor(missing []*ipc.Change, r *ipc.ImportRequest) (err error) {
 	return nil
 }
 
+// nameIt is how what nothing names is imported.
+func nameIt(c ipc.Change) string {
+	if c.Error == nil || c.Error.Code != ipc.CodeUnnamed {
+		return ""
+	}
+	file := c.Source[:max(strings.LastIndexByte(c.Source, ':'), 0)] // without the line
+	return "ccactl import " + shellWord(file) + " --name NAME"
+}
+
 // afterwards is how a missing secret is handed in later.
 func afterwards(c ipc.Change) string {
 	switch {
+	case nameIt(c) != "":
+		return nameIt(c)
 	case c.Missing == "password":
 		return "ccactl update --user " + c.User + " --password-stdin"
 	case c.Missing != "":

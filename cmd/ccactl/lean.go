@@ -133,6 +133,13 @@ func checkName(name string) error {
 	return nil
 }
 
+// noName says what a name may be, of one that it may not.
+func noName(name string) error {
+	return usage("%s can't name an environment: %s", quote(name), nameRule)
+}
+
+const nameRule = "a to z, 0 to 9, and . _ - inside, at most 63 characters"
+
 // validName is the contract's rule, ^[a-z0-9][a-z0-9._-]{0,62}$.
 func validName(name string) bool {
 	for i, r := range name {

@@ -32,7 +32,7 @@ func (g guard) read(path string) ([]byte, error) {
 	}
 	f, err := os.OpenFile(path, flags, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return nil, fmt.Errorf("%s is a symbolic link: name the file that it leads to", path)
+		return nil, linkError(path)
 	}
 	if err != nil {
 		return nil, err
@@ -53,6 +53,16 @@ func (g guard) read(path string) ([]byte, error) {
 		return nil, tooLong(path, g.limit)
 	}
 	return data, nil
+}
+
+// linkError refuses a link: others may have put it there, so what it leads to is
+// read once a person has named that.
+func linkError(path string) error {
+	to := real(path)
+	if to == path {
+		return fmt.Errorf("%s is a symbolic link to nothing", path)
+	}
+	return fmt.Errorf("%s is a symbolic link: give the file that it leads to, %s", path, to)
 }
 
 func (g guard) check(path string, info fs.FileInfo) error {

@@ -17,7 +17,7 @@ type scrubbing struct {
 // scrubs asks what is left of a file, and of those that belong to it, without
 // the secrets that ccad holds.
 func scrubs(path string) (list []scrubbing, err error) {
-	files, err := gather([]string{path})
+	files, _, err := gather([]string{path}) // what it leaves out was told by the import
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func setupVerb() *cobra.Command {
 		}
 		switch {
 		case s.name != "" && !validName(s.name):
-			return usage("%s can't name an environment: a to z, 0 to 9, and . _ - inside", quote(s.name))
+			return noName(s.name)
 		case s.keyring != "" && !slices.Contains(keyrings, s.keyring):
 			return misused(c, "there is no keyring "+quote(s.keyring)+": there are "+strings.Join(keyrings, ", "))
 		case undo:

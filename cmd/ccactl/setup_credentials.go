@@ -105,7 +105,7 @@ func amazons(c ipc.Change) bool {
 
 // try asks what an import of a file would do. It says nothing.
 func (s *setup) try(path string, r ipc.ImportRequest) (found ipc.Changes, err error) {
-	if r.Files, err = gather([]string{path}); err != nil {
+	if r.Files, _, err = gather([]string{path}); err != nil {
 		return found, err
 	}
 	r.DryRun = true
@@ -137,9 +137,11 @@ func (s *setup) importFile(f candidate) error {
 			return err
 		}
 	}
-	if r.Files, err = gather([]string{f.path}); err != nil {
+	var leftOut []string
+	if r.Files, leftOut, err = gather([]string{f.path}); err != nil {
 		return err
 	}
+	warn(leftOut)
 	return bringIn(r, s.done)
 }
 
@@ -180,7 +182,7 @@ func (s *setup) askName(question, preset string) (name string, err error) {
 		if name, err = askLine(question, preset); err != nil || validName(name) {
 			return name, err
 		}
-		s.done("a to z, 0 to 9, and . _ - inside")
+		s.done(nameRule)
 	}
 }
 
