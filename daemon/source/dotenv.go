@@ -120,7 +120,7 @@ func (d *dotenv) value(at place) (value, error) {
 // escapes.
 func (d *dotenv) expand(text, escapes string) value {
 	v := value{}
-	for text != "" && v.problem == "" {
+	for text != "" && (v.problem == "" || v.home != "") {
 		i := strings.IndexAny(text, "\\$`")
 		if i < 0 {
 			return value{text: text}.after(v)
@@ -133,12 +133,12 @@ func (d *dotenv) expand(text, escapes string) value {
 			v = value{text: strings.NewReplacer("n", "\n", "r", "\r", "t", "\t").Replace(text[1:2])}.after(v)
 			text = text[2:]
 		case text[0] == '`' || strings.HasPrefix(text, "$("):
-			v.problem = byCommand
+			v = value{problem: byCommand}.after(v)
 		case m != nil:
-			v = d.variable(m[1] + m[2]).after(v)
+			v = d.variable(m[1]+m[2], m[0]).after(v)
 			text = text[len(m[0]):]
 		case strings.HasPrefix(text, "${"):
-			v.problem = byShell
+			v = value{problem: byShell}.after(v)
 		default: // a backslash or dollar sign that means itself
 			v = value{text: text[:1]}.after(v)
 			text = text[1:]
@@ -147,12 +147,11 @@ func (d *dotenv) expand(text, escapes string) value {
 	return v
 }
 
-func (d *dotenv) variable(name string) value {
-	v, set := d.vars[name]
-	if !set {
-		v.problem = unsetVariable
+func (d *dotenv) variable(name, written string) value {
+	if v, set := d.vars[name]; set {
+		return v
 	}
-	return v
+	return unset(name, written)
 }
 
 func firstLine(s string) string {

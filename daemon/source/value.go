@@ -16,6 +16,7 @@ type value struct {
 	key     string // the name as the format spells it, for messages
 	text    string
 	problem string // why the text cannot be told without executing or guessing; words of ours
+	home    string // the text as it is written, where the home folder at its start is the whole problem
 	asked   bool   // the script asks a person for it
 	at      place
 }
@@ -143,13 +144,17 @@ func (r *reader) endpoint(v value, raw string) account.Endpoint {
 }
 
 // authority returns the certificates of the CA file that name gives, where
-// they came along.
+// they came along. It is by the path as written: the home folder is ccactl's to
+// know.
 func (r *reader) authority(name string) string {
-	path := r.text(name)
+	v := r.values[name]
+	path := v.home // which ccactl has read
+	if path == "" || v.problem != unsetVariable {
+		path = r.text(name)
+	}
 	if path == "" {
 		return ""
 	}
-	v := r.values[name]
 	pem := v.at.in.CA[path]
 	switch {
 	case pem == "":

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -305,5 +306,40 @@ func TestRclone(t *testing.T) {
 	f := one(t, "f", "[c]\ntype = swift\nuser = u\nkey = x\nauth = https://k.example\ntenant_id = i\ndomain = D\nauth_version = 0\nenv_auth = true\n")
 	if f.Environment.ProjectID != "i" || f.User.DomainName != "D" || f.User.IdentityAPI != "3" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// The home folder is all that the path of the certificates may leave to the shell:
+// ccactl has read the file by the name that is written.
+func TestCertificatesAtHome(t *testing.T) {
+	const head = "export OS_AUTH_URL=https://k.example OS_USERNAME=u OS_PROJECT_NAME=p OS_PASSWORD=x\n"
+	for _, c := range []struct{ name, line, named string }{
+		{"rc", "export OS_CACERT=$HOME/ca.pem", "$HOME/ca.pem"},
+		{"rc", `export OS_CACERT="${HOME}/a b/ca.pem"`, "${HOME}/a b/ca.pem"},
+		{"rc", `export OS_CACERT="$HOME"/ca.pem`, "$HOME/ca.pem"},
+		{"rc", "export OS_CACERT=~/ca.pem", "~/ca.pem"},
+		{"rc", "HOME=/x\nexport OS_CACERT=$HOME/ca.pem", "/x/ca.pem"},
+		{".env", "OS_CACERT=$HOME/ca.pem", "$HOME/ca.pem"},
+		{".env", `OS_CACERT="${HOME}/ca.pem"`, "${HOME}/ca.pem"},
+	} {
+		text := head
+		if c.name == ".env" {
+			text = strings.ReplaceAll(strings.TrimPrefix(head, "export "), " ", "\n")
+		}
+		f := source.File{Path: c.name, Data: []byte(text + c.line + "\n"), CA: map[string]string{c.named: "none"}}
+		found, _, err := source.Parse([]source.File{f}, false)
+		if err != nil || !slices.ContainsFunc(found[0].Notes, func(n string) bool { return strings.Contains(n, "holds no certificate") }) {
+			t.Errorf("%s: %v, %v", c.line, found, err)
+		}
+	}
+	for _, line := range []string{
+		"export OS_CACERT=/x$HOME/ca.pem", "export OS_CACERT=$OTHER/ca.pem", "export OS_CACERT=$HOME/$OTHER/ca.pem", "export OS_CACERT=$HOME/$(id)/ca.pem",
+		"export OS_USERNAME=$HOME", "export OS_PASSWORD=$HOME/x", "export OS_CACERT=${HOME%x}/ca.pem",
+		"export OS_CACERT=$HOME/my certs/ca.pem", "OS_CACERT+=$HOME/ca.pem",
+	} {
+		refused(t, "rc", head+line+"\n")
+	}
+	for _, line := range []string{"OS_CACERT=$HOME/$(id)", "OS_CACERT=$HOME/${X:-y}", "OS_CACERT=$HOME/$HOME"} {
+		refused(t, ".env", "OS_AUTH_URL=https://k.example\n"+line+"\n")
 	}
 }

@@ -18,6 +18,12 @@ const (
 // after returns v with before's text in front of it; what cannot be told of
 // either cannot be told of both.
 func (v value) after(before value) value {
+	switch {
+	case before.home != "" && v.problem == "":
+		v.home = before.home + v.text
+	case before.home != "" || before.text != "" || before.problem != "":
+		v.home = ""
+	}
 	v.text = before.text + v.text
 	v.asked = v.asked || before.asked
 	if v.problem == "" {
@@ -25,6 +31,18 @@ func (v value) after(before value) value {
 	}
 	if len(v.text) > maxValue { // at once: A=$A$A doubles on every line
 		v.text, v.problem = "", tooLong
+	}
+	if v.asked || len(v.home) > maxValue {
+		v.home = ""
+	}
+	return v
+}
+
+// unset is the value of a variable that the file does not set, written so.
+func unset(name, written string) value {
+	v := value{problem: unsetVariable}
+	if name == "HOME" {
+		v.home = written
 	}
 	return v
 }
@@ -64,11 +82,14 @@ func (sh *shell) part(part syntax.WordPart, quoted bool) value {
 		}
 		return v
 	case *syntax.ParamExp:
-		switch v, set := sh.vars[variableName(part)]; {
+		name := variableName(part)
+		switch v, set := sh.vars[name]; {
 		case set:
 			return v
-		case variableName(part) != "":
-			return value{problem: unsetVariable}
+		case name != "" && part.Short:
+			return unset(name, "$"+name)
+		case name != "":
+			return unset(name, "${"+name+"}")
 		}
 	case *syntax.CmdSubst, *syntax.ProcSubst:
 		return value{problem: byCommand}
