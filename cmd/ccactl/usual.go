@@ -13,7 +13,7 @@ import (
 // them from ccad. A link is named by what it leads to.
 func usualFiles() []string {
 	home, config := ipc.Home(), configHome()
-	patterns := []string{
+	paths := []string{
 		awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials"), awsFile("AWS_CONFIG_FILE", "config"),
 		cloudsFile(), filepath.Join(filepath.Dir(cloudsFile()), "secure.yaml"),
 		filepath.Join(home, ".s3cfg"),
@@ -21,20 +21,18 @@ func usualFiles() []string {
 		filepath.Join(home, ".env"),
 	}
 	for _, folder := range []string{home, filepath.Join(home, "Downloads"), filepath.Join(config, "openstack")} {
-		for _, name := range []string{"*openrc", "*openrc*.sh", ".openrc*", "clouds.yaml"} {
-			patterns = append(patterns, filepath.Join(folder, name))
-		}
+		paths = append(paths, matching(folder, "*openrc", "*openrc*.sh", ".openrc*", "clouds.yaml")...)
 	}
-	return regular(patterns)
+	return regular(paths)
 }
 
 // shellFiles are what shells read at their start. People export passwords there.
 func shellFiles() []string {
-	var patterns []string
+	var paths []string
 	for _, name := range []string{".bashrc", ".bash_profile", ".profile", ".zshrc", ".zshenv", ".zprofile"} {
-		patterns = append(patterns, filepath.Join(ipc.Home(), name))
+		paths = append(paths, filepath.Join(ipc.Home(), name))
 	}
-	return regular(append(patterns, filepath.Join(configHome(), "fish", "config.fish")))
+	return regular(append(paths, filepath.Join(configHome(), "fish", "config.fish")))
 }
 
 // configHome is where programs look for their configuration.
@@ -45,16 +43,28 @@ func configHome() string {
 	return filepath.Join(ipc.Home(), ".config")
 }
 
-// regular returns the regular files that match.
-func regular(patterns []string) (found []string) {
-	rendered := writtenFiles()
+// matching returns what in a folder is called so. The folder's own name is no
+// pattern, whatever is in it.
+func matching(folder string, patterns ...string) (paths []string) {
+	entries, _ := os.ReadDir(folder)
 	for _, pattern := range patterns {
-		paths, _ := filepath.Glob(pattern)
-		for _, path := range paths {
-			path = real(path)
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && !slices.Contains(found, path) && !slices.Contains(rendered, path) {
-				found = append(found, path)
+		for _, e := range entries {
+			if ok, _ := filepath.Match(pattern, e.Name()); ok {
+				paths = append(paths, filepath.Join(folder, e.Name()))
 			}
+		}
+	}
+	return paths
+}
+
+// regular returns those of the paths that are regular files and not empty.
+func regular(paths []string) (found []string) {
+	rendered := writtenFiles()
+	for _, path := range paths {
+		path = real(path)
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().IsRegular() && info.Size() > 0 && !slices.Contains(found, path) && !slices.Contains(rendered, path) {
+			found = append(found, path)
 		}
 	}
 	return found
