@@ -54,6 +54,11 @@ func TestStories(t *testing.T) {
 			}
 			env.Defer(d.stop)
 			env.Values["daemon"] = d
+			program, err := exec.LookPath("ccactl")
+			if err != nil {
+				return err
+			}
+			env.Setenv("CCACTL", program)
 			env.Setenv("GORACE", raceOptions)
 			env.Setenv("CCAD_SOCKET", d.socket)
 			env.Setenv("CCAD_DIR", filepath.Dir(d.socket))

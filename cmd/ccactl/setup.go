@@ -241,7 +241,7 @@ func (s *setup) hookShell() error {
 	if _, err := editKept(sh.rc, func(text string) (string, error) { return withLine(text, sh.line), nil }); err != nil {
 		return err
 	}
-	s.done("added to %s: %s", sh.rc, sh.line)
+	_, _ = fmt.Println(margin + "added to " + plain(tilde(sh.rc)) + ": " + plain(sh.line)) // the line as it was written
 	return nil
 }
 
