@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,8 +75,12 @@ func ofEnvironments(c *cobra.Command, max int) *cobra.Command {
 }
 
 func names(max int) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if max >= 0 && len(args) >= max {
+	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		switch {
+		case max < 0 || len(args) < max:
+		case strings.HasSuffix(c.Use, " -- CMD…"): // of a command, files
+			return nil, cobra.ShellCompDirectiveDefault
+		default:
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return environmentNames(), cobra.ShellCompDirectiveNoFileComp
