@@ -109,6 +109,20 @@ func TestInterruptedQuestion(t *testing.T) {
 	}
 }
 
+// Ctrl-D at a question is an answer that is not given.
+func TestNoAnswer(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Locked: true, Keyring: "file"}})
+	c, terminal := attend(t, f, "unlock")
+	until(t, terminal, "passphrase: ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, "\x04")
+	until(t, terminal, "ccactl: no answer was given\r\n")
+	if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
+		t.Error(err)
+	}
+}
+
 // A new passphrase that is short is called so, while there is time for another.
 func TestShortPassphrase(t *testing.T) {
 	f := daemonFor(t)
@@ -119,7 +133,8 @@ func TestShortPassphrase(t *testing.T) {
 		until(t, terminal, "passphrase of the keyring: ")
 		waitForEcho(t, terminal, false)
 		_, _ = io.WriteString(terminal, passphrase+"\n")
-		seen := until(t, terminal, "the same again: ")
+		seen := until(t, terminal, "the same again")
+		seen += until(t, terminal, ": ")
 		waitForEcho(t, terminal, false)
 		_, _ = io.WriteString(terminal, passphrase+"\n")
 		if err := c.Wait(); err != nil {

@@ -11,13 +11,17 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
 // secretLimit is far above every password and passphrase.
 const secretLimit = 64 << 10
 
-var errNoTerminal = errors.New("there is no terminal to ask on")
+var (
+	errNoTerminal = errors.New("there is no terminal to ask on")
+	errNoAnswer   = errors.New("no answer was given") // Ctrl-D
+)
 
 // attended reports whether somebody sits in front of us: only then is anything
 // asked. A controlling terminal alone does not say so: a job that a session left
@@ -39,37 +43,78 @@ func ask(question string) (string, error) {
 	defer restoreOnSignal(tty)()
 	bare := strings.TrimLeft(question, " ")
 	_, _ = fmt.Fprintf(tty, "%s%s: ", question[:len(question)-len(bare)], plain(bare))
-	secret, err := term.ReadPassword(int(tty.Fd()))
+	secret, err := hidden(tty)
 	_, _ = fmt.Fprintln(tty)
 	if err != nil {
-		return "", fmt.Errorf("read the answer: %w", err)
+		return "", unanswered(err)
 	}
 	return checkSecret(secret)
+}
+
+// hidden reads a line that is not shown. Unlike term.ReadPassword it takes Ctrl-D
+// for the end, and does not wait on.
+func hidden(tty *os.File) (line []byte, err error) {
+	fd := int(tty.Fd())
+	shown, err := unix.IoctlGetTermios(fd, ioctlGetTermios)
+	if err != nil {
+		return nil, err
+	}
+	quiet := *shown
+	quiet.Lflag = quiet.Lflag&^unix.ECHO | unix.ICANON | unix.ISIG
+	quiet.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, ioctlSetTermios, &quiet); err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.IoctlSetTermios(fd, ioctlSetTermios, shown) }()
+	some := make([]byte, 4096) // a terminal gives one line at a time
+	for {
+		n, err := tty.Read(some)
+		line = append(line, some[:n]...)
+		if whole, ok := bytes.CutSuffix(line, []byte("\n")); ok || err == io.EOF && len(line) > 0 {
+			return whole, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func unanswered(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errNoAnswer
+	}
+	return fmt.Errorf("read the answer: %w", err)
 }
 
 // shortPassphrase is what somebody who has the sealed file can try out: the
 // stretching of a passphrase makes each try dear, not the tries fewer.
 const shortPassphrase = 10 // characters
 
-// askNew asks for a new passphrase twice. A short one is taken, and called so.
+// tries is how often a person may mistype.
+const tries = 3
+
+// askNew asks for a new passphrase twice, and anew where the two differ: what
+// somebody would type next must not go to his shell. A short one is taken, and
+// called so.
 func askNew(question string) (string, error) {
-	first, err := ask(question)
-	if err != nil {
-		return "", err
-	}
 	indent := question[:len(question)-len(strings.TrimLeft(question, " "))]
-	repeat := "the same again"
-	if utf8.RuneCountInString(first) < shortPassphrase {
-		repeat = "short: whoever has the file can guess it; " + repeat
+	asked := question
+	for range tries {
+		first, err := ask(asked)
+		if err != nil {
+			return "", err
+		}
+		repeat := indent + "the same again"
+		if utf8.RuneCountInString(first) < shortPassphrase {
+			repeat += " (it is short: whoever has the file can guess it)"
+		}
+		again, err := ask(repeat)
+		if err != nil || first == again {
+			return again, err
+		}
+		asked = question + " (the two differ)"
 	}
-	again, err := ask(indent + repeat)
-	if err != nil {
-		return "", err
-	}
-	if first != again {
-		return "", errors.New("the two differ")
-	}
-	return first, nil
+	return "", errors.New("the two differ")
 }
 
 // askLine reads a line from the terminal, shown; an empty one is the preset,
@@ -90,7 +135,8 @@ func askLine(question, preset string) (string, error) {
 	line := make([]byte, 4096) // a terminal gives one line at a time
 	n, err := tty.Read(line)
 	if err != nil {
-		return "", fmt.Errorf("read the answer: %w", err)
+		_, _ = fmt.Fprintln(tty)
+		return "", unanswered(err)
 	}
 	if answer := string(bytes.TrimSpace(line[:n])); answer != "" {
 		return answer, nil
