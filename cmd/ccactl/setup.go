@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -172,55 +171,6 @@ func (s *setup) agree(format string, args ...any) error {
 		}
 		s.done("yes or no: Enter is yes")
 	}
-}
-
-// writeAWS writes a profile for each environment that has S3.
-func (s *setup) writeAWS() error {
-	st, err := unlocked()
-	if err != nil {
-		return err
-	}
-	var names, keyless, taken []string
-	config := awsFiles()[0]
-	for _, e := range st.Environments {
-		var exists *configure.ExistsError
-		switch err := configure.Free(config, e.Name); {
-		case e.S3.Endpoint == "":
-			continue
-		case errors.As(err, &exists):
-			taken = append(taken, e.Name)
-		case err != nil:
-			return err
-		default:
-			names = append(names, e.Name)
-		}
-		if e.S3.AccessKeyID == "" {
-			keyless = append(keyless, e.Name)
-		}
-	}
-	if len(names)+len(taken) == 0 {
-		return s.askEndpoint(st.Environments)
-	}
-	if len(keyless) > 0 {
-		s.done("No S3 key is known for %s: yes looks for one at the cloud, and makes one there if there is none.", strings.Join(keyless, ", "))
-	}
-	w := awsWriting{edit: editKept, tell: s.done}
-	var failed error
-	if len(names) > 0 {
-		if err := s.agree("Write the %s %s to %s, by which AWS clients get their keys from ccactl", plural(len(names), "profile"), strings.Join(names, ", "), config); err != nil {
-			return err
-		}
-		failed = w.write(names)
-	}
-	for _, name := range taken {
-		w.profile = name + "-ccad"
-		s.done("The profile %s is there already, and not from ccactl: it stays as it is.", name)
-		if err := s.agree("Write %s beside it", w.profile); err != nil {
-			return errors.Join(failed, err)
-		}
-		failed = errors.Join(failed, w.write([]string{name}))
-	}
-	return failed
 }
 
 // hookShell puts the hook's line at the end of the rc file.

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// writeAWS writes a profile for each environment that has S3.
+func (s *setup) writeAWS() error {
+	st, err := unlocked()
+	if err != nil {
+		return err
+	}
+	var names, keyless, taken []string
+	config := awsFiles()[0]
+	for _, e := range st.Environments {
+		var exists *configure.ExistsError
+		switch err := configure.Free(config, e.Name); {
+		case e.S3.Endpoint == "":
+			continue
+		case errors.As(err, &exists):
+			taken = append(taken, e.Name)
+		case err != nil:
+			return err
+		default:
+			names = append(names, e.Name)
+		}
+		if e.S3.AccessKeyID == "" {
+			keyless = append(keyless, e.Name)
+		}
+	}
+	if len(names)+len(taken) == 0 {
+		return s.askEndpoint(st.Environments)
+	}
+	if len(keyless) > 0 {
+		s.done("No S3 key is known for %s: yes looks for one at the cloud, and makes one there if there is none.", strings.Join(keyless, ", "))
+	}
+	w := awsWriting{edit: editKept, tell: s.done}
+	var failed error
+	if len(names) > 0 {
+		if err := s.agree("Write the %s %s to %s, by which AWS clients get their keys from ccactl", plural(len(names), "profile"), strings.Join(names, ", "), config); err != nil {
+			return err
+		}
+		failed = w.write(names)
+	}
+	for _, name := range taken {
+		w.profile = name + "-ccad"
+		s.done("The profile %s is there already, and not from ccactl: it stays as it is.", name)
+		if err := s.agree("Write %s beside it", w.profile); err != nil {
+			return errors.Join(failed, err)
+		}
+		failed = errors.Join(failed, w.write([]string{name}))
+	}
+	return failed
+}
+
+// askEndpoint asks for the S3 endpoint that neither a file nor the cloud's catalog
+// has named, and goes on to the profiles with it.
+func (s *setup) askEndpoint(environments []ipc.Environment) error {
+	s.done("no environment has S3")
+	if s.yes || s.s3Endpoint != "" || !slices.ContainsFunc(environments, func(e ipc.Environment) bool { return e.User != "" }) {
+		return nil
+	}
+	answer, err := askOptional("The cloud's S3 endpoint, if there is one", "", noEndpoint)
+	if err != nil || answer == "" {
+		return err
+	}
+	s.s3Endpoint = answer
+	if err := s.giveEndpoint(environments); err != nil {
+		return err
+	}
+	return s.writeAWS()
+}
+
+// giveEndpoint gives the environments that know no S3 endpoint the one of the
+// flag.
+func (s *setup) giveEndpoint(environments []ipc.Environment) error {
+	for _, e := range environments {
+		if s.s3Endpoint == "" || e.S3.Endpoint != "" || e.User == "" {
+			continue
+		}
+		if err := s.agree("Give %s the S3 endpoint %s", e.Name, s.s3Endpoint); errors.Is(err, errDeclined) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		var shown ipc.Shown
+		if err := call("GET", "/v1/environments/"+e.Name, nil, &shown); err != nil {
+			return err
+		}
+		var done ipc.Changes
+		err := call("POST", "/v1/environments", ipc.AddRequest{
+			Name: e.Name, User: e.User, Project: e.Project, AuthURL: shown.AuthURL, IdentityAPI: shown.IdentityAPI,
+			UserDomainID: shown.UserDomainID, ProjectDomainID: shown.ProjectDomainID, S3Endpoint: s.s3Endpoint, S3Region: s.s3Region,
+		}, &done)
+		if err != nil {
+			return err
+		}
+		if err := tellBy(s.done, done, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
