@@ -105,3 +105,13 @@ func TestImportOfNothing(t *testing.T) {
 	r := []ipc.File{{Path: "/x/f", Data: []byte("hello\n")}}
 	w.want(w.try("POST", "/v1/scrub", ipc.ScrubRequest{Files: r}, nil), ipc.CodeEmpty, "none of the formats")
 }
+// What is wrong with an address is told by what it is of: it need not have come by
+// a flag.
+func TestAddressesByName(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.S3Endpoint = "s3"
+	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeUsage, "the S3 endpoint can't be used: not a URL with a host")
+	r.S3Endpoint, r.AuthURL = "", "http://k.example"
+	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeUsage, "the auth URL can't be used: k.example is plain http")
+}

@@ -58,7 +58,7 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 		}
 		auth, err := account.ParseEndpoint(trimVersion(in.AuthURL), in.InsecureHTTP)
 		if err != nil {
-			return o, usage("--auth-url: %v", err)
+			return o, usage("the auth URL can't be used: %v", err)
 		}
 		o.User = account.User{Name: in.User, DomainID: cmp.Or(in.UserDomainID, "default"), Auth: auth, IdentityAPI: api}
 		o.Environment.Project, o.Environment.ProjectDomainID = in.Project, cmp.Or(in.ProjectDomainID, "default")
@@ -98,7 +98,7 @@ func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 	}
 	e, err := account.ParseEndpoint(endpoint, insecure)
 	if err != nil {
-		return account.S3{}, usage("--s3-endpoint: %v", err)
+		return account.S3{}, usage("the S3 endpoint can't be used: %v", err)
 	}
 	if region == "" && e.Origin() == defaultS3Endpoint+":443" {
 		region = defaultS3Region
