@@ -21,6 +21,7 @@ type setup struct {
 	s3Region   string
 	keyring    string
 	files      []string // to import, in place of what lies in the usual places
+	leftOut    []string // why files were not taken, as said
 	passphrase passphraseFlags
 }
 
@@ -109,6 +110,10 @@ func (s *setup) all() error {
 			continue
 		}
 		err := step.run(s)
+		if errors.Is(err, errNoAnswer) {
+			s.done("ended here: ccactl setup goes on another time")
+			return exitCode(1)
+		}
 		if errors.Is(err, errDeclined) {
 			s.done("left out")
 			err = nil
@@ -198,13 +203,20 @@ func (s *setup) hookShell() error {
 // scrub takes the secrets that ccad holds out of the files that had them.
 func (s *setup) scrub() error {
 	var failed error
-	found := 0
+	found, known := 0, map[string]bool{} // two files that belong together come twice
 	for _, path := range append(usualFiles(), s.absolute()...) {
 		list, err := scrubs(path)
 		if err != nil {
-			continue // it is no file of credentials, or not ours to read
+			err = s.leaveOut(err)
+		}
+		if err != nil {
+			return err
 		}
 		for _, f := range list {
+			if known[f.Path] {
+				continue
+			}
+			known[f.Path] = true
 			switch {
 			case f.Left != "":
 				found++
@@ -216,6 +228,9 @@ func (s *setup) scrub() error {
 				if err == nil {
 					err = f.takeOut(s.done)
 				}
+				if errors.Is(err, errNoAnswer) {
+					return err
+				}
 				if err != nil && !errors.Is(err, errDeclined) {
 					failed = errors.Join(failed, err)
 				}
@@ -223,7 +238,7 @@ func (s *setup) scrub() error {
 		}
 	}
 	if found == 0 {
-		s.done("no file in the usual places holds a secret that ccad has")
+		s.done("%s in the usual places holds a secret that ccad has", s.noFile())
 	}
 	return failed
 }

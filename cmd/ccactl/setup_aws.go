@@ -15,12 +15,16 @@ func (s *setup) writeAWS() error {
 	if err != nil {
 		return err
 	}
-	var names, keyless, taken []string
+	var names, keyless, taken, unkeyed []string
 	config := awsFiles()[0]
 	for _, e := range st.Environments {
 		var exists *configure.ExistsError
 		switch err := configure.Free(config, e.Name); {
 		case e.S3.Endpoint == "":
+			continue
+		case lacksKey(st, e):
+			unkeyed = append(unkeyed, e.Name)
+			s.done("%s has no S3 key, and making one takes the password of %s: ccactl update --user %[2]s --password-stdin brings that, ccactl update %[1]s --s3-access-key K --s3-secret-stdin a key.", e.Name, e.User)
 			continue
 		case errors.As(err, &exists):
 			taken = append(taken, e.Name)
@@ -33,7 +37,11 @@ func (s *setup) writeAWS() error {
 			keyless = append(keyless, e.Name)
 		}
 	}
-	if len(names)+len(taken) == 0 {
+	switch {
+	case len(names)+len(taken) > 0:
+	case len(unkeyed) > 0:
+		return nil
+	default:
 		return s.askEndpoint(st.Environments)
 	}
 	if len(keyless) > 0 {
@@ -58,6 +66,12 @@ func (s *setup) writeAWS() error {
 	return failed
 }
 
+// lacksKey reports whether an environment has no S3 key and nothing to make one
+// with: it came with an application credential, or without its password.
+func lacksKey(st ipc.Status, e ipc.Environment) bool {
+	return e.S3.AccessKeyID == "" && slices.ContainsFunc(st.Users, func(u ipc.User) bool { return u.Name == e.User && u.PasswordVersion == 0 })
+}
+
 // askEndpoint asks for the S3 endpoint that neither a file nor the cloud's catalog
 // has named, and goes on to the profiles with it.
 func (s *setup) askEndpoint(environments []ipc.Environment) error {
@@ -65,7 +79,7 @@ func (s *setup) askEndpoint(environments []ipc.Environment) error {
 	if s.yes || s.s3Endpoint != "" || !slices.ContainsFunc(environments, func(e ipc.Environment) bool { return e.User != "" }) {
 		return nil
 	}
-	answer, err := askOptional("The cloud's S3 endpoint, if there is one", "", noEndpoint)
+	answer, err := s.askAddress("The cloud's S3 endpoint, if there is one", "", noEndpoint, cloudcasS3)
 	if err != nil || answer == "" {
 		return err
 	}

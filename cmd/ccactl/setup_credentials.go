@@ -34,28 +34,62 @@ func (s *setup) bringCredentials() error {
 	}
 	var failed error
 	for _, f := range files {
-		if err := s.importFile(f); err != nil && !errors.Is(err, errDeclined) {
+		err := s.importFile(f)
+		if errors.Is(err, errNoAnswer) {
+			return err
+		}
+		if err != nil && !errors.Is(err, errDeclined) {
 			failed = errors.Join(failed, err)
 		}
 	}
 	if st, err = status(); err != nil || failed != nil || len(s.files) > 0 {
 		return errors.Join(failed, err)
 	}
-	switch {
-	case len(st.Environments) > 0 && len(files) == 0:
-		s.done("%s there already, and no file in the usual places has more", count(len(st.Environments), "environment"))
-	case len(st.Environments) == 0 && s.yes:
-		s.done("no file of credentials in the usual places")
-	case len(st.Environments) == 0 && len(files) > 0:
-		if err := s.agree("Type in what the portal shows, instead"); err != nil {
+	if len(st.Environments) > 0 {
+		if len(files) == 0 {
+			s.done("%s there already, and %s in the usual places has more", count(len(st.Environments), "environment"), s.noFile())
+		}
+		return nil
+	}
+	question := "Type in what the portal shows, instead"
+	if len(files) == 0 {
+		s.done("%s of credentials in the usual places", s.noFile())
+		question = "Type in what the portal shows"
+	}
+	if s.yes {
+		return nil
+	}
+	if err := s.agree("%s", question); err != nil {
+		return err
+	}
+	return s.paste()
+}
+
+// leaveOut says, once, why a file is not taken; that one holds nothing for ccad is
+// not worth a word. What is no fault of the file it returns.
+func (s *setup) leaveOut(err error) error {
+	var failure *ipc.Error
+	if errors.As(err, &failure) {
+		switch failure.Code {
+		case ipc.CodeEmpty:
+			return nil
+		case ipc.CodeNoDaemon, ipc.CodeLocked, ipc.CodeProtocol:
 			return err
 		}
-		return s.paste()
-	case len(st.Environments) == 0:
-		s.done("No file of credentials in the usual places.")
-		return s.paste()
+	}
+	if text := err.Error(); !slices.Contains(s.leftOut, text) {
+		s.leftOut = append(s.leftOut, text)
+		s.done("left out: %s", text)
 	}
 	return nil
+}
+
+// noFile begins a sentence about all files that were not left out.
+func (s *setup) noFile() string {
+	if len(s.leftOut) > 0 {
+		return "no other file"
+	}
+	return "no file"
 }
 
 // absolute are the files that were named, by absolute paths.
@@ -81,19 +115,48 @@ func (s *setup) promising() (files []candidate, err error) {
 		}
 		return files, nil
 	}
+	known := map[string]bool{}
 	for _, path := range usualFiles() {
 		found, err := s.try(path, ipc.ImportRequest{})
-		if err != nil {
-			continue // it is no file of credentials, or not ours to read
+		if err == nil {
+			var changes []ipc.Change
+			if changes, err = s.news(found.Changes, known); len(changes) > 0 {
+				files = append(files, candidate{path, changes})
+			}
+		} else {
+			err = s.leaveOut(err)
 		}
-		changes := slices.DeleteFunc(found.Changes, func(c ipc.Change) bool {
-			return c.Error != nil || c.Action != "added" || amazons(c)
-		})
-		if len(changes) > 0 {
-			files = append(files, candidate{path, changes})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return files, nil
+}
+
+// news are the changes that add something, each once: two files that belong
+// together both tell of it. Of what can't be imported it says why.
+func (s *setup) news(changes []ipc.Change, known map[string]bool) (fresh []ipc.Change, err error) {
+	for _, c := range changes {
+		switch {
+		case known[c.Source] || amazons(c):
+		case !s.takes(c):
+			said := c.Source + ": " + c.Error.Message
+			if c.Error.Code == ipc.CodeUnnamed {
+				said += ": ccactl setup --name NAME names it"
+			}
+			err = errors.Join(err, s.leaveOut(errors.New(said)))
+		case c.Action != "merged":
+			fresh = append(fresh, c)
+		}
+		known[c.Source] = true
+	}
+	return fresh, err
+}
+
+// takes reports whether a change can be made: where it lacks but the name, by a
+// name that is given or asked for.
+func (s *setup) takes(c ipc.Change) bool {
+	return c.Error == nil || c.Error.Code == ipc.CodeUnnamed && (s.name != "" || !s.yes)
 }
 
 // amazons is a key that is for AWS itself, as far as its file tells: it names no
@@ -123,17 +186,20 @@ func (s *setup) importFile(f candidate) error {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(found.Changes, s.takes) {
+		return failures(found, nameIt)
+	}
 	s.done("%s:", f.path)
 	for _, c := range found.Changes {
-		if c.Error == nil {
+		if s.takes(c) {
 			s.done("- %s", plain(heldIn(c)))
 		}
 	}
 	if err := s.agree("Import it"); err != nil {
 		return err
 	}
-	if len(found.Changes) == 1 && s.name == "" && found.Changes[0].Action == "added" && found.Changes[0].Environment != "" {
-		if r.Name, err = s.nameFor(found.Changes[0]); err != nil {
+	if c := found.Changes[0]; len(found.Changes) == 1 && s.name == "" && (c.Error != nil || c.Action == "added" && c.Environment != "") {
+		if r.Name, err = s.nameFor(c); err != nil {
 			return err
 		}
 	}
@@ -148,6 +214,9 @@ func (s *setup) importFile(f candidate) error {
 // heldIn says what a file has for an environment.
 func heldIn(c ipc.Change) string {
 	var facts []string
+	if c.User == "" && c.AuthURL != "" { // the cloud says whose it is
+		facts = []string{"an application credential"}
+	}
 	for _, fact := range [][2]string{{"project ", c.Project}, {"user ", c.User}, {"S3 key ", c.AccessKeyID}, {"at ", cmp.Or(c.AuthURL, c.S3Endpoint)}} {
 		if fact[1] != "" {
 			facts = append(facts, fact[0]+fact[1])

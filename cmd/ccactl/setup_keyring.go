@@ -99,13 +99,14 @@ func (s *setup) openKeyring() error {
 	if d.Keyring == "file" && d.Fresh {
 		s.done("There is none yet. It is sealed with a passphrase of your choice, which nobody can give back to you.")
 	}
-	for {
+	for try := 1; ; try++ {
 		err := s.unlock(d)
 		var failure *ipc.Error
-		if err == nil || s.yes || s.passphrase.given() || !errors.As(err, &failure) || failure.Code != ipc.CodeFailed {
+		mistyped := errors.As(err, &failure) && (failure.Code == ipc.CodeFailed || failure.Code == ipc.CodeUsage)
+		if !mistyped || try == tries || s.yes || s.passphrase.given() {
 			return err
 		}
-		exit(err) // mistyped
+		exit(err)
 	}
 }
 

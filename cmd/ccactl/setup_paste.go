@@ -14,6 +14,7 @@ const (
 	fromCatalog  = "as the cloud says"
 	noEndpoint   = "none"
 	cloudcasAuth = "https://auth.cloud.ca"
+	cloudcasS3   = "https://objects.cloud.ca"
 )
 
 // paste asks for what the portal's page shows, by its own labels, until the cloud
@@ -55,9 +56,7 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 			if err != nil {
 				return err
 			}
-			*q.to = strings.TrimSpace(answer)
-			if u, err := url.Parse(*q.to); q.to == &r.AuthURL && (err != nil || u.Host == "") {
-				s.done("an address, such as %s", cloudcasAuth)
+			if *q.to = strings.TrimSpace(answer); q.to == &r.AuthURL && !s.isAddress(*q.to, cloudcasAuth) {
 				*q.to = ""
 			}
 		}
@@ -72,7 +71,7 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 		}
 	}
 	if !strings.HasPrefix(r.AuthURL, cloudcasAuth) && s.s3Endpoint == "" {
-		if r.S3Endpoint, err = askOptional("S3 endpoint, if there is one", r.S3Endpoint, fromCatalog); err != nil {
+		if r.S3Endpoint, err = s.askAddress("S3 endpoint, if there is one", r.S3Endpoint, fromCatalog, cloudcasS3); err != nil {
 			return err
 		}
 	}
@@ -92,6 +91,25 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 	}
 	r.Name, err = s.askName("A short name for it, for commands", r.Name)
 	return err
+}
+
+// isAddress says what an address is like, of what is none.
+func (s *setup) isAddress(answer, like string) bool {
+	u, err := url.Parse(answer)
+	if err != nil || u.Host == "" {
+		s.done("an address, such as %s (Ctrl-D ends setup)", like)
+		return false
+	}
+	return true
+}
+
+// askAddress is askOptional for an address.
+func (s *setup) askAddress(question, preset, none, like string) (answer string, err error) {
+	for {
+		if answer, err = askOptional(question, preset, none); err != nil || answer == "" || s.isAddress(answer, like) {
+			return answer, err
+		}
+	}
 }
 
 // askOptional asks for what may be left empty, which none stands for.

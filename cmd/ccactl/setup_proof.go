@@ -37,6 +37,8 @@ func (s *setup) prove() error {
 		switch {
 		case e.S3.Endpoint == "":
 			s.done("%s: it has no S3 endpoint, so no AWS profile (ccactl setup --s3-endpoint URL gives it one)", e.Name)
+		case profile == "" && lacksKey(st, e):
+			s.done("%s: it has no S3 key, so no AWS profile", e.Name)
 		case profile == "":
 			s.done("%s: it has no AWS profile: ccactl configure aws %[1]s", e.Name)
 		case cli.path == "":

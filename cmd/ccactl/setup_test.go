@@ -22,13 +22,7 @@ func TestSetupByHand(t *testing.T) {
 	f.set("POST /v1/unlock", struct{}{})
 	f.set("POST /v1/environments", ipc.Changes{Changes: []ipc.Change{{Environment: "dev-ccontini", Action: "added", State: "ok"}}})
 	home := t.TempDir()
-	c := exec.Command("ccactl", "setup")
-	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket, "HOME="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home, "SHELL=/bin/zsh", "ZDOTDIR="+home, "TERM=dumb", "PATH="+filepath.Dir(pathOf(t)))
-	terminal, err := pty.Start(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = terminal.Close() })
+	c, terminal := setUp(t, f, home)
 	var all strings.Builder
 	screen := io.TeeReader(terminal, &all)
 	until(t, screen, "New passphrase: ")
@@ -37,6 +31,7 @@ func TestSetupByHand(t *testing.T) {
 	f.refuse("POST /v1/environments", ipc.CodeRefused, "the password of system-ccontini-2925 was refused by the cloud")
 	typed(t, terminal, screen, [][2]string{
 		{"", "correct horse"}, {"the same again: ", "correct horse"},
+		{"no file of credentials in the usual places\r\n   Type in what the portal shows? [yes] ", ""},
 		{"Authentication URL [https://auth.cloud.ca] ", "cloud.ca"}, {"an address, such as https://auth.cloud.ca", ""},
 		{"Domain ID [default] ", ""},
 		{"Project name ", "Dev-Ccontini"}, {"User name ", "system-ccontini-2925"},
@@ -82,6 +77,61 @@ func TestSetupByHand(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(home, ".zshrc")); err == nil {
 		t.Error("a declined step wrote .zshrc")
 	}
+}
+
+// setUp begins setup at a terminal, for a user of zsh whose home that is.
+func setUp(t *testing.T, f *fake, home string) (*exec.Cmd, *os.File) {
+	t.Helper()
+	c := exec.Command("ccactl", "setup")
+	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket, "HOME="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home, "SHELL=/bin/zsh", "ZDOTDIR="+home, "TERM=dumb", "PATH="+filepath.Dir(pathOf(t)))
+	terminal, err := pty.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = terminal.Close() })
+	return c, terminal
+}
+
+// Who has mistyped is asked again; the portal's page can be declined, and Ctrl-D
+// ends setup.
+func TestSetupIsLeft(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Fresh: true, Keyring: "file"}})
+	f.set("POST /v1/unlock", struct{}{})
+	c, terminal := setUp(t, f, t.TempDir())
+	typed(t, terminal, terminal, [][2]string{
+		{"New passphrase: ", ""}, {"the secret is empty\r\n   New passphrase: ", "correct horse"},
+		{"the same again: ", "correct mare"}, {"New passphrase (the two differ): ", "correct horse"},
+	})
+	until(t, terminal, "the same again: ")
+	waitForEcho(t, terminal, false)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}})
+	typed(t, terminal, terminal, [][2]string{{"", "correct horse"}, {"Type in what the portal shows? [yes] ", "no"}})
+	until(t, terminal, "left out")
+	until(t, terminal, "Add it? [yes] ")
+	_, _ = io.WriteString(terminal, "\x04")
+	until(t, terminal, "ended here: ccactl setup goes on another time\r\n")
+	if _ = c.Wait(); c.ProcessState.ExitCode() != 1 {
+		t.Errorf("ended by %v", c.ProcessState)
+	}
+}
+
+// An S3 endpoint is asked for where the cloud is another; what is no address is
+// told by what one is like, not by a flag that nobody typed.
+func TestSetupElsewhere(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}})
+	c, terminal := setUp(t, f, t.TempDir())
+	typed(t, terminal, terminal, [][2]string{
+		{"Type in what the portal shows? [yes] ", ""}, {"Authentication URL [https://auth.cloud.ca] ", "https://k.example"},
+		{"Domain ID [default] ", ""}, {"Project name ", "p"}, {"User name ", "u"}, {"Password (not shown): ", "hunter2"},
+		{"S3 endpoint, if there is one [as the cloud says] ", "s3"}, {"an address, such as https://objects.cloud.ca", "https://s3.example"},
+		{"S3 API access key, if there is one [found by ccad] ", ""},
+	})
+	until(t, terminal, "A short name for it, for commands [p] ")
+	_, _ = io.WriteString(terminal, "\x04")
+	until(t, terminal, "ended here")
+	_ = c.Wait()
 }
 
 // typed waits for each text and types an answer; after a colon nothing is shown.
