@@ -123,6 +123,33 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// What was typed ahead of questions that are not asked any more is a passphrase:
+// it does not go to the shell.
+func TestTypedAhead(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Locked: true, Fresh: true, Keyring: "file"}})
+	terminal, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = terminal.Close(); _ = tty.Close() })
+	c := exec.Command("ccactl", "unlock")
+	c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket)
+	c.Stdin, c.Stdout, c.Stderr, c.SysProcAttr = tty, tty, tty, &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, terminal, "keyring: ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, strings.Repeat("long enough\nand another\n", 3)+"and another\n")
+	until(t, terminal, "ccactl: the two differ\r\n")
+	_ = c.Wait()
+	_, _ = io.WriteString(terminal, "next\n")
+	if line, err := bufio.NewReader(tty).ReadString('\n'); line != "next\n" {
+		t.Errorf("the shell gets %q, %v", line, err)
+	}
+}
+
 // A new passphrase that is short is called so, while there is time for another.
 func TestShortPassphrase(t *testing.T) {
 	f := daemonFor(t)

@@ -69,7 +69,11 @@ func (s *setup) writeAWS() error {
 // lacksKey reports whether an environment has no S3 key and nothing to make one
 // with: it came with an application credential, or without its password.
 func lacksKey(st ipc.Status, e ipc.Environment) bool {
-	return e.S3.AccessKeyID == "" && slices.ContainsFunc(st.Users, func(u ipc.User) bool { return u.Name == e.User && u.PasswordVersion == 0 })
+	return e.S3.AccessKeyID == "" && lacksPassword(st, e)
+}
+
+func lacksPassword(st ipc.Status, e ipc.Environment) bool {
+	return slices.ContainsFunc(st.Users, func(u ipc.User) bool { return u.Name == e.User && u.PasswordVersion == 0 })
 }
 
 // askEndpoint asks for the S3 endpoint that neither a file nor the cloud's catalog

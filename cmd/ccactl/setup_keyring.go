@@ -103,7 +103,10 @@ func (s *setup) openKeyring() error {
 		err := s.unlock(d)
 		var failure *ipc.Error
 		mistyped := errors.As(err, &failure) && (failure.Code == ipc.CodeFailed || failure.Code == ipc.CodeUsage)
-		if !mistyped || try == tries || s.yes || s.passphrase.given() {
+		switch {
+		case errors.Is(err, errDiffer):
+			return advised(err, "ccactl setup asks again")
+		case !mistyped || try == tries || s.yes || s.passphrase.given():
 			return err
 		}
 		exit(err)

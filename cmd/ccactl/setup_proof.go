@@ -32,7 +32,11 @@ func (s *setup) prove() error {
 		}
 		command := "aws " + strings.Join(args, " ")
 		if e.User != "" {
-			s.done("%s: %s", e.Name, inWords(e.State))
+			secret := "password"
+			if e.ApplicationCredential != "" && lacksPassword(st, e) {
+				secret = "application credential"
+			}
+			s.done("%s: %s", e.Name, inWords(e.State, secret))
 		}
 		switch {
 		case e.S3.Endpoint == "":
@@ -80,12 +84,12 @@ func profileFor(profiles map[string]configure.Ours, environment string) string {
 }
 
 // inWords is a state as a sentence's end.
-func inWords(state string) string {
+func inWords(state, secret string) string {
 	switch state {
 	case "ok":
-		return "the cloud accepts its password"
+		return "the cloud accepts its " + secret
 	case "unverified":
-		return "the cloud has not answered about its password yet"
+		return "the cloud has not answered about its " + secret + " yet"
 	}
 	return state
 }

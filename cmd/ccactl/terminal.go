@@ -21,6 +21,7 @@ const secretLimit = 64 << 10
 var (
 	errNoTerminal = errors.New("there is no terminal to ask on")
 	errNoAnswer   = errors.New("no answer was given") // Ctrl-D
+	errDiffer     = errors.New("the two differ")
 )
 
 // attended reports whether somebody sits in front of us: only then is anything
@@ -79,6 +80,18 @@ func hidden(tty *os.File) (line []byte, err error) {
 	}
 }
 
+// discard drops what was typed ahead of a question that is not asked any more.
+func discard() {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer tty.Close()
+	if state, err := unix.IoctlGetTermios(int(tty.Fd()), ioctlGetTermios); err == nil {
+		_ = unix.IoctlSetTermios(int(tty.Fd()), ioctlSetTermiosFlush, state)
+	}
+}
+
 func unanswered(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errNoAnswer
@@ -114,7 +127,8 @@ func askNew(question string) (string, error) {
 		}
 		asked = question + " (the two differ)"
 	}
-	return "", errors.New("the two differ")
+	discard()
+	return "", errDiffer
 }
 
 // askLine reads a line from the terminal, shown; an empty one is the preset,

@@ -2,4 +2,4 @@ package main
 
 import "golang.org/x/sys/unix"
 
-const ioctlGetTermios, ioctlSetTermios = unix.TIOCGETA, unix.TIOCSETA
+const ioctlGetTermios, ioctlSetTermios, ioctlSetTermiosFlush = unix.TIOCGETA, unix.TIOCSETA, unix.TIOCSETAF

@@ -2,4 +2,4 @@ package main
 
 import "golang.org/x/sys/unix"
 
-const ioctlGetTermios, ioctlSetTermios = unix.TCGETS, unix.TCSETS
+const ioctlGetTermios, ioctlSetTermios, ioctlSetTermiosFlush = unix.TCGETS, unix.TCSETS, unix.TCSETSF
