@@ -3,6 +3,7 @@ package daemon
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
@@ -23,7 +24,7 @@ func (d *Daemon) scrub(r *request) (any, error) {
 		files[i] = source.File{Path: f.Path, Data: f.Data, CA: f.CA}
 	}
 	c := r.open.keeper.Contents()
-	scrubbed, err := source.Scrub(files, true, func(f source.Found) bool { return holds(c, f) })
+	scrubbed, err := source.Scrub(files, true, func(f source.Found) bool { return holds(c, f) || in.Find && takes(f) })
 	if err != nil {
 		return nil, unread(err)
 	}
@@ -54,6 +55,14 @@ func holds(c *vault.Contents, f source.Found) bool {
 		cred = cred || ok && a.Accepted && a.Value.ID == f.AppCred.ID && a.Value.Secret.Equal(f.AppCred.Secret)
 	}
 	return password && keys && cred
+}
+
+// takes reports whether import would take a secret from a finding. A key without
+// an endpoint is Amazon's, as one is with theirs.
+func takes(f source.Found) bool {
+	s3 := f.Environment.S3.Endpoint
+	secret := !f.Password.Empty() || f.AppCred != nil || f.Keys != nil && !f.Keys.Secret.Empty()
+	return secret && (!f.User.Auth.IsZero() || !s3.IsZero() && !strings.Contains(s3.Host(), ".amazonaws.com"))
 }
 
 // keep stores what a file was before ccactl edits it.

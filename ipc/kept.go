@@ -4,6 +4,7 @@ package ipc
 // are to be taken. Nothing is changed or stored by it.
 type ScrubRequest struct {
 	Files []File `json:"files"`
+	Find  bool   `json:"find,omitempty"` // not those alone: whatever import would take
 }
 
 // ScrubReply is what would be left of them, in the order of the request.
