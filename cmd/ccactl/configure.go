@@ -136,8 +136,11 @@ func (w awsWriting) profileOf(program, name string) (configure.AWSProfile, error
 		w.tell("made the S3 key %s for %s at the cloud: it had none", plain(key.AccessKeyID), name)
 	}
 	var flags []string
-	if key.Gateway {
+	switch {
+	case key.Gateway:
 		flags = []string{"--gateway"}
+	case w.way["direct"] != "" && !configure.Accepted(key.Region):
+		warn([]string{name + ": AWS clients refuse the region " + quote(key.Region) + ", for it is no host label; without --direct they go through the S3 gateway"})
 	}
 	return configure.AWSProfile{
 		Name:              name,

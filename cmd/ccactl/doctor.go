@@ -37,12 +37,15 @@ type examination struct {
 	err    error // why there is no status
 }
 
+// open reports whether ccad answers, and is unlocked.
+func (x examination) open() bool { return x.err == nil && !x.status.Daemon.Locked }
+
 // checks are all there are, in the order in which they are told. One that
 // does not apply returns nothing.
 var checks = []func(examination) []finding{
 	checkHome, checkConfig, checkService, checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
-	checkFolders, checkProgram, checkShell,
-	checkAWSVariables, checkOpenStackVariables, checkAWSFiles, checkAWSCLI, checkPlainText,
+	checkFolders, checkProgram, checkHook,
+	checkAWSVariables, checkOpenStackVariables, checkAWSFolder, checkAWSFiles, checkAWSCLI, checkPlainText,
 }
 
 func doctorVerb() *cobra.Command {
@@ -130,7 +133,7 @@ func checkDaemon(x examination) []finding {
 // checkTroubles repeats what status calls wrong, so that a person who only
 // knows doctor misses nothing.
 func checkTroubles(x examination) (found []finding) {
-	if x.err != nil || x.status.Daemon.Locked {
+	if !x.open() {
 		return nil
 	}
 	for _, t := range troubles(x.status, now()) {

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
@@ -98,10 +101,10 @@ func checkAWSFiles(x examination) (found []finding) {
 	for _, path := range awsFiles() {
 		traps, err := configure.Traps(path)
 		if err != nil {
-			found = append(found, wrong(check, "mend the file by hand", "%v", err))
+			found = append(found, wrong(check, readableAdvice(path, err), "%v", err))
 		}
 		for _, trap := range traps {
-			found = append(found, wrong(check, "ccactl import --scrub "+shellWord(path)+" && ccactl configure aws, then take that line out", "%s", trap))
+			found = append(found, wrong(check, x.trapAdvice(path), "%s", trap))
 		}
 	}
 	config, credentials := awsFiles()[0], awsFiles()[1]
@@ -124,6 +127,33 @@ func checkAWSFiles(x examination) (found []finding) {
 	return found
 }
 
+// checkAWSFolder: ccactl configure aws can write where it is to. A disk that can't
+// be written is somebody's choice, and so is what lies there.
+func checkAWSFolder(examination) []finding {
+	config := awsFiles()[0]
+	folder := filepath.Dir(real(config))
+	switch at, err := unwritable(folder); {
+	case err == nil || at != folder: // checkHome tells of the home folder
+		return nil
+	case errors.Is(err, syscall.EROFS):
+		return fine("AWS", "%s can't be written (%v), by ccactl configure aws neither", folder, err)
+	default:
+		return []finding{wrong("AWS", writableAdvice(folder, err), "%s can't be written (%v), and ccactl configure aws writes %s", folder, err, config)}
+	}
+}
+
+// trapAdvice mends a trap in an AWS file. Where neither file has a secret, as in
+// cloud.ca's sample with its mask, there is nothing to bring in first.
+func (x examination) trapAdvice(path string) string {
+	for _, file := range []string{path, awsFiles()[1], awsFiles()[0]} {
+		s, err := x.importable(real(file))
+		if err == nil && len(s.Lines) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "ccactl import --scrub " + shellWord(file) + " && ccactl configure aws, then take that line out"
+		}
+	}
+	return "take that line out"
+}
+
 // profileTrouble says what is wrong with a profile of ours.
 func profileTrouble(x examination, name string, p configure.Ours) (what, mend string) {
 	mend = "ccactl configure aws " + p.Environment
@@ -133,15 +163,21 @@ func profileTrouble(x examination, name string, p configure.Ours) (what, mend st
 	if _, err := exec.LookPath(p.Program); err != nil {
 		return "runs " + p.Program + ", which is not there", mend
 	}
-	if x.err != nil || x.status.Daemon.Locked {
+	if !configure.Accepted(p.Region) {
+		return "has the region " + quote(p.Region) + ", which AWS clients refuse: it is no host label", mend
+	}
+	if !x.open() {
 		return "", ""
 	}
 	gateway := x.status.Daemon.Gateway
+	e := named(x.status, p.Environment)
 	switch known := slices.ContainsFunc(x.status.Environments, func(e ipc.Environment) bool { return e.Name == p.Environment }); {
 	case !known:
 		return "is of the environment " + p.Environment + ", which ccad does not have", "take [profile " + name + "] and [services " + name + "] out of the file"
 	case p.Gateway && gateway != "" && p.Endpoint != gateway:
 		return "goes to " + p.Endpoint + ", and ccad's S3 gateway is at " + gateway, mend
+	case !p.Gateway && e.S3.Endpoint != "" && p.Endpoint != e.S3.Endpoint:
+		return "goes to " + p.Endpoint + ", and the S3 of " + e.Name + " is at " + e.S3.Endpoint, mend
 	}
 	return "", ""
 }
@@ -196,69 +232,4 @@ func findAWSCLI() (awsCLI, error) {
 		cli.readsEndpoint = major > 2 || major == 2 && minor >= 13 || major == 1 && minor >= 29
 	}
 	return cli, nil
-}
-
-// checkPlainText names the files in the usual places that hold secrets anybody
-// who can read them can use. Keys of profiles that are for Amazon are not ours.
-func checkPlainText(examination) (found []finding) {
-	const check = "plain text"
-	files := usualFiles()
-	for _, path := range append(files, shellFiles()...) {
-		lines, err := secretLines(path)
-		if err != nil {
-			found = append(found, wrong(check, "mend it, or look into it yourself", "%v", err))
-		}
-		if len(lines) == 0 {
-			continue
-		}
-		mend := "ccactl import --scrub " + shellWord(path)
-		if !slices.Contains(files, path) {
-			mend = "take it out, once ccactl has it: ccactl use NAME sets it"
-		}
-		found = append(found, wrong(check, mend, "%s holds %s (line %s)", path, count(len(lines), "secret"), joined(lines)))
-		found = append(found, loose(check, path, true)...)
-	}
-	switch {
-	case len(found) > 0:
-		return found
-	case len(writtenFiles()) > 0:
-		return fine(check, "no files in the usual places hold secrets but those of ccactl render")
-	}
-	return fine(check, "no file in the usual places holds a secret")
-}
-
-func joined(lines []int) string {
-	words := make([]string, len(lines))
-	for i, n := range lines {
-		words[i] = fmt.Sprint(n)
-	}
-	return strings.Join(words, ", ")
-}
-
-// secretLines returns the lines of a file that hold a secret in plain text, as
-// the formats that import reads have it. A masked one is none, nor is one that
-// the file takes from elsewhere.
-func secretLines(path string) (lines []int, err error) {
-	data, err := guard{limit: fileLimit, system: true}.read(path)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-		return nil, err
-	}
-	names := `OS_PASSWORD|OS_APPLICATION_CREDENTIAL_SECRET|SWIFT_PASSWORD|ST_KEY|AWS_SECRET_ACCESS_KEY|secret_access_key|secret_key|application_credential_secret|password`
-	if strings.HasSuffix(path, "rclone.conf") {
-		names += "|key" // of Swift: the password
-	}
-	secret := regexp.MustCompile(`(?i)^\s*(?:export\s+|set\s+-gx\s+)?(?:` + names + `)(?:\s*[=:]\s*|\s+)["']?([^"'\s].*)$`)
-	amazons, _ := configure.AmazonLines(awsFiles()[0], awsFiles()[1], path)
-	n := 0
-	for line := range strings.Lines(string(data)) {
-		n++
-		m := secret.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
-		if m != nil && !amazons[n] && !strings.HasPrefix(m[1], "$") && !strings.HasPrefix(m[1], "#") && strings.Trim(m[1], `*"'`) != "" {
-			lines = append(lines, n)
-		}
-	}
-	return lines, nil
 }

@@ -22,25 +22,48 @@ func checkHome(examination) (found []finding) {
 		return []finding{wrong(check, "export HOME=/home/YOU", "%v", err)}
 	}
 	for _, path := range []string{ipc.DataDir(), ipc.StateDir(), filepath.Dir(ipc.ConfigPath())} {
-		folder := path
-		for {
-			if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) || folder == filepath.Dir(folder) {
-				break
-			}
-			folder = filepath.Dir(folder)
-		}
-		if err := syscall.Access(folder, 2); err != nil { // W_OK
-			found = append(found, wrong(check, writableMend(folder, err), "%s can't be written (%v), and ccad keeps things in %s", folder, err, path))
+		if folder, err := unwritable(path); err != nil {
+			found = append(found, wrong(check, writableAdvice(folder, err), "%s can't be written (%v), and ccad keeps things in %s", folder, err, path))
 		}
 	}
 	return found
 }
 
-func writableMend(folder string, err error) string {
+// unwritable returns why a path, or where it is not there the folder in which it
+// will be made, can't be written, and which of both that is.
+func unwritable(path string) (at string, err error) {
+	for {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+			return path, syscall.Access(path, 2) // W_OK
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+func writableAdvice(path string, err error) string {
 	if errors.Is(err, syscall.EROFS) {
 		return "mount it writable, or point XDG_DATA_HOME, XDG_STATE_HOME and XDG_CONFIG_HOME to where you can write"
 	}
-	return "chmod u+w " + shellWord(folder)
+	return "chmod u+w " + shellWord(path)
+}
+
+// checkHook is checkShell, which knows the rc file alone: the line may be in a file
+// that it reads, as it surely is where the hook has set this shell's variable; and
+// the file may be nobody's to write.
+func checkHook(x examination) []finding {
+	const check = "shell"
+	s, known := loginShell()
+	if !known || s.hooked() {
+		return checkShell(x)
+	}
+	if os.Getenv("CCAD_PROMPT") != "" {
+		return fine(check, "a hook is at work in this shell, though its line is not in %s itself", s.rc)
+	}
+	at, err := unwritable(real(s.rc))
+	if err != nil {
+		return []finding{wrong(check, "add it where that file comes from: "+s.line, "%s does not follow: its line is not in %s, and %s can't be written (%v)", s.name, s.rc, at, err)}
+	}
+	return []finding{wrong(check, "echo "+shellWord(s.line)+" >> "+shellWord(s.rc), "%s does not follow, unless a file does it that %s reads: the line is not there", s.name, s.rc)}
 }
 
 // checkConfig lets the daemon's own program read the configuration: an error in it

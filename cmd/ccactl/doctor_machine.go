@@ -73,7 +73,7 @@ func checkBus(x examination) []finding {
 const skewLimit = time.Minute
 
 func checkClock(x examination) []finding {
-	if x.err != nil || x.status.Daemon.Locked {
+	if !x.open() {
 		return nil
 	}
 	skew := time.Duration(x.status.Daemon.ClockSkew) * time.Second

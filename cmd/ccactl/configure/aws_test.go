@@ -240,6 +240,24 @@ s3 =
 endpoint_url = https://objects.cloud.ca
 `
 
+// What a profile of ours says is read as it was written, whatever the path.
+func TestProfilesReadBack(t *testing.T) {
+	for _, ccactl := range []string{"/usr/bin/ccactl", "/home/h é/bin/ccactl", `/home/h'é "x" \y/bin/ccactl`} {
+		path := filepath.Join(t.TempDir(), "config")
+		p := AWSProfile{Name: "dev", CredentialProcess: CredentialProcess(ccactl, "dev", "--gateway"), Region: "us-east-1", Endpoint: "http://127.0.0.1:1"}
+		if _, err := Edit(path, func(text string) (string, error) {
+			after, _, err := AWS(path, text, []AWSProfile{p})
+			return after, err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ours, err := Profiles(path)
+		if want := (Ours{Program: ccactl, Environment: "dev", Endpoint: p.Endpoint, Region: p.Region, Gateway: true}); err != nil || ours["dev"] != want {
+			t.Errorf("%+v, %v; want %+v", ours["dev"], err, want)
+		}
+	}
+}
+
 func TestConflicts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	if all, err := Conflicts(path, "default"); err != nil || all != nil {

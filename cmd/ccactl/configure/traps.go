@@ -2,7 +2,6 @@ package configure
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -12,6 +11,7 @@ type Ours struct {
 	Program     string // that its credential process runs
 	Environment string
 	Endpoint    string
+	Region      string
 	Gateway     bool // it asks for a key of the gateway
 }
 
@@ -36,6 +36,7 @@ func Profiles(path string) (map[string]Ours, error) {
 			one.Environment = m[1]
 		}
 		one.Endpoint, _ = f.value(i, "endpoint_url")
+		one.Region, _ = f.value(i, "region")
 		one.Gateway = strings.Contains(process, " --gateway")
 		found[name] = one
 	}
@@ -52,14 +53,32 @@ func profileName(header string) (string, bool) {
 	return strings.Trim(rest, " \t'\""), ok && strings.Trim(rest, " \t") != rest
 }
 
-// program is the first word of a command line, which CredentialProcess wrote.
+// program is the first word of a command line, as a shell takes it.
 func program(line string) string {
-	if quote := line[0]; quote == '\'' || quote == '"' {
-		word, _, _ := strings.Cut(line[1:], line[:1])
-		return word
+	var word strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		case quote == 0 && c == ' ':
+			return word.String()
+		case quote != '\'' && c == '\\' && i+1 < len(line):
+			i++
+			word.WriteByte(line[i])
+		default:
+			word.WriteByte(c)
+		}
 	}
-	word, _, _ := strings.Cut(line, " ")
-	return word
+	return word.String()
+}
+
+// Accepted reports whether AWS clients take a region, which becomes part of a
+// host's name; where none is named they have one of their own.
+func Accepted(region string) bool {
+	return region == "" || alphanumeric(region, "-") && strings.Trim(region, "-") == region && len(region) <= 63
 }
 
 // Traps reads an AWS file, config or credentials, and says what in it stops AWS
@@ -87,7 +106,7 @@ func Traps(path string) ([]Warning, error) {
 			add(i, "the empty s3 of [%s] makes current AWS clients fail", f.lines[section].name)
 		case l.name == "endpoint_url" && !strings.Contains(l.value, "amazonaws.com"):
 			add(i, "the endpoint_url of [%s] takes every AWS service there, not S3 alone", f.lines[section].name)
-		case l.name == "region" && strings.Contains(l.value, "."):
+		case l.name == "region" && !Accepted(l.value):
 			add(i, "the region %.40q of [%s] is refused by current AWS clients, for it is no host label", l.value, f.lines[section].name)
 		}
 	}
@@ -101,57 +120,4 @@ func parseFile(path string) (*ini, error) {
 		return nil, err
 	}
 	return parseINI(path, file.text)
-}
-
-// AmazonLines returns the lines of an AWS file that belong to profiles whose keys
-// are for Amazon, as far as config and credentials tell: they name no endpoint, or
-// one of Amazon's. Of any other file there are none.
-func AmazonLines(config, credentials, path string) (map[int]bool, error) {
-	if path != real(config) && path != real(credentials) {
-		return nil, nil
-	}
-	elsewhere := map[string]bool{} // profiles that name an endpoint
-	for _, file := range []string{config, credentials} {
-		f, err := parseFile(file)
-		if err != nil {
-			return nil, err
-		}
-		for i, l := range f.lines {
-			if l.kind != header {
-				continue
-			}
-			for j := i + 1; j < len(f.lines) && f.lines[j].kind != header; j++ {
-				if own := f.lines[j]; (own.name == "endpoint_url" || own.name == "services") && !strings.Contains(own.value, ".amazonaws.com") {
-					elsewhere[profileOf(l.name)] = true
-				}
-			}
-		}
-	}
-	f, err := parseFile(path)
-	if err != nil {
-		return nil, err
-	}
-	lines, amazons := map[int]bool{}, false
-	for i, l := range f.lines {
-		if l.kind == header {
-			amazons = !elsewhere[profileOf(l.name)]
-		}
-		lines[i+1] = amazons
-	}
-	return lines, nil
-}
-
-// profileOf is a profile's name by its header in either file.
-func profileOf(header string) string {
-	if name, is := profileName(header); is {
-		return name
-	}
-	return strings.TrimSpace(header)
-}
-
-func real(path string) string {
-	if to, err := filepath.EvalSymlinks(path); err == nil {
-		return to
-	}
-	return path
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// checkPlainText names the files in the usual places that hold secrets anybody
+// who can read them can use.
+func checkPlainText(x examination) (found []finding) {
+	const check = "plain text"
+	files := usualFiles()
+	for _, path := range append(slices.Clone(files), shellFiles()...) {
+		found = append(found, x.inPlainText(check, path, slices.Contains(files, path))...)
+	}
+	switch {
+	case len(found) > 0:
+		return found
+	case !x.open():
+		return fine(check, "no file in the usual places sets a variable to a secret; ccad, which knows their formats, is not open")
+	case len(writtenFiles()) > 0:
+		return fine(check, "no files in the usual places hold secrets but those of ccactl render")
+	}
+	return fine(check, "no file in the usual places holds a secret")
+}
+
+// inPlainText looks into one file. One of a format that import reads is judged by
+// import's own parsers, so that what is found is what import --scrub mends; any
+// other, and all while ccad is not open, by the names of variables.
+func (x examination) inPlainText(check, path string, imported bool) []finding {
+	data, err := guard{limit: fileLimit, system: true}.read(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return []finding{wrong(check, readableAdvice(path, err), "%v", err)}
+	}
+	var secrets finding
+	s, err := x.importable(path)
+	switch lines := assigned(string(data)); {
+	case imported && err == nil && s.Left != "":
+		why, _, _ := strings.Cut(s.Left, ": take ")
+		secrets = wrong(check, "ccactl import "+shellWord(path)+", and take it out by hand", "%s holds a secret that --scrub leaves there: %s", path, why)
+	case imported && err == nil && len(s.Lines) > 0:
+		secrets = wrong(check, "ccactl import --scrub "+shellWord(path), "%s holds a secret (line %s)", path, joined(s.Lines))
+	case imported && err == nil || len(lines) == 0:
+		return nil
+	default:
+		secrets = wrong(check, "take it out, once ccactl has it: ccactl use NAME sets it", "%s holds a secret (line %s)", path, joined(lines))
+	}
+	return append([]finding{secrets}, loose(check, path, true)...)
+}
+
+// importable asks ccad what of a file import --scrub would take out.
+func (x examination) importable(path string) (ipc.ScrubbedFile, error) {
+	if !x.open() {
+		return ipc.ScrubbedFile{}, errors.New("ccad is not open")
+	}
+	files, err := gather([]string{path})
+	if err != nil {
+		return ipc.ScrubbedFile{}, err
+	}
+	var reply ipc.ScrubReply
+	if err := call("POST", "/v1/scrub", ipc.ScrubRequest{Files: files, Find: true}, &reply); err != nil {
+		return ipc.ScrubbedFile{}, err
+	}
+	i := slices.IndexFunc(reply.Files, func(f ipc.ScrubbedFile) bool { return f.Path == path })
+	if i < 0 {
+		return ipc.ScrubbedFile{}, errors.New("the daemon answers about a file that it was not given")
+	}
+	return reply.Files[i], nil
+}
+
+// assigned returns the lines that set a variable which holds a secret, in a shell
+// or a .env. A masked value is none, nor is one that is taken from elsewhere; an
+// AWS key is Amazon's where the file names no endpoint.
+func assigned(text string) (lines []int) {
+	names := `(?:OS_PASSWORD|OS_APPLICATION_CREDENTIAL_SECRET|SWIFT_PASSWORD|ST_KEY`
+	if strings.Contains(text, "AWS_ENDPOINT_URL") {
+		names += `|AWS_SECRET_ACCESS_KEY`
+	}
+	secret := regexp.MustCompile(`(?:(?:^|[\s;&])` + names + `)[ \t]*=|^\s*set\s+(?:-\S+\s+)+` + names + `)\s)[ \t]*["']?([^\s"';&$` + "`" + `]+)`)
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		if slices.ContainsFunc(secret.FindAllStringSubmatch(line, -1), func(m []string) bool { return strings.Trim(m[1], "*") != "" }) {
+			lines = append(lines, n)
+		}
+	}
+	return lines
+}
+
+func joined(lines []int) string {
+	words := make([]string, len(lines))
+	for i, n := range lines {
+		words[i] = fmt.Sprint(n)
+	}
+	return strings.Join(words, ", ")
+}
+
+// readableAdvice is how a file becomes readable that is not: by its own mode, or
+// its folder's.
+func readableAdvice(path string, err error) string {
+	if !errors.Is(err, fs.ErrPermission) {
+		return "mend it, or look into it yourself"
+	}
+	if _, err := os.Lstat(path); err != nil {
+		return "chmod u+rwx " + shellWord(filepath.Dir(path))
+	}
+	return "chmod u+r " + shellWord(path)
+}
