@@ -123,7 +123,7 @@ func Run(ctx context.Context, o Options) error {
 	d.image, d.endImage = context.WithCancel(context.Background())
 	defer d.endImage()
 	d.metrics = newMetrics(d)
-	d.watched.files, d.watched.watcher = map[watchedKey]ipc.WatchedFile{}, d.newWatcher(ctx)
+	d.watched.files, d.watched.wanted, d.watched.watcher = map[watchedKey]ipc.WatchedFile{}, map[string]string{}, d.newWatcher(ctx)
 	listener, err := d.own()
 	defer func() {
 		for _, lock := range d.locks {

@@ -172,7 +172,7 @@ func (d *Daemon) updateKeys(r *request, in ipc.UpdateRequest) (any, error) {
 		return nil, err
 	}
 	active, _ := e.Keys.Active()
-	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID, e.KeyWanted)
+	access := cmp.Or(in.S3AccessKey, active.Value.AccessKeyID, d.wantedKey(e))
 	if access == "" {
 		return nil, usage("environment %s has no S3 key: give --s3-access-key", in.Environment)
 	}
@@ -225,7 +225,9 @@ func (d *Daemon) verify(r *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = r.open.keeper.Verify(r.Context(), name, true)
+		if err = r.open.keeper.Verify(r.Context(), name, true); err == nil && e.UserID == "" && rotate.KeyState(e) == rotate.StateNone {
+			err = noKey(e)
+		}
 		d.heard(e, err)
 		changes = append(changes, d.verified(r, name, err))
 	}

@@ -40,7 +40,10 @@ func (d *Daemon) status(r *request) (any, error) {
 		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
 		return s, nil
 	}
-	s.Daemon.ClockSkew = int(r.open.cloud.Skew().Seconds())
+	if skew, known := r.open.cloud.Skew(); known {
+		seconds := int(skew.Seconds())
+		s.Daemon.ClockSkew = &seconds
+	}
 	c := r.open.keeper.Contents()
 	for _, u := range c.Users {
 		s.Users = append(s.Users, d.user(r.open.keeper, c, u))
@@ -101,7 +104,7 @@ func (d *Daemon) environment(k *rotate.Keeper, c *vault.Contents, e vault.Enviro
 		Traffic: ipc.Traffic{Requests: t.requests, BytesIn: t.in, BytesOut: t.out},
 		Name:    e.Name, User: c.Users[e.UserID].Called, Project: cmp.Or(e.Project, e.ProjectID),
 		Generation: e.Generation, State: rotate.EnvironmentState(c, e, d.now()), Leases: leases[e.ID],
-		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e)},
+		S3:       ipc.S3{Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region, AccessKeyID: keys.Value.AccessKeyID, Version: keys.N, State: rotate.KeyState(e), Wanted: d.wantedKey(e)},
 		Rotation: underWay(k, rotate.KindKey, e), ForeignKeys: rotate.ForeignKeys(c, e), RotationDue: due(d.schedule.KeyDue(e, c.Users[e.UserID]), keys.Tried),
 	}
 	out.SilentSince = d.silence.of(e.ID)

@@ -30,7 +30,7 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 	}
 	keys, ok := e.Keys.Active()
 	if !ok {
-		return nil, fmt.Errorf("environment %s has no S3 key", e.Name)
+		return nil, noKey(e)
 	}
 	if e.S3.Endpoint.IsZero() { // a client's own default is Amazon, who must never see the key
 		return nil, fmt.Errorf("environment %s has no S3 endpoint", e.Name)

@@ -38,6 +38,8 @@ type watched struct {
 
 	mu    sync.Mutex
 	files map[watchedKey]ipc.WatchedFile // what is wrong with one, for one environment
+
+	wanted map[string]string // the S3 key that a file names without its secret, by the id of an environment that has none
 }
 
 type watchedKey struct{ path, environment string }
@@ -196,6 +198,7 @@ func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, 
 	if !ok {
 		return "foreign", "it does not name the cloud, user and project of " + e.Name + " any more: nothing is taken from it"
 	}
+	d.watched.wants(e, from.Name, found)
 	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: rotate.ByFile})
 	if changed {
 		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Name, Note: path})

@@ -114,7 +114,7 @@ type Daemon struct {
 	Warning string `json:"warning,omitempty"`
 
 	Unreadable string `json:"unreadable,omitempty"`         // why the store could not be opened; names its predecessors
-	ClockSkew  int    `json:"clock_skew_seconds,omitempty"` // how far the cloud's clock is ahead of this machine's
+	ClockSkew  *int   `json:"clock_skew_seconds,omitempty"` // how far the cloud's clock is ahead of this machine's; nil: no cloud has answered yet
 }
 
 // User is one user in Status.
@@ -173,6 +173,8 @@ type S3 struct {
 	AccessKeyID string `json:"access_key_id"`
 	Version     int    `json:"version"`
 	State       string `json:"state"` // ok | unverified | refused | none
+
+	Wanted string `json:"wanted_access_key_id,omitempty"` // of an environment without a key: the one that a file names, or a person did
 }
 
 // Shown answers GET /v1/environments/NAME; the secrets are there only with

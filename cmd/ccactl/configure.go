@@ -74,7 +74,9 @@ func (w awsWriting) write(names []string) error {
 			err = advised(err, "ccactl configure aws "+e.Name+" --profile "+name+"-ccad")
 		}
 		if err == nil {
-			p, err = w.profileOf(program, e.Name)
+			if p, err = w.profileOf(program, e.Name); err != nil && secretless(e) {
+				err = advised(err, handIn(e))
+			}
 		}
 		if err != nil {
 			failed = exitCode(exit(prefixed(e.Name, err)))

@@ -76,7 +76,10 @@ func checkClock(x examination) []finding {
 	if !x.open() {
 		return nil
 	}
-	skew := time.Duration(x.status.Daemon.ClockSkew) * time.Second
+	if x.status.Daemon.ClockSkew == nil {
+		return fine("clock", "not compared yet: no cloud has answered since ccad was started or unlocked")
+	}
+	skew := time.Duration(*x.status.Daemon.ClockSkew) * time.Second
 	way := "behind"
 	if skew < 0 {
 		way, skew = "ahead of", -skew

@@ -116,8 +116,8 @@ func view(name, view string) (body []byte, warnings []string, err error) {
 	case !errors.As(err, &failure):
 	case failure.Code == ipc.CodeRefused:
 		err = advised(err, mending(name))
-	case failure.Code == ipc.CodeFailed && strings.HasPrefix(view, "credential-process") && keyless(name):
-		err = advised(err, "ccactl configure aws "+name)
+	case failure.Code == ipc.CodeFailed && strings.HasPrefix(view, "credential-process"):
+		err = advised(err, keyAdvice(name))
 	case failure.Code == ipc.CodeFailed && keysAlone(name):
 		err = advised(err, "it holds S3 keys, for AWS clients: ccactl configure aws "+name)
 	}

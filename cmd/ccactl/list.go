@@ -101,6 +101,7 @@ func show(e ipc.Shown) error {
 	line("S3 endpoint", e.S3.Endpoint)
 	line("S3 region", e.S3.Region)
 	line("S3 access key", e.S3.AccessKeyID)
+	line("S3 key without its secret", e.S3.Wanted)
 	line("S3 secret key", copyable(e.SecretAccessKey))
 	if e.S3.AccessKeyID != "" {
 		t.row("S3 key state", coloured(e.S3.State))

@@ -288,6 +288,8 @@ func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
 	t := trouble{environment: e.Name, mend: "ccactl verify " + e.Name}
 	credential := !password && e.ApplicationCredential != ""
 	switch {
+	case secretless(e):
+		t.what, t.mend = "there is nothing to serve: the secret of its S3 key is not stored", handIn(e)
 	case e.User != "" && !password && !credential:
 		t.user, t.what, t.mend = e.User, "the password of "+e.User+" is not stored", "ccactl update --user "+e.User
 	case credential && e.ProjectState == "refused":
@@ -344,15 +346,30 @@ func glance() (st ipc.Status, ok bool) {
 	return st, err == nil
 }
 
-// keyless reports whether an environment lacks an S3 key and nothing else.
-func keyless(name string) bool {
+// keyAdvice is how an environment that lacks an S3 key and nothing else gets one;
+// "" for any other.
+func keyAdvice(name string) string {
 	st, _ := glance()
-	for _, e := range st.Environments {
-		if e.Name == name {
-			return e.S3.State == "none" && e.S3.Endpoint != ""
-		}
+	switch e := named(st, name); {
+	case secretless(e):
+		return handIn(e)
+	case e.S3.State == "none" && e.S3.Endpoint != "":
+		return "ccactl configure aws " + name
 	}
-	return false
+	return ""
+}
+
+// secretless reports whether an environment is S3 keys alone, and has none.
+func secretless(e ipc.Environment) bool {
+	return e.User == "" && e.ApplicationCredential == "" && e.S3.State == "none"
+}
+
+// handIn is the command that asks for the secret of its key, and takes it.
+func handIn(e ipc.Environment) string {
+	if e.S3.Wanted != "" {
+		return "ccactl update " + e.Name + " --s3-access-key " + e.S3.Wanted
+	}
+	return "ccactl update " + e.Name + " --s3-access-key KEY"
 }
 
 // mending returns the command for an environment that the cloud refused.

@@ -65,10 +65,13 @@ func verifyVerb() *cobra.Command {
 			show = tellJSON
 		}
 		return show(done, func(c ipc.Change) string {
-			if c.Error.Code != ipc.CodeRefused {
-				return ""
+			switch {
+			case c.Error.Code == ipc.CodeRefused:
+				return mending(c.Environment)
+			case c.State == "none":
+				return keyAdvice(c.Environment)
 			}
-			return mending(c.Environment)
+			return ""
 		})
 	})
 	c.Long = `Ask the cloud about what is stored: each user's password, his project, the S3 key.

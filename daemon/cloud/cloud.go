@@ -49,7 +49,7 @@ type Cloud struct {
 	mu      sync.Mutex
 	clients map[string]*http.Client // by Endpoint.CA: few, for a person enters each
 
-	skew atomic.Int64 // a time.Duration, see Skew
+	skew atomic.Pointer[time.Duration] // see Skew
 }
 
 // New returns a Cloud.
@@ -65,9 +65,14 @@ func New(o Options) *Cloud {
 }
 
 // Skew is how far the clock of who answered last is ahead of ours, to the
-// second in which the answer came; 0 before the first answer. S3 refuses
+// second in which the answer came; not known before the first answer. S3 refuses
 // signatures that are more than 15 minutes off.
-func (c *Cloud) Skew() time.Duration { return time.Duration(c.skew.Load()) }
+func (c *Cloud) Skew() (ahead time.Duration, known bool) {
+	if skew := c.skew.Load(); skew != nil {
+		return *skew, true
+	}
+	return 0, false
+}
 
 // noteClock reads the Date header of an answer. It is cut to the second, and
 // came to be while the answer was under way.
@@ -76,14 +81,14 @@ func (c *Cloud) noteClock(h http.Header, sent time.Time) {
 	if err != nil {
 		return
 	}
+	var skew time.Duration
 	switch now := c.now(); {
 	case at.Add(time.Second).Before(sent):
-		c.skew.Store(int64(at.Sub(sent)))
+		skew = at.Sub(sent)
 	case at.After(now):
-		c.skew.Store(int64(at.Sub(now)))
-	default:
-		c.skew.Store(0)
+		skew = at.Sub(now)
 	}
+	c.skew.Store(&skew)
 }
 
 // A Grant is a token and what the cloud said with it. Without a scope the
