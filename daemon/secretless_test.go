@@ -49,3 +49,36 @@ func TestVerifyWithoutAPassword(t *testing.T) {
 		t.Errorf("%+v, %+v", c, c.Error)
 	}
 }
+
+// A shell selects an environment of S3 keys alone as any other: it gets no OS_
+// variable, hears why when it does so and not at each prompt, and sees a refusal.
+func TestHookOfKeysAlone(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	key := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "alone", S3Endpoint: w.cloud.S3URL, S3Region: practice.Region, S3AccessKey: key.Access, S3Secret: key.Secret}, nil)
+	for _, format := range []string{"hook-sh", "hook-fish"} {
+		for query, warned := range map[string]bool{"": true, "&selected=true": false} {
+			body, warnings, err := w.get("/v1/environments/alone/views/env?format=" + format + query)
+			if err != nil || len(body) > 0 || (len(warnings) > 0) != warned {
+				t.Errorf("%s%s: %q, warnings %q, %v", format, query, body, warnings, err)
+			}
+		}
+	}
+	if n := w.environment("alone").Leases; n != 0 {
+		t.Errorf("%d leases of nothing", n)
+	}
+	_, _, err := w.get("/v1/environments/alone/views/env")
+	w.want(err, ipc.CodeFailed, "holds S3 keys alone")
+	w.cloud.DeleteKeys(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	w.want(w.verify("alone"), ipc.CodeRefused, "")
+	_, _, err = w.get("/v1/environments/alone/views/env?format=hook-sh&selected=true")
+	w.want(err, ipc.CodeRefused, "S3 key")
+}
+
+// Who asks for an unknown format hears of those that are for people.
+func TestUnknownFormat(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	_, _, err := w.get("/v1/environments/dev/views/env?format=x")
+	w.want(err, ipc.CodeUsage, "unknown format (known: clouds.yaml, dotenv, fish, json, rclone, s3cfg, sh)")
+}

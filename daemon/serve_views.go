@@ -71,6 +71,10 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	hook := strings.HasPrefix(plan.Format, "hook-")
+	if hook && e.UserID == "" && !need.Keys {
+		return d.hookOfKeysAlone(r, e)
+	}
 	if file := q.Get("file"); file != "" {
 		if !d.isRendered(file, e.Name, plan.Format) {
 			return nil, usage("no [[render]] table of the config has that file with this environment and view")
@@ -95,10 +99,8 @@ func (d *Daemon) env(r *request) (any, error) {
 		what = r.holds() + "/" + plan.Format
 	}
 	d.handOut(r, e, what, given, time.Time{})
-	if strings.HasPrefix(plan.Format, "hook-") {
-		_, parent := processOf(r.pid)
-		shell, _ := processOf(parent)
-		warnings = append(warnings, d.told.hear(shell, q.Get("selected") == "true", e)...)
+	if hook {
+		warnings = append(warnings, d.heardBy(r, e)...)
 	}
 	return reply{contentType: "text/plain; charset=utf-8", body: body, warnings: warnings}, nil
 }

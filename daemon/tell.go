@@ -75,6 +75,13 @@ func (t *told) hear(shell rotate.Process, selected bool, e vault.Environment) (l
 	return lines
 }
 
+// heardBy is what the shell that asks has not heard yet.
+func (d *Daemon) heardBy(r *request, e vault.Environment) []string {
+	_, parent := processOf(r.pid)
+	shell, _ := processOf(parent)
+	return d.told.hear(shell, r.URL.Query().Get("selected") == "true", e)
+}
+
 // tell says what a commit brought: that the cloud began to refuse somebody, that
 // it stopped, that a new value was noticed. Each is an event, a count, a line at
 // the prompts of the environment's shells and one on the desktop: once, since

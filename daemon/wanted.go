@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/source"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
@@ -38,3 +39,17 @@ func (d *Daemon) wantedKey(e vault.Environment) string {
 }
 
 func noKey(e vault.Environment) error { return fmt.Errorf("environment %s has no S3 key", e.Name) }
+
+// hookOfKeysAlone is what a shell gets of an environment without a user: no
+// variable, of which it hears when it selects the environment. As any other, it
+// sees that the cloud refuses what there is.
+func (d *Daemon) hookOfKeysAlone(r *request, e vault.Environment) (any, error) {
+	if err := rotate.MayServeKeys(e); err != nil {
+		return nil, err
+	}
+	warnings := d.heardBy(r, e)
+	if r.URL.Query().Get("selected") != "true" {
+		warnings = append(warnings, fmt.Sprintf("environment %s holds S3 keys alone: the shell gets no OS_ variables of it", e.Name))
+	}
+	return reply{contentType: "text/plain; charset=utf-8", warnings: warnings}, nil
+}

@@ -35,8 +35,12 @@ func useVerb() *cobra.Command {
 		if err := checkName(preset); err != nil {
 			return err
 		}
-		if err := checkKnown(preset); err != nil {
+		known, err := checkKnown(preset)
+		if err != nil {
 			return err
+		}
+		if known.Name != "" && known.User == "" && known.ApplicationCredential == "" {
+			warn([]string{preset + " holds S3 keys alone: shells get no OS_ variables of it"})
 		}
 		return writeDefault(ipc.DefaultPath(), preset)
 	})
@@ -46,18 +50,19 @@ func useVerb() *cobra.Command {
 }
 
 // checkKnown refuses a name that the daemon surely does not have. Without a
-// daemon, or while it is locked, every name may be right.
-func checkKnown(name string) error {
+// daemon, or while it is locked, every name may be right: then nothing is known
+// of it.
+func checkKnown(name string) (ipc.Environment, error) {
 	st, err := status()
 	if err != nil || st.Daemon.Locked {
-		return nil
+		return ipc.Environment{}, nil
 	}
 	for _, e := range st.Environments {
 		if e.Name == name {
-			return nil
+			return e, nil
 		}
 	}
-	return &ipc.Error{Code: ipc.CodeUnknown, Message: "there is no environment " + quote(name)}
+	return ipc.Environment{}, &ipc.Error{Code: ipc.CodeUnknown, Message: "there is no environment " + quote(name)}
 }
 
 // writeDefault replaces the file by a rename: a shell that starts meanwhile

@@ -25,6 +25,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -70,7 +71,7 @@ func Plan(r Request) (Request, Need, error) {
 	r.Format = cmp.Or(r.Format, "sh")
 	f, ok := formats[r.Format]
 	if !ok {
-		return r, Need{}, fmt.Errorf("unknown format (known: %s)", names(formats))
+		return r, Need{}, fmt.Errorf("unknown format (known: %s)", strings.Join(Formats(), ", "))
 	}
 	r.Client = cmp.Or(r.Client, f.client, "openstack")
 	c, ok := clients[r.Client]
