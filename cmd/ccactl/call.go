@@ -56,7 +56,7 @@ func words(min, max int) cobra.PositionalArgs {
 		case len(args) < min:
 			return advised(usage("%s: too few words", verbOf(c)), c.UseLine())
 		case max >= 0 && len(args) > max:
-			return misused(c, "too many words: "+quote(args[max]))
+			return misused(c, "too many words") // none of them is shown: it could be a secret
 		}
 		return nil
 	}

@@ -31,7 +31,8 @@ func run(args []string) int {
 	}
 	c := root()
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
-		return exit(advised(usage("a verb comes first, not %s", quote(args[0])), "ccactl --help"))
+		flag, _, _ := strings.Cut(args[0], "=") // what follows could be a secret
+		return exit(advised(usage("a verb comes first, not %s", quote(flag)), "ccactl --help"))
 	}
 	c.SetArgs(args)
 	return exit(c.Execute())
@@ -61,7 +62,10 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 			return c.Help()
 		},
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, err.Error()) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		said, _, _ := strings.Cut(err.Error(), " in -") // "… 'p' in -phunter2"
+		return misused(c, said)
+	})
 	for _, group := range []struct {
 		title string
 		verbs []*cobra.Command

@@ -34,7 +34,7 @@ const usage = `usage:
   ccad install [--seal]      make it your service; as root: seal its passphrase to this machine
   ccad uninstall [--seal]    take away what install made; the credentials stay
   ccad start | stop | restart | status
-  ccad check                 read the configuration, and say what is wrong with it
+  ccad check [--config F]    read the configuration, and say what is wrong with it
   ccad keyrings              the keyrings that work on this machine
   ccad version
 `
@@ -61,7 +61,7 @@ func main() {
 			fail(err)
 		}
 	case "check":
-		if _, err := daemon.LoadConfig(ipc.ConfigPath(), true); err != nil {
+		if err := check(os.Args[2:]); err != nil {
 			fail(err)
 		}
 	case "keyrings":
@@ -78,27 +78,59 @@ func main() {
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "ccad:", err)
+	if errors.As(err, new(misuse)) {
+		fmt.Fprintln(os.Stderr, "ccad: hint: ccad help")
+		os.Exit(2)
+	}
 	os.Exit(1)
 }
 
+// misuse is an error of the words of a verb.
+type misuse struct{ error }
+
+// parse reads the words of a verb, and reports whether they only ask for help,
+// which is given.
+func parse(flags *flag.FlagSet, args []string) (helped bool, err error) {
+	flags.SetOutput(io.Discard) // its words are not ours
+	err = flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(usage)
+		return true, nil
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = errors.New("too many words") // none of them is shown: it could be a secret
+	}
+	if err != nil {
+		return false, misuse{fmt.Errorf("%s: %w", flags.Name(), err)}
+	}
+	return false, nil
+}
+
+// loadConfig reads the configuration: the file that is named, which must be
+// there, else the usual one.
+func loadConfig(named string) (daemon.Config, error) {
+	return daemon.LoadConfig(cmp.Or(named, ipc.ConfigPath()), named != "")
+}
+
+// check reads the configuration as run does.
+func check(args []string) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	configPath := flags.String("config", "", "the configuration `file`")
+	if helped, err := parse(flags, args); helped || err != nil {
+		return err
+	}
+	_, err := loadConfig(*configPath)
+	return err
+}
+
 func run(args []string) error {
-	flags := flag.NewFlagSet("ccad run", flag.ContinueOnError)
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	configPath := flags.String("config", "", "the configuration `file`")
 	passphrase := flags.String("passphrase-file", "", "unlock with the passphrase in this `file`")
 	var level slog.Level
 	flags.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	flags.SetOutput(io.Discard) // its words are not ours
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Print(usage)
-		return nil
-	}
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("too many words: %q", flags.Arg(0))
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "ccad: run: %v\nccad: hint: ccad help\n", err)
-		os.Exit(2)
+	if helped, err := parse(flags, args); helped || err != nil {
+		return err
 	}
 	if err := ipc.CheckHome(); err != nil && (os.Getenv("XDG_DATA_HOME") == "" || os.Getenv("XDG_STATE_HOME") == "") {
 		return err // a folder of root's would be made in the root of the disk
@@ -121,7 +153,7 @@ func run(args []string) error {
 			return err
 		}
 	}
-	if o.Config, err = daemon.LoadConfig(cmp.Or(*configPath, ipc.ConfigPath()), *configPath != ""); err != nil {
+	if o.Config, err = loadConfig(*configPath); err != nil {
 		return err
 	}
 	session.ScrubEnvironment()

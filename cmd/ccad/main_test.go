@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// check reads what run would read: the file that is named, which must be there,
+// else the usual one, which need not be.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	bad := filepath.Join(dir, "bad.toml")
+	if err := os.WriteFile(bad, []byte("[serve]\nlaese = \"1h\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string // in the error; "": none
+	}{
+		{nil, ""},
+		{[]string{"--config", bad}, "laese"},
+		{[]string{"--config=" + bad}, "laese"},
+		{[]string{"--config", filepath.Join(dir, "none.toml")}, "none.toml"},
+	} {
+		if err := check(c.args); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v", c.args, err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "ccad"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(bad, filepath.Join(dir, "ccad", "config.toml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(nil); err == nil || !strings.Contains(err.Error(), "laese") {
+		t.Errorf("the usual file: %v", err)
+	}
+	for _, args := range [][]string{{bad}, {"--config"}, {"--nonesuch"}} {
+		for _, verb := range []func([]string) error{check, run} {
+			if err := verb(args); !errors.As(err, new(misuse)) || strings.Contains(err.Error(), bad) {
+				t.Errorf("%q: %v", args, err)
+			}
+		}
+	}
+}
