@@ -137,6 +137,9 @@ func leases(k *rotate.Keeper, of []rotate.Lease) (out []ipc.Lease) {
 	for _, l := range of {
 		e, _ := k.EnvironmentByID(l.Environment)
 		lease := ipc.Lease{Environment: e.Name, View: l.View, Version: l.Version, PID: l.Holder.PID, Program: l.Holder.Program, Parent: l.Parent}
+		if now, _ := processOf(l.Holder.PID); l.View == rotate.ViewExec && now.Started != 0 && now.Started == l.Holder.Started {
+			lease.Program = now.Program // which has taken ccactl's place since
+		}
 		if !l.Until.IsZero() {
 			lease.Until = &l.Until
 		}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 )
 
@@ -20,6 +22,7 @@ func init() {
 	}
 	c := root()
 	c.DisableAutoGenTag = true
+	keepLines(c)
 	if err := doc.GenManTree(c, &doc.GenManHeader{Title: "CCACTL", Section: "1", Source: "ccad", Manual: "ccad"}, os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "ccactl:", err)
 		os.Exit(1)
@@ -35,4 +38,13 @@ func init() {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// keepLines makes of each indented line of the verbs' descriptions one that
+// stays as it is: of less than four spaces the pages' maker knows no code.
+func keepLines(c *cobra.Command) {
+	c.Long = strings.ReplaceAll(c.Long, "\n  ", "\n      ")
+	for _, sub := range c.Commands() {
+		keepLines(sub)
+	}
 }

@@ -33,6 +33,11 @@ func TestManPages(t *testing.T) {
 				t.Errorf("the page of %s does not name %s", c.Name(), word)
 			}
 		}
+		for line := range strings.Lines(c.Long) { // a table is one in the page, too
+			if strings.HasPrefix(line, "  ") && !strings.Contains(page, "\n"+line) {
+				t.Errorf("the page of %s fills the line %q", c.Name(), line)
+			}
+		}
 	}
 	groff := shellOf(t, "groff")
 	pages, _ := filepath.Glob(filepath.Join(dir, "*.1"))
