@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -146,8 +145,7 @@ func checkAWSFolder(examination) []finding {
 // cloud.ca's sample with its mask, there is nothing to bring in first.
 func (x examination) trapAdvice(path string) string {
 	for _, file := range []string{path, awsFiles()[1], awsFiles()[0]} {
-		s, err := x.importable(real(file))
-		if err == nil && len(s.Lines) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if s, err := x.importable(real(file)); err == nil && len(s.Lines) > 0 || !x.open() {
 			return "ccactl import --scrub " + shellWord(file) + " && ccactl configure aws, then take that line out"
 		}
 	}
