@@ -47,16 +47,19 @@ func writableAdvice(path string, err error) string {
 	return "chmod u+w " + shellWord(path)
 }
 
-// checkHook is checkShell, which knows the rc file alone: the line may be in a file
-// that it reads, as it surely is where the hook has set this shell's variable; and
-// the file may be nobody's to write.
-func checkHook(x examination) []finding {
+// checkHook looks into the rc file alone. The line may be in a file that this one
+// reads, as it surely is where the hook has set this shell's variable.
+func checkHook(examination) []finding {
 	const check = "shell"
 	s, known := loginShell()
-	if !known || s.hooked() {
-		return checkShell(x)
-	}
-	if os.Getenv("CCAD_PROMPT") != "" {
+	switch {
+	case !known:
+		return fine(check, "there is a hook for bash, zsh and fish; programs of another shell are served by ccactl exec")
+	case s.hooked() && s.tooEarly():
+		return []finding{wrong(check, "make it: "+s.line, "a login shell comes to the line in %s before ccactl is in its PATH", s.rc)}
+	case s.hooked():
+		return fine(check, "%s is hooked in %s", s.name, s.rc)
+	case os.Getenv("CCAD_PROMPT") != "":
 		return fine(check, "a hook is at work in this shell, though its line is not in %s itself", s.rc)
 	}
 	at, err := unwritable(real(s.rc))

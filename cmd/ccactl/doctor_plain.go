@@ -64,13 +64,7 @@ func (x examination) importable(path string) (ipc.ScrubbedFile, error) {
 	if !x.open() {
 		return ipc.ScrubbedFile{}, errors.New("ccad is not open")
 	}
-	paths := []string{path}
-	if dir, name := filepath.Split(path); strings.HasPrefix(name, "secure.") { // what its secrets are for stands beside it
-		if clouds := dir + "clouds." + strings.TrimPrefix(name, "secure."); len(regular([]string{clouds})) > 0 {
-			paths = append(paths, clouds)
-		}
-	}
-	files, err := gather(paths)
+	files, _, err := gather([]string{path})
 	if err != nil {
 		return ipc.ScrubbedFile{}, err
 	}

@@ -118,20 +118,6 @@ func (s hookedShell) tooEarly() bool {
 	return false
 }
 
-func checkShell(examination) []finding {
-	const check = "shell"
-	s, known := loginShell()
-	switch {
-	case !known:
-		return fine(check, "there is a hook for bash, zsh and fish; programs of another shell are served by ccactl exec")
-	case !s.hooked():
-		return []finding{wrong(check, "echo "+shellWord(s.line)+" >> "+shellWord(s.rc), "%s does not follow: its line is not in %s", s.name, s.rc)}
-	case s.tooEarly():
-		return []finding{wrong(check, "make it: "+s.line, "a login shell comes to the line in %s before ccactl is in its PATH", s.rc)}
-	}
-	return fine(check, "%s is hooked in %s", s.name, s.rc)
-}
-
 // withLine adds a line to a text, whatever else it holds: at its end, or before
 // starship, which shows the CCAD_PROMPT that it finds.
 func withLine(text, line string) string {
