@@ -105,6 +105,7 @@ func TestImportOfNothing(t *testing.T) {
 	r := []ipc.File{{Path: "/x/f", Data: []byte("hello\n")}}
 	w.want(w.try("POST", "/v1/scrub", ipc.ScrubRequest{Files: r}, nil), ipc.CodeEmpty, "none of the formats")
 }
+
 // What is wrong with an address is told by what it is of: it need not have come by
 // a flag.
 func TestAddressesByName(t *testing.T) {
@@ -114,4 +115,24 @@ func TestAddressesByName(t *testing.T) {
 	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeUsage, "the S3 endpoint can't be used: not a URL with a host")
 	r.S3Endpoint, r.AuthURL = "", "http://k.example"
 	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeUsage, "the auth URL can't be used: k.example is plain http")
+}
+
+// A file without its password, as the dashboard's and those that were scrubbed, is
+// whole where ccad has the user's: unless the cloud refuses that one.
+func TestImportWithTheUsersPassword(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	bare := ipc.File{Path: "/x/openrc", Data: []byte(strings.Replace(w.openrc(secret, "system-ccontini", ""), "export OS_PASSWORD="+secret+"\n", "", 1))}
+	var out ipc.Changes
+	w.do("POST", "/v1/import", ipc.ImportRequest{Name: "sys", Files: []ipc.File{bare}}, &out)
+	if c := out.Changes[0]; c.Error != nil || c.Missing != "" || c.Action != "added" || c.State != "ok" {
+		t.Errorf("%+v", c)
+	}
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	_ = w.verify("dev")
+	out = ipc.Changes{}
+	w.do("POST", "/v1/import", ipc.ImportRequest{Name: "sys", Files: []ipc.File{bare}}, &out)
+	if c := out.Changes[0]; c.Missing != "password" {
+		t.Errorf("the one that is stored is refused: %+v", c)
+	}
 }

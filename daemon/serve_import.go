@@ -10,6 +10,7 @@ import (
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/source"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -77,6 +78,8 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 	switch {
 	case f.Missing == "password" && in.Password != "":
 		o.Password, f.Missing = account.NewSecret(in.Password), ""
+	case f.Missing == "password" && holdsPassword(r.open.keeper.Contents(), f.User):
+		f.Missing = ""
 	case f.Missing == "s3-secret" && in.S3Secret != "" && f.Keys != nil:
 		o.Keys = &account.KeyPair{AccessKeyID: f.Keys.AccessKeyID, Secret: account.NewSecret(in.S3Secret)}
 		f.Missing = ""
@@ -117,6 +120,17 @@ func (d *Daemon) importOne(r *request, in ipc.ImportRequest, f source.Found) ipc
 		}
 	}
 	return change
+}
+
+// holdsPassword reports whether ccad has the password that a file does not name, as
+// one that was scrubbed does not, and the cloud has not refused it.
+func holdsPassword(c *vault.Contents, named account.User) bool {
+	for _, u := range c.Users {
+		if _, has := u.Passwords.Active(); has && u.Refused == nil && u.Same(named) {
+			return true
+		}
+	}
+	return false
 }
 
 func missingMessage(missing string, c ipc.Change) string {

@@ -150,6 +150,24 @@ func TestTypedAhead(t *testing.T) {
 	}
 }
 
+// Who answers as soon as he sees the question is not shown his answer.
+func TestQuestionComesHidden(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Keyring: "file"}})
+	f.set("POST /v1/unlock", struct{}{})
+	for range 20 {
+		c, terminal := attend(t, f, "unlock")
+		until(t, terminal, "passphrase: ")
+		if echoes(t, terminal) {
+			t.Fatal("the question is there, and the answer would be shown")
+		}
+		_, _ = io.WriteString(terminal, "correct horse\n")
+		if err := c.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A new passphrase that is short is called so, while there is time for another.
 func TestShortPassphrase(t *testing.T) {
 	f := daemonFor(t)

@@ -195,7 +195,7 @@ func afterwards(c ipc.Change) string {
 	case nameIt(c) != "":
 		return nameIt(c)
 	case c.Missing == "password":
-		return "ccactl update --user " + c.User + " --password-stdin"
+		return "ccactl update --user " + shellWord(c.User) + " --password-stdin"
 	case c.Missing != "":
 		return "ccactl update " + c.Environment + " --s3-access-key " + c.AccessKeyID + " --s3-secret-stdin"
 	}

@@ -163,7 +163,7 @@ func guidance(l ipc.RotateLine) (out string) {
 	}
 	byHand := []string{}
 	if l.User != "" {
-		byHand = append(byHand, "ccactl update --user "+l.User)
+		byHand = append(byHand, "ccactl update --user "+shellWord(l.User))
 	}
 	if l.Environment != "" {
 		byHand = append(byHand, "ccactl update "+l.Environment)

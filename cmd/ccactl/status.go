@@ -267,7 +267,7 @@ func fileTrouble(f ipc.WatchedFile, e ipc.Environment) (trouble, bool) {
 	case "refused":
 		t.mend = "ccactl update " + e.Name
 		if e.User != "" {
-			t.mend = "ccactl update --user " + e.User
+			t.mend = "ccactl update --user " + shellWord(e.User)
 		}
 	case "older":
 		t.mend = "ccactl import --no-watch " + path + " looks at it no more"
@@ -291,7 +291,7 @@ func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
 	case secretless(e):
 		t.what, t.mend = "there is nothing to serve: the secret of its S3 key is not stored", handIn(e)
 	case e.User != "" && !password && !credential:
-		t.user, t.what, t.mend = e.User, "the password of "+e.User+" is not stored", "ccactl update --user "+e.User
+		t.user, t.what, t.mend = e.User, "the password of "+e.User+" is not stored", "ccactl update --user "+shellWord(e.User)
 	case credential && e.ProjectState == "refused":
 		t.what = "the cloud refuses the application credential, it is wrong, expired or deleted"
 		t.mend = "ccactl import the file of a new one, or ccactl remove " + e.Name
@@ -316,7 +316,7 @@ func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
 }
 
 func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
-	t := trouble{user: u.Name, mend: "ccactl update --user " + u.Name}
+	t := trouble{user: u.Name, mend: "ccactl update --user " + shellWord(u.Name)}
 	switch u.State {
 	case "refused":
 		t.what = u.Name + ": the cloud refuses the password"

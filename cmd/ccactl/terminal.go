@@ -43,8 +43,7 @@ func ask(question string) (string, error) {
 	defer tty.Close()
 	defer restoreOnSignal(tty)()
 	bare := strings.TrimLeft(question, " ")
-	_, _ = fmt.Fprintf(tty, "%s%s: ", question[:len(question)-len(bare)], plain(bare))
-	secret, err := hidden(tty)
+	secret, err := hidden(tty, question[:len(question)-len(bare)]+plain(bare)+": ")
 	_, _ = fmt.Fprintln(tty)
 	if err != nil {
 		return "", unanswered(err)
@@ -52,9 +51,10 @@ func ask(question string) (string, error) {
 	return checkSecret(secret)
 }
 
-// hidden reads a line that is not shown. Unlike term.ReadPassword it takes Ctrl-D
-// for the end, and does not wait on.
-func hidden(tty *os.File) (line []byte, err error) {
+// hidden asks for a line that is not shown, and asks once that is so: programs
+// answer at once. Unlike term.ReadPassword it takes Ctrl-D for the end, and does
+// not wait on.
+func hidden(tty *os.File, question string) (line []byte, err error) {
 	fd := int(tty.Fd())
 	shown, err := unix.IoctlGetTermios(fd, ioctlGetTermios)
 	if err != nil {
@@ -67,6 +67,7 @@ func hidden(tty *os.File) (line []byte, err error) {
 		return nil, err
 	}
 	defer func() { _ = unix.IoctlSetTermios(fd, ioctlSetTermios, shown) }()
+	_, _ = io.WriteString(tty, question)
 	some := make([]byte, 4096) // a terminal gives one line at a time
 	for {
 		n, err := tty.Read(some)

@@ -22,7 +22,7 @@ func (w *world) inAnotherDomain() string {
 		w.Fatal(err)
 	}
 	target.Path = ""
-	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy := &httputil.ReverseProxy{}
 	rename := func(body io.ReadCloser, pairs ...string) (io.ReadCloser, int) {
 		data, err := io.ReadAll(body)
 		if err != nil {
@@ -33,13 +33,12 @@ func (w *world) inAnotherDomain() string {
 		}
 		return io.NopCloser(bytes.NewReader(data)), len(data)
 	}
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
+	proxy.Rewrite = func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
 		var n int
-		if r.Body != nil {
-			r.Body, n = rename(r.Body, `"d0ma1n"`, `"default"`, `"Our Domain"`, `"Default"`)
-			r.ContentLength = int64(n)
+		if r.Out.Body != nil {
+			r.Out.Body, n = rename(r.Out.Body, `"d0ma1n"`, `"default"`, `"Our Domain"`, `"Default"`)
+			r.Out.ContentLength = int64(n)
 		}
 	}
 	proxy.ModifyResponse = func(r *http.Response) error {
