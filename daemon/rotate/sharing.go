@@ -1,7 +1,7 @@
 package rotate
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"time"
 
@@ -27,12 +27,12 @@ import (
 
 // sharing are the environments that have a pair, in force or not, by name.
 func sharing(c *vault.Contents, pair account.KeyPair) (all []vault.Environment) {
-	for _, name := range slices.Sorted(maps.Keys(c.Environments)) {
-		e := c.Environments[name]
+	for _, e := range c.Environments { // of thousands, mostly none
 		if _, has := e.Keys.Holding(pair); has {
 			all = append(all, e)
 		}
 	}
+	slices.SortFunc(all, func(a, b vault.Environment) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
