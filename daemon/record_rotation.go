@@ -24,7 +24,7 @@ func (d *Daemon) recordRotations(o *opened, before, after *vault.Contents) {
 			continue
 		}
 		_, had := was.Keys.Active()
-		if v, ok := is.Keys.Active(); ok && had && v.Source == "rotation" && numbers(was.Keys)[v.ID] == 0 { // it follows another
+		if v, ok := is.Keys.Active(); ok && had && (v.Source == "rotation" || v.Source == "found") && numbers(was.Keys)[v.ID] == 0 { // it follows another
 			d.record(o, audit.Entry{Event: "rotated", Environment: name, Version: v.N})
 		}
 		user := after.Users[is.UserID].Name

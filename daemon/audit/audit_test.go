@@ -505,6 +505,32 @@ func TestReplacedFile(t *testing.T) {
 	}
 }
 
+// Who reads slowly gets all that was there when the file is moved away under him.
+func TestSlowReaderOfAMovedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	trail := open(t, path, Head{})
+	for n := range 3000 {
+		_, _ = trail.Append(entry(n + 1))
+	}
+	following, err := trail.Read(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-following
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = trail.Append(entry(3001))
+	if err := trail.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for n := uint64(2); n <= 3001; n++ {
+		if e := <-following; e.Line != n {
+			t.Fatalf("line %d follows %d", e.Line, n-1)
+		}
+	}
+}
+
 func TestReadAndFollow(t *testing.T) {
 	path, lines, _ := written(t, 3)
 	lines[1] = "noise\n"

@@ -7,7 +7,7 @@ import (
 )
 
 // takeUp opens what is at the path, to go on at its end, and returns its last
-// line.
+// line. A file from before may be being read: it is closed once nobody has it.
 func (t *Trail) takeUp() (line []byte, err error) {
 	f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -20,9 +20,6 @@ func (t *Trail) takeUp() (line []byte, err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.file != nil {
-		_ = t.file.Close()
-	}
 	t.file, t.write, t.began, t.size, t.torn = f, f.WriteAt, end, end, torn
 	return line, nil
 }

@@ -98,8 +98,8 @@ func (x *exchange) send(b Binding) (*http.Response, *fault) {
 	if f := x.checkSource(route, signer); f != nil {
 		return nil, f
 	}
-	if f := x.checkSubresource(route, signer); f != nil {
-		return nil, f
+	if resp, f := x.checkSubresource(route, signer); resp != nil || f != nil {
+		return resp, f
 	}
 	req := x.outgoing(route.base)
 	req.Body, req.ContentLength = x.body.open(), x.body.length

@@ -17,8 +17,10 @@ var unheardOf = setOf(`
 	session versions`)
 
 // checkSubresource refuses to change a subresource of a server that has none such.
-// A GET of it shows that: the answer is the object, or the list of the bucket.
-func (x *exchange) checkSubresource(route *route, signer *signer) *fault {
+// A GET of it shows that: the answer is the object, or the list of the bucket. An
+// answer that shows neither, such as that of a server that is busy or of a key that
+// may not read, is the client's, in place of the one that he wants.
+func (x *exchange) checkSubresource(route *route, signer *signer) (instead *http.Response, f *fault) {
 	name := ""
 	for _, f := range x.target.query {
 		if unheardOf[f.name] {
@@ -26,7 +28,7 @@ func (x *exchange) checkSubresource(route *route, signer *signer) *fault {
 		}
 	}
 	if name == "" || x.r.Method != http.MethodPut && x.r.Method != http.MethodDelete {
-		return nil
+		return nil, nil
 	}
 	_, key := x.target.names()
 	of := target{path: x.target.path, query: []field{{name, ""}}}
@@ -39,20 +41,26 @@ func (x *exchange) checkSubresource(route *route, signer *signer) *fault {
 	req := (&http.Request{Method: http.MethodGet, URL: &u, Host: u.Host, Body: http.NoBody, Header: http.Header{}}).WithContext(x.ctx)
 	resp, f := x.roundTrip(route, signer, req, emptyHash)
 	if f != nil {
-		return f
+		return nil, f
+	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusNoContent, http.StatusNotFound: // it has one, may have one, or takes this for the whole
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented: // it knows of it
+		discard(resp)
+		return nil, nil
+	default:
+		return resp, nil
 	}
 	start, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	_ = resp.Body.Close() // an object may be large
 	has := func(word string) bool { return bytes.Contains(start, []byte("<"+word)) }
-	switch {
-	case resp.StatusCode == http.StatusNotFound && has("Code>NoSuchKey<"):
-		return &fault{http.StatusNotFound, "NoSuchKey", "there is no such object"}
-	case resp.StatusCode == http.StatusNotFound && has("Code>NoSuchBucket<"):
-		return &fault{http.StatusNotFound, "NoSuchBucket", "there is no such bucket"}
-	case resp.StatusCode >= http.StatusBadRequest:
-		return nil // the server says what is wrong, or that there is none yet
-	case key != "" && resp.Header.Get("Etag") != "", key == "" && has("ListBucketResult"):
-		return &fault{http.StatusNotImplemented, "NotImplemented", "the S3 server has no " + name + ", and would do this to the whole bucket or object"}
+	switch missing := resp.StatusCode == http.StatusNotFound; {
+	case missing && has("Code>NoSuchKey<"):
+		return nil, &fault{http.StatusNotFound, "NoSuchKey", "there is no such object"}
+	case missing && has("Code>NoSuchBucket<"):
+		return nil, &fault{http.StatusNotFound, "NoSuchBucket", "there is no such bucket"}
+	case !missing && (key != "" && resp.Header.Get("Etag") != "" || key == "" && has("ListBucketResult")):
+		return nil, &fault{http.StatusNotImplemented, "NotImplemented", "the S3 server has no " + name + ", and would do this to the whole bucket or object"}
 	}
-	return nil
+	return nil, nil
 }

@@ -285,6 +285,28 @@ func TestSubresources(t *testing.T) {
 	}
 }
 
+// A server that does not say whether it has a subresource is believed neither way:
+// what it does say is the client's answer, and nothing is changed.
+func TestSubresourceUnasked(t *testing.T) {
+	for status, code := range map[int]string{503: "SlowDown", 429: "SlowDown", 403: "AccessDenied", 500: "InternalError"} {
+		b := newBench(t)
+		b.s3.set(func() {
+			b.s3.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodGet {
+					s3Error(w, status, code)
+				}
+				return r.Method == http.MethodGet
+			}
+		})
+		b.want(code, b.request("DELETE", "/bucket?lifecycle", nil, nil), status, code)
+		for range b.s3.requests() {
+			if r := b.s3.last(t); r.Method != http.MethodGet {
+				t.Errorf("%d: a %s went out", status, r.Method)
+			}
+		}
+	}
+}
+
 // TestCopySource: the server refuses the ETag of a multipart object, so the
 // condition is checked here (trap D).
 func TestCopySource(t *testing.T) {

@@ -36,7 +36,9 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 	}
 	out, twin, err := k.adoptAs(ctx, o.settled(), told)
 	if twin != nil {
-		out, _, err = k.adoptAs(ctx, *twin, told)
+		if out, twin, err = k.adoptAs(ctx, *twin, told); twin != nil {
+			err = fmt.Errorf("%s: the cloud says that it is %s: %w", o.User.AtHost(), twin.User.AtHost(), ErrConflict)
+		}
 	}
 	return out, err
 }
@@ -48,7 +50,7 @@ func (k *Keeper) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out O
 	if err != nil {
 		return Outcome{}, nil, err
 	}
-	defer k.gate(p.user.Key())()
+	defer k.gate(gateOf(p.env, p.user))()
 	if p, err = placeFor(k.vault.Contents(), o); err != nil { // as it is now that we are alone
 		return Outcome{}, nil, err
 	}

@@ -16,12 +16,12 @@ import (
 // asked of the cloud. One that is under way is taken up instead, unless it gives
 // way. Where the cloud lets nobody do it, nothing is begun: ErrPortal.
 func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duration) (joined bool, err error) {
-	_, u, err := k.Environment(t.name)
+	e, u, err := k.Environment(t.name)
 	if err != nil {
 		return false, err
 	}
-	defer k.gate(u.Key())()
-	e, u, err := k.Environment(t.name)
+	defer k.gate(gateOf(e, u))()
+	e, u, err = k.Environment(t.name)
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +49,10 @@ func (k *Keeper) begin(ctx context.Context, t ofEnvironment, grace *time.Duratio
 		journal := t.journal(&e)
 		if joined {
 			next := **journal
-			next.Grace = grace
+			next.Grace, next.Left = grace, slices.Clone(next.Left)
+			for i := range next.Left {
+				next.Left[i].Grace = grace
+			}
 			*journal = &next
 		} else {
 			left := t.left(r, looked, grace, c, &e)

@@ -238,3 +238,39 @@ func TestSubjectIsToldOnce(t *testing.T) {
 		}
 	}
 }
+
+// A grace of nothing is a person's word on all that drains, what an earlier
+// rotation has left among it; and until that is over ccad answers for its key.
+func TestGraceForWhatWasLeft(t *testing.T) {
+	w := newWorld(t)
+	key := w.dev()
+	rotate := func(grace *time.Duration) {
+		if err := w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: grace}, silent); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.step(time.Minute)
+	}
+	w.runs(1)
+	rotate(nil)
+	w.gives()
+	w.clock.step(time.Minute)
+	w.runs(2)
+	rotate(nil)
+	if p, err := w.Plan(KindKey, "dev", new(time.Duration)); err != nil || len(p.Broken) != 2 {
+		t.Errorf("whom no grace breaks: %+v, %v", p.Broken, err)
+	}
+	if err := w.Verify(t.Context(), "dev", true); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.Contents(); slices.Contains(ForeignKeys(c, c.Environments["dev"]), key.Access) {
+		t.Error("a key that ccad is about to delete is called foreign")
+	}
+	rotate(new(time.Duration))
+	for range 2 {
+		w.GoOn(t.Context())
+		w.clock.step(time.Minute)
+	}
+	if slices.Contains(w.keys(), key.Access) || w.journal() != nil {
+		t.Errorf("the first key lives on: %v, journal %+v", w.keys(), w.journal())
+	}
+}

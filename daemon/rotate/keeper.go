@@ -148,6 +148,16 @@ func (k *Keeper) gate(key string) (unlock func()) {
 	return g.Unlock
 }
 
+// gateOf names the gate of an environment: its user's, or where there is none its
+// own, for S3 counts no failed logins, and an endpoint that hangs is to hold up
+// nobody else.
+func gateOf(e vault.Environment, u vault.User) string {
+	if u.ID == "" {
+		return "s3\x00" + e.ID
+	}
+	return u.Key()
+}
+
 // Environment returns a stored environment and its user (zero where it has
 // none).
 func (k *Keeper) Environment(name string) (vault.Environment, vault.User, error) {

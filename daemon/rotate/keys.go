@@ -264,7 +264,7 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	e, u, err = k.Environment(name)
 	if err != nil {
 		return err

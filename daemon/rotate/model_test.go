@@ -107,13 +107,6 @@ func (m *model) next(what string) string {
 	return what + strconv.Itoa(m.fresh)
 }
 
-// has reports whether there is an environment to act on; without one a person
-// imports it again.
-func (m *model) has(name string) bool {
-	_, ok := m.Contents().Environments[name]
-	return ok
-}
-
 // act has ccad do something, perhaps die in it, and checks what came of it. person
 // says that one is behind it.
 func (m *model) act(t *rapid.T, what string, person bool, do func() error) {

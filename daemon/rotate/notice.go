@@ -41,11 +41,11 @@ var ErrWaits = errors.New("it is taken once the user's password works")
 // ErrWaits, cloud.ErrUnreachable and cloud.ErrLimited mean that it is to be
 // tried again, ErrWithheld that a person has to act first.
 func (k *Keeper) Notice(ctx context.Context, n Notice) (changed bool, err error) {
-	_, u, err := k.Environment(n.Environment)
+	e, u, err := k.Environment(n.Environment)
 	if err != nil {
 		return false, err
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	steps := []func(context.Context, vault.User, vault.Environment, Notice) (bool, error){
 		k.noticePasswordLocked, k.noticeCredentialLocked, k.noticeKeysLocked,
 	}

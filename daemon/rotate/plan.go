@@ -37,7 +37,10 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 	if old, ok := t.version(e, goes); ok {
 		p.Name, p.Spared, p.Wait = old.name, t.spared(c, e, old.id), k.waitFor(t.engine, e, old, flip, wished)
 	}
-	if t.givesWay(e) { // a grace is for these, too
+	if p.Already { // that one is told of above
+		j = next(j.Left)
+	}
+	if pastFlip(j) { // a grace is for these, too
 		for ; j != nil; j = next(j.Left) {
 			if old, ok := t.version(e, j.Old); ok && old.retiring {
 				w := k.waitFor(t.engine, e, old, j.Since, cmp.Or(grace, j.Grace))

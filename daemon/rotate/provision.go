@@ -25,7 +25,7 @@ func (k *Keeper) EnsureKey(ctx context.Context, name string) (created bool, err 
 	if _, ok := u.Passwords.Active(); !ok {
 		return false, fmt.Errorf("environment %s has no S3 key, and making one needs its user's password: %w", name, ErrAbsent)
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	g, err := k.scopedLocked(ctx, u, e)
 	if err != nil {
 		return false, err
@@ -102,7 +102,7 @@ func (k *Keeper) ApplicationCredential(ctx context.Context, name string) (accoun
 	if v, ok := e.AppCreds.Active(); ok {
 		return v.Value, nil
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	e, u, err = k.Environment(name)
 	if err != nil {
 		return account.ApplicationCredential{}, err

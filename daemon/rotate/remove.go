@@ -20,7 +20,7 @@ func (k *Keeper) Remove(name string) error {
 	}
 	err = k.removeUnless(e, underWay)
 	if errors.Is(err, errUnderWay) {
-		defer k.gate(u.Key())()
+		defer k.gate(gateOf(e, u))()
 		err = k.removeUnless(e, func(*vault.Contents, vault.Environment) bool { return false })
 	}
 	if err != nil {

@@ -288,7 +288,7 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 	if err != nil {
 		return stepOver, err
 	}
-	defer k.gate(u.Key())()
+	defer k.gate(gateOf(e, u))()
 	journal := t.journalIn(k.vault.Contents())
 	if journal == nil {
 		return stepOver, nil

@@ -168,6 +168,7 @@ func accountsFor(e vault.Environment, accessKeyID string) bool {
 	}
 	j := e.KeyRotation
 	return j != nil && slices.ContainsFunc(e.Keys.List, func(v vault.Version[account.KeyPair]) bool {
-		return v.Value.AccessKeyID == accessKeyID && (v.ID == j.Old || v.ID == j.New)
+		return v.Value.AccessKeyID == accessKeyID &&
+			(v.ID == j.Old || v.ID == j.New || slices.ContainsFunc(j.Left, func(l vault.Left) bool { return l.Old == v.ID }))
 	})
 }

@@ -1,6 +1,9 @@
 package rotate
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -107,4 +110,46 @@ func TestSharedKeyIsNotWithdrawn(t *testing.T) {
 	if w.journal() != nil || !slices.Contains(w.keys(), made.Value.AccessKeyID) || w.active("profile") != made.Value {
 		t.Errorf("profile serves %s, at the cloud are %v, journal %+v", w.active("profile").AccessKeyID, w.keys(), w.journal())
 	}
+}
+
+// An endpoint that hangs over the keys of one environment without a user holds up
+// no other: S3 counts no failed logins that a gate would have to bound.
+func TestGateOfKeysAlone(t *testing.T) {
+	w := newWorld(t)
+	key := w.dev()
+	asked, over := make(chan struct{}, 9), make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-over:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(hanging.Close)
+	endpoint, err := account.ParseEndpoint(hanging.URL, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Adopt(t.Context(), Offer{
+		Name: "hung", Named: true, By: "person", NoVerify: true,
+		Environment: account.Environment{S3: account.S3{Endpoint: endpoint, Region: "us-east-1"}},
+		Keys:        &account.KeyPair{AccessKeyID: "AK", Secret: secretOf("SK")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.alone("fine", key)
+	ended := make(chan error, 1)
+	go func() { ended <- w.Verify(context.WithoutCancel(t.Context()), "hung", true) }()
+	<-asked
+	if err := w.Verify(t.Context(), "fine", true); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-ended:
+		t.Error("it waited for the endpoint that hangs")
+	default:
+	}
+	close(over)
+	<-ended
 }

@@ -42,7 +42,7 @@ func (k *Keeper) grant(ctx context.Context, name string) (cloud.Grant, error) {
 	if g, ok := k.cachedToken(e.ID); ok {
 		return g, nil
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	if g, ok := k.cachedToken(e.ID); ok { // another client was first
 		return g, nil
 	}

@@ -3,8 +3,9 @@ package rotate
 import "github.com/cloud-ca/ccad/daemon/vault"
 
 // twinOf returns the stored user whom Keystone means by another spelling than an
-// offer has: a domain may be given by its id or by its name, and only Keystone's
-// answer says that both are one. A user has one password, and one gate.
+// offer has: a domain may be given by its id or by its name, a name in capitals to
+// a Keystone that does not see them, and only Keystone's answer says that both are
+// one. A user has one password, and one gate.
 func (a *adoption) twinOf() (twin vault.User, is bool) {
 	id := ""
 	switch {
@@ -26,7 +27,7 @@ func (a *adoption) twinOf() (twin vault.User, is bool) {
 
 // of is the offer as that user's, with the ids of its project.
 func (o Offer) of(u vault.User, a *adoption) Offer {
-	o.User.DomainID, o.User.DomainName = u.DomainID, u.DomainName
+	o.User.Name, o.User.DomainID, o.User.DomainName = u.Name, u.DomainID, u.DomainName
 	if a.grant != nil {
 		o.Environment.ProjectID = a.grant.ProjectID
 		o.Environment.ProjectDomainID, o.Environment.ProjectDomainName = a.grant.ProjectDomainID, ""

@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -16,6 +17,12 @@ import (
 // inAnotherDomain is the world's Keystone with its only domain under another id
 // and name.
 func (w *world) inAnotherDomain() string {
+	w.Helper()
+	return w.renaming([]string{`"d0ma1n"`, `"default"`, `"Our Domain"`, `"Default"`}, []string{`"default"`, `"d0ma1n"`, `"Default"`, `"Our Domain"`})
+}
+
+// renaming is the world's Keystone, with words replaced in requests and answers.
+func (w *world) renaming(asked, answered []string) string {
 	w.Helper()
 	target, err := url.Parse(w.cloud.AuthURL)
 	if err != nil {
@@ -37,13 +44,13 @@ func (w *world) inAnotherDomain() string {
 		r.SetURL(target)
 		var n int
 		if r.Out.Body != nil {
-			r.Out.Body, n = rename(r.Out.Body, `"d0ma1n"`, `"default"`, `"Our Domain"`, `"Default"`)
+			r.Out.Body, n = rename(r.Out.Body, asked...)
 			r.Out.ContentLength = int64(n)
 		}
 	}
 	proxy.ModifyResponse = func(r *http.Response) error {
 		var n int
-		r.Body, n = rename(r.Body, `"default"`, `"d0ma1n"`, `"Default"`, `"Our Domain"`)
+		r.Body, n = rename(r.Body, answered...)
 		r.ContentLength = int64(n)
 		r.Header.Set("Content-Length", strconv.Itoa(n))
 		return nil
@@ -90,5 +97,27 @@ func TestOneUserByTwoSpellingsOfHisDomain(t *testing.T) {
 	}
 	if v, _ := w.user().Passwords.Active(); v.Value != secretOf("regenerated") {
 		t.Error("his new password is not in force")
+	}
+}
+
+// A Keystone that does not tell capitals apart has one user where files have two.
+func TestOneUserInCapitals(t *testing.T) {
+	w := newWorld(t)
+	auth, err := account.ParseEndpoint(w.renaming([]string{strings.ToUpper(w.name()), w.name()}, nil), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"dev", "sys"} {
+		o := w.offer(name)
+		o.User.Auth, o.Password = auth, secretOf("hunter2")
+		if name == "sys" {
+			o.User.Name = strings.ToUpper(o.User.Name)
+		}
+		if out, err := w.Adopt(t.Context(), o); err != nil || !out.Added || !w.has(name) {
+			t.Errorf("%s: %+v, %v; stored: %v", name, out, err, w.has(name))
+		}
+	}
+	if len(w.Contents().Users) != 1 {
+		t.Errorf("there are %d users", len(w.Contents().Users))
 	}
 }

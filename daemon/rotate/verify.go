@@ -14,22 +14,22 @@ import (
 // with --no-verify is sent too, and a locked-out password once more. What the
 // cloud says is recorded; the error is the first refusal or failure.
 func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
-	_, u, err := k.Environment(name)
+	e, u, err := k.Environment(name)
 	if err != nil {
 		return err
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	return k.verifyLocked(ctx, name, person)
 }
 
 // VerifyOwed is Verify without a person, for an environment of which an answer is
 // owed. Nobody is asked if there has been one meanwhile.
 func (k *Keeper) VerifyOwed(ctx context.Context, name string) (asked bool, err error) {
-	_, u, err := k.Environment(name)
+	e, u, err := k.Environment(name)
 	if err != nil {
 		return false, err
 	}
-	defer k.gate(u.User.Key())()
+	defer k.gate(gateOf(e, u))()
 	if c := k.vault.Contents(); !Awaits(c, c.Environments[name]) {
 		return false, nil
 	}

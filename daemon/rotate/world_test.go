@@ -222,6 +222,12 @@ func (w *world) keys() (ids []string) {
 	return ids
 }
 
+// has reports whether there is an environment.
+func (w *world) has(name string) bool {
+	_, ok := w.Contents().Environments[name]
+	return ok
+}
+
 func (w *world) active(name string) account.KeyPair {
 	v, _ := w.Contents().Environments[name].Keys.Active()
 	return v.Value
