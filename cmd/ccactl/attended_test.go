@@ -168,6 +168,22 @@ func TestQuestionComesHidden(t *testing.T) {
 	}
 }
 
+// Ctrl-\ at a hidden question ends it without a dump, and the terminal shows what
+// is typed again.
+func TestQuitAtAQuestion(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Keyring: "file"}})
+	c, terminal := attend(t, f, "unlock")
+	until(t, terminal, "passphrase: ")
+	_, _ = io.WriteString(terminal, "\x1c")
+	seen, _ := io.ReadAll(terminal) // to its end
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 131 || bytes.Contains(seen, []byte("goroutine")) {
+		t.Errorf("exit %d: %q", code, seen)
+	}
+	waitForEcho(t, terminal, true)
+}
+
 // A new passphrase that is short is called so, while there is time for another.
 func TestShortPassphrase(t *testing.T) {
 	f := daemonFor(t)

@@ -73,7 +73,7 @@ password, a new S3 key):
 A lock changes nothing for a command that runs. Signals to ccactl go on to the
 command, and its exit code is ccactl's. A command that ccactl waited for and that
 failed is a reason to ask the cloud whether what it was given is still good: ccad
-does that in the background, at most once in ten seconds for each user.`
+does that in the background, at most once in ten seconds for each password and S3 key.`
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~
   ccactl exec dev --on-change restart -- ./server`

@@ -63,7 +63,12 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 		},
 	}
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		said, _, _ := strings.Cut(err.Error(), " in -") // "… 'p' in -phunter2"
+		said, _, _ := strings.Cut(err.Error(), " in -")                   // "… 'p' in -phunter2"
+		if rest, is := strings.CutPrefix(said, "invalid argument "); is { // which it repeats
+			_, flag, _ := strings.Cut(rest, `" for "`)
+			flag, _, _ = strings.Cut(flag, `"`)
+			said = "that is no value for " + flag
+		}
 		return misused(c, said)
 	})
 	for _, group := range []struct {

@@ -206,7 +206,7 @@ func (t *telling) sum() error {
 		case l.Environment != "":
 			err = advised(err, "ccactl rotate "+l.Environment+" says what to press")
 		case l.Code == ipc.CodeRefused:
-			if mend := mendingPassword(said, "ccactl rotate --user "+t.asked.User+" --password"); mend != "" {
+			if mend := mendingPassword(said, "ccactl rotate --user "+shellWord(t.asked.User)+" --password"); mend != "" {
 				err = advised(err, mend)
 			}
 		}

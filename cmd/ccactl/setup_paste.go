@@ -62,13 +62,8 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 		}
 	}
 	r.ProjectDomainID = r.UserDomainID
-	for r.Password = ""; r.Password == ""; {
-		var failure *ipc.Error
-		if r.Password, err = ask(margin + "Password (not shown)"); errors.As(err, &failure) {
-			exit(err) // an empty one
-		} else if err != nil {
-			return err
-		}
+	if r.Password, err = insist("Password (not shown)"); err != nil {
+		return err
 	}
 	if !strings.HasPrefix(r.AuthURL, cloudcasAuth) && s.s3Endpoint == "" {
 		if r.S3Endpoint, err = s.askAddress("S3 endpoint, if there is one", r.S3Endpoint, fromCatalog, cloudcasS3); err != nil {
@@ -79,7 +74,7 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 		return err
 	}
 	if r.S3Secret = ""; r.S3AccessKey != "" {
-		if r.S3Secret, err = ask(margin + "S3 API secret key (not shown)"); err != nil {
+		if r.S3Secret, err = insist("S3 API secret key (not shown)"); err != nil {
 			return err
 		}
 	}
@@ -91,6 +86,18 @@ func (s *setup) askPage(r *ipc.AddRequest) (err error) {
 	}
 	r.Name, err = s.askName("A short name for it, for commands", r.Name)
 	return err
+}
+
+// insist asks for a secret until there is one: what was typed before is not to be
+// typed again for an empty line.
+func insist(question string) (secret string, err error) {
+	for {
+		var failure *ipc.Error
+		if secret, err = ask(margin + question); !errors.As(err, &failure) {
+			return secret, err
+		}
+		exit(err)
+	}
 }
 
 // isAddress says what an address is like, of what is none.

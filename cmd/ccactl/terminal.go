@@ -197,12 +197,15 @@ func restoreOnSignal(tty *os.File) (stop func()) {
 		return func() {}
 	}
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
 		select {
 		case s := <-signals:
 			_ = term.Restore(int(tty.Fd()), state)
 			_, _ = fmt.Fprintln(tty)
+			if s == syscall.SIGQUIT { // of which Go would dump its stacks
+				os.Exit(128 + int(syscall.SIGQUIT))
+			}
 			signal.Reset(s)
 			_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
 		case <-done:

@@ -37,7 +37,7 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 			if u.Rotation.Trouble != "" {
 				what += ": " + u.Rotation.Trouble
 			}
-			all = append(all, trouble{user: u.Name, what: what, mend: "ccactl rotate --user " + u.Name + " --password"})
+			all = append(all, trouble{user: u.Name, what: what, mend: "ccactl rotate --user " + shellWord(u.Name) + " --password"})
 		}
 		if t, is := userTrouble(u, now); is && password[u.Name] {
 			all = append(all, t)
@@ -45,7 +45,7 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		if len(u.FormerHolders) > 0 {
 			all = append(all, trouble{user: u.Name, what: u.Name + ": a former password is out" + heldByAll(u.FormerHolders), mend: "a shell gets the new one at its next prompt, a program when it starts anew", harmless: true})
 		}
-		all = append(all, overdue(u.RotationDue, u.Rotation, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + u.Name + " --password"}, now)...)
+		all = append(all, overdue(u.RotationDue, u.Rotation, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + shellWord(u.Name) + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
 		all = append(all, rotating(e.Name, "S3 key", "ccactl rotate "+e.Name, e.Rotation)...)
@@ -193,7 +193,7 @@ func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
 	case "refused":
 		t.what = u.Name + ": the cloud refuses the password"
 		if u.Expired {
-			t.mend = "ccactl rotate --user " + u.Name + " --password"
+			t.mend = "ccactl rotate --user " + shellWord(u.Name) + " --password"
 		}
 	case "locked-out":
 		t.what, t.mend = u.Name+": the cloud seems to have locked the user out for a while", "ccactl verify, once that has ended"

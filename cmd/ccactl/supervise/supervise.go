@@ -38,7 +38,8 @@ import (
 // restart rests, from first to last.
 const (
 	grace       = 10 * time.Second       // from SIGTERM to SIGKILL
-	heed        = 10 * time.Second       // from a HUP or INT, for a command that ends by it
+	heed        = 10 * time.Second       // from a HUP, for a command that ends by it
+	heedINT     = 5 * time.Minute        // and from a Ctrl-C, after which some wind down for long
 	soon        = 10 * time.Second       // a command that ran longer has taken its start
 	rest        = 500 * time.Millisecond // between two restarts, for several changes at once
 	firstPause  = time.Second
@@ -60,7 +61,7 @@ type Command struct {
 	signals  chan os.Signal
 	grouped  bool      // the command has a process group of its own
 	told     bool      // somebody told us to end: nothing is started again
-	hinted   time.Time // and when by a signal that some programs outlive, the last time
+	hinted   time.Time // until when it may end by a signal that some programs outlive
 	attempts int       // in a row that failed soon after a restart
 	started  time.Time // when the running command was, if by a restart
 }
@@ -178,6 +179,9 @@ func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) 
 	for {
 		select {
 		case status := <-running.ended:
+			for len(c.signals) > 0 { // by which it may have ended
+				c.note(<-c.signals)
+			}
 			return status, true
 		case s := <-c.signals:
 			c.forward(running, s)
@@ -192,7 +196,7 @@ func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) 
 		case due && !c.ending():
 			return 0, false
 		case due && rested == nil:
-			changes, rested = nil, c.After(heed)
+			changes, rested = nil, c.After(max(c.hinted.Sub(c.Now()), heed))
 		}
 	}
 }
@@ -241,14 +245,16 @@ func (c *Command) note(s os.Signal) {
 	switch s {
 	case syscall.SIGQUIT, syscall.SIGTERM:
 		c.told = true
-	case syscall.SIGINT, syscall.SIGHUP:
-		c.hinted = c.Now()
+	case syscall.SIGINT:
+		c.hinted = c.Now().Add(heedINT)
+	case syscall.SIGHUP:
+		c.hinted = c.Now().Add(heed)
 	}
 }
 
 // ending reports whether the command is about to end because somebody said so.
 func (c *Command) ending() bool {
-	return c.told || !c.hinted.IsZero() && c.Now().Sub(c.hinted) < heed
+	return c.told || c.Now().Before(c.hinted)
 }
 
 // forward passes a signal on, unless the terminal has sent it to the command,

@@ -316,9 +316,13 @@ func TestToldToEndWhileItRests(t *testing.T) {
 // A reload by HUP, or a Ctrl-C at a prompt, is outlived: changes are followed as
 // before, once it is clear that it is.
 func TestSignalThatIsOutlived(t *testing.T) {
-	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT} {
+	for name, of := range map[string]struct {
+		signal syscall.Signal
+		heed   time.Duration
+	}{"HUP": {syscall.SIGHUP, heed}, "INT": {syscall.SIGINT, heedINT}} {
+		s, heed := of.signal, of.heed
 		// a shell whose command in the foreground dies by INT may die, too: it has none
-		w := begin(t, `trap 'say `+name+`' `+name+`; trap 'say term$START; exit 0' TERM; say start$START; while :; do sleep 10 & wait $!; done`, 0)
+		w := begin(t, `trap 'say `+name+`' `+name+`; trap 'say term$START; exit 0' TERM; say start$START; while :; do sleep 10 & wait $!; done`, 0, heed)
 		w.reads("start1")
 		_ = syscall.Kill(os.Getpid(), s)
 		w.reads("start1", name)
@@ -340,8 +344,8 @@ func TestSignalThatIsOutlived(t *testing.T) {
 // Who takes his time to end as he was told is neither hurried by a change nor
 // started again.
 func TestChangeWhileItEnds(t *testing.T) {
-	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM} {
-		w := begin(t, `trap 'say told; told=1' `+name+`; say start; while test -z "$told" || ! test -e "$FILE.end"; do sleep 0.01; done; exit 4`, 0)
+	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT} {
+		w := begin(t, `trap 'say told; told=1' `+name+`; say start; while test -z "$told"; do sleep 10 & wait $!; done; while ! test -e "$FILE.end"; do sleep 0.01; done; exit 4`, 0, heed, heedINT)
 		w.reads("start")
 		_ = syscall.Kill(os.Getpid(), s)
 		w.reads("start", "told")
