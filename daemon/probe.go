@@ -72,6 +72,10 @@ func (r *rejected) due(version string, now time.Time) bool {
 func (d *Daemon) probeUsed(ctx context.Context) {
 	probe := newRecurring(time.Duration(*d.Config.Watch.Probe))
 	defer probe.stop()
+	var under, missed bool // a probe is, and another was due meanwhile
+	ended := make(chan struct{}, 1)
+	var last sync.WaitGroup
+	defer last.Wait()
 	for {
 		var report string
 		select {
@@ -81,14 +85,24 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 		case <-d.askCloud:
 		case <-probe.due:
 			probe.again()
+		case <-ended:
+			if under = false; !missed {
+				continue
+			}
 		}
 		o := d.open.Load()
 		switch {
 		case o == nil:
 		case report != "":
 			_, _ = d.checkRejected(ctx, o, report) // status tells, and metrics count
+		case under: // a cloud that hangs must not keep reports of others waiting
+			missed = true
 		default:
-			d.probe(ctx, o)
+			under, missed = true, false
+			last.Go(func() {
+				d.probe(ctx, o)
+				ended <- struct{}{}
+			})
 		}
 	}
 }
