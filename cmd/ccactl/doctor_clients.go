@@ -142,10 +142,11 @@ func checkAWSFolder(examination) []finding {
 }
 
 // trapAdvice mends a trap in an AWS file. Where neither file has a secret, as in
-// cloud.ca's sample with its mask, there is nothing to bring in first.
+// cloud.ca's sample with its mask, or a former one, there is nothing to bring in
+// first.
 func (x examination) trapAdvice(path string) string {
 	for _, file := range []string{path, awsFiles()[1], awsFiles()[0]} {
-		if s, err := x.importable(real(file)); err == nil && len(s.Lines) > 0 || !x.open() {
+		if s, err := x.importable(real(file)); err == nil && len(s.Lines) > 0 && x.formerAdvice(real(file)) == "" || !x.open() {
 			return "ccactl import --scrub " + shellWord(file) + " && ccactl configure aws, then take that line out"
 		}
 	}

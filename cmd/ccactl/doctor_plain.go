@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,9 +49,11 @@ func (x examination) inPlainText(check, path string, imported bool) []finding {
 	switch lines := assigned(string(data)); {
 	case imported && err == nil && s.Left != "":
 		why, _, _ := strings.Cut(s.Left, ": take ")
-		secrets = wrong(check, "ccactl import "+shellWord(path)+", and take it out by hand", "%s holds a secret that --scrub leaves there: %s", path, why)
+		mend := cmp.Or(x.formerAdvice(path), "ccactl import "+shellWord(path)+", and take it out by hand")
+		secrets = wrong(check, mend, "%s holds a secret that --scrub leaves there: %s", path, why)
 	case imported && err == nil && len(s.Lines) > 0:
-		secrets = wrong(check, "ccactl import --scrub "+shellWord(path), "%s holds a secret (line %s)", path, joined(s.Lines))
+		mend := cmp.Or(x.formerAdvice(path), "ccactl import --scrub "+shellWord(path))
+		secrets = wrong(check, mend, "%s holds a secret (line %s)", path, joined(s.Lines))
 	case imported && err == nil || len(lines) == 0:
 		return nil
 	default:
@@ -61,6 +64,12 @@ func (x examination) inPlainText(check, path string, imported bool) []finding {
 
 // importable asks ccad what of a file import --scrub would take out.
 func (x examination) importable(path string) (ipc.ScrubbedFile, error) {
+	return x.scrubbed(path, true)
+}
+
+// scrubbed asks ccad what of a file is a secret: that it holds or, where it is to
+// find them, that import would take.
+func (x examination) scrubbed(path string, find bool) (ipc.ScrubbedFile, error) {
 	if !x.open() {
 		return ipc.ScrubbedFile{}, errors.New("ccad is not open")
 	}
@@ -69,7 +78,7 @@ func (x examination) importable(path string) (ipc.ScrubbedFile, error) {
 		return ipc.ScrubbedFile{}, err
 	}
 	var reply ipc.ScrubReply
-	if err := call("POST", "/v1/scrub", ipc.ScrubRequest{Files: files, Find: true}, &reply); err != nil {
+	if err := call("POST", "/v1/scrub", ipc.ScrubRequest{Files: files, Find: find}, &reply); err != nil {
 		return ipc.ScrubbedFile{}, err
 	}
 	i := slices.IndexFunc(reply.Files, func(f ipc.ScrubbedFile) bool { return f.Path == path })
@@ -77,6 +86,38 @@ func (x examination) importable(path string) (ipc.ScrubbedFile, error) {
 		return ipc.ScrubbedFile{}, errors.New("the daemon answers about a file that it was not given")
 	}
 	return reply.Files[i], nil
+}
+
+// formerAdvice is what to do about the secrets of a file that ccad has others in
+// place of; "" for any other. The cloud would refuse a former one each time that it
+// is imported, and the file would keep it.
+func (x examination) formerAdvice(path string) string {
+	held, err := x.scrubbed(path, false)
+	if err != nil || held.Left != "" || len(held.Lines) > 0 || !x.hasOthers(path) {
+		return ""
+	}
+	return "ccactl import " + shellWord(path) + " if it is newer than what ccad has, else take it out by hand"
+}
+
+// hasOthers reports whether ccad has accepted secrets for all that a file is of.
+func (x examination) hasOthers(path string) bool {
+	files, _, err := gather([]string{path})
+	if err != nil {
+		return false
+	}
+	var would ipc.Changes
+	if err := call("POST", "/v1/import", ipc.ImportRequest{Files: files, DryRun: true}, &would); err != nil {
+		return false
+	}
+	return len(would.Changes) > 0 && !slices.ContainsFunc(would.Changes, func(c ipc.Change) bool {
+		if c.User != "" {
+			return !slices.ContainsFunc(x.status.Users, func(u ipc.User) bool {
+				return u.Name == c.User && u.PasswordVersion > 0 && (u.State == "ok" || u.State == "expiring")
+			})
+		}
+		e := named(x.status, c.Environment)
+		return e.S3.State != "ok" && e.ApplicationCredential == ""
+	})
 }
 
 // assigned returns the lines that set a variable which holds a secret, in a shell
