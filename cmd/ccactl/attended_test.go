@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,6 +121,31 @@ func TestNoAnswer(t *testing.T) {
 	until(t, terminal, "ccactl: no answer was given\r\n")
 	if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
 		t.Error(err)
+	}
+}
+
+// So it is of import, which says so once, stores what was found for an update to
+// bring its password, and names that without the flag that would show it.
+func TestNoAnswerToImport(t *testing.T) {
+	f := daemonFor(t)
+	f.set("POST /v1/import", ipc.Changes{Changes: []ipc.Change{{Environment: "dev", User: "u", Action: "failed", Missing: "password", Source: "/x/openrc:1"}}})
+	file := filepath.Join(t.TempDir(), "openrc")
+	if err := os.WriteFile(file, []byte("export OS_USERNAME=u\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, terminal := attend(t, f, "import", file)
+	until(t, terminal, ": ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, "\x04")
+	until(t, terminal, "the password is missing in /x/openrc:1, and no answer was given\r\nccactl: hint: ccactl update --user u\r\n")
+	rest, _ := io.ReadAll(terminal)
+	if err := c.Wait(); c.ProcessState.ExitCode() != 1 || len(rest) > 0 {
+		t.Errorf("%v, and it says %q", err, rest)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if got := f.asked["POST /v1/import"]; !strings.Contains(got, `"bare":true`) {
+		t.Errorf("asked %s", got)
 	}
 }
 

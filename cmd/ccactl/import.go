@@ -39,7 +39,9 @@ func importVerb() *cobra.Command {
 		if asJSON {
 			return emitImport(r)
 		}
-		err = bringIn(r, printOut)
+		if err = bringIn(r, printOut); errors.Is(err, errNoAnswer) {
+			err = exitCode(1) // said
+		}
 		var some exitCode
 		if scrub && (err == nil || errors.As(err, &some)) { // of what was stored: another's failure is no reason to leave it
 			err = errors.Join(err, scrubAll(args, printOut))
@@ -108,8 +110,9 @@ func unwatch(args []string) (there []string, err error) {
 }
 
 // bringIn imports, and where secrets are missing asks for them and imports
-// again. With nobody to ask, what was found is stored without them, so that an
-// update can bring them, and the import has failed.
+// again. Where none is given, what was found is stored without them, so that an
+// update can bring them, and the import has failed: with errNoAnswer too, once all
+// is said, where a person wants to be asked no more.
 func bringIn(r ipc.ImportRequest, print teller) error {
 	var done ipc.Changes
 	if err := call("POST", "/v1/import", r, &done); err != nil {
@@ -120,21 +123,23 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 		return tellBy(print, done, nameIt)
 	}
 	if err := askFor(missing, &r); err != nil {
-		if errors.Is(err, errNoTerminal) {
-			var bare ipc.Changes
-			r.Bare = true
-			if err := call("POST", "/v1/import", r, &bare); err != nil {
-				return err
-			}
-			done = merge(done, bare)
-			missing = lacking(done.Changes)
+		var bare ipc.Changes
+		r.Bare = true
+		if err := call("POST", "/v1/import", r, &bare); err != nil {
+			return err
 		}
+		done = merge(done, bare)
+		missing = lacking(done.Changes)
 		for _, c := range missing {
 			if c.Error == nil || c.Error.Code == ipc.CodeFailed {
 				c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
 			}
 		}
-		return tellBy(print, done, afterwards)
+		told := tellBy(print, done, afterwards)
+		if errors.Is(err, errNoAnswer) {
+			return errors.Join(told, errNoAnswer)
+		}
+		return told
 	}
 	var second ipc.Changes
 	if err := call("POST", "/v1/import", r, &second); err != nil {
@@ -156,16 +161,21 @@ func lacking(changes []ipc.Change) (missing []*ipc.Change) {
 // secret, and a password must not be tried on another user: that could lock him
 // out. So there may be one user, and one environment, that lacks something.
 func askFor(missing []*ipc.Change, r *ipc.ImportRequest) (err error) {
-	password, secret := map[string]string{}, map[string]string{}
+	password, secret, files := map[string]string{}, map[string]string{}, map[string]bool{}
 	for _, c := range missing {
+		files[fileOf(c.Source)] = true
 		if c.Missing == "password" {
 			password[c.User+" "+c.AuthURL] = "password of " + c.User + " at " + c.AuthURL
 		} else {
 			secret[c.Environment] = "S3 secret of " + c.Environment + " for the access key " + c.AccessKeyID
 		}
 	}
-	if len(password) > 1 || len(secret) > 1 {
+	switch {
+	case len(password) < 2 && len(secret) < 2:
+	case len(files) > 1:
 		return errors.New("so are others: import one file at a time")
+	default:
+		return errors.New("so are others")
 	}
 	for _, question := range password {
 		if r.Password, err = ask(question); err != nil {
@@ -185,9 +195,11 @@ func nameIt(c ipc.Change) string {
 	if c.Error == nil || c.Error.Code != ipc.CodeUnnamed {
 		return ""
 	}
-	file := c.Source[:max(strings.LastIndexByte(c.Source, ':'), 0)] // without the line
-	return "ccactl import " + shellWord(file) + " --name NAME"
+	return "ccactl import " + shellWord(fileOf(c.Source)) + " --name NAME"
 }
+
+// fileOf is a source without the line.
+func fileOf(source string) string { return source[:max(strings.LastIndexByte(source, ':'), 0)] }
 
 // afterwards is how a missing secret is handed in later.
 func afterwards(c ipc.Change) string {
@@ -195,11 +207,20 @@ func afterwards(c ipc.Change) string {
 	case nameIt(c) != "":
 		return nameIt(c)
 	case c.Missing == "password":
-		return "ccactl update --user " + shellWord(c.User) + " --password-stdin"
+		return "ccactl update --user " + shellWord(c.User) + unattended(" --password-stdin")
 	case c.Missing != "":
-		return "ccactl update " + c.Environment + " --s3-access-key " + c.AccessKeyID + " --s3-secret-stdin"
+		return "ccactl update " + c.Environment + " --s3-access-key " + c.AccessKeyID + unattended(" --s3-secret-stdin")
 	}
 	return ""
+}
+
+// unattended is a flag for those who are not asked. Who types a secret to stdin
+// would see it on the screen.
+func unattended(flag string) string {
+	if attended() {
+		return ""
+	}
+	return flag
 }
 
 // merge tells the story of two imports as one: of what the first one stored,

@@ -116,6 +116,24 @@ func TestSetupIsLeft(t *testing.T) {
 	}
 }
 
+// So it does where a file's password is asked for.
+func TestSetupIsLeftAtAPassword(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Keyring: "file"}})
+	f.set("POST /v1/import", ipc.Changes{Changes: []ipc.Change{{Environment: "dev", User: "u", AuthURL: "https://k.example", Action: "failed", Missing: "password", Source: "/x/openrc:1"}}})
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "openrc"), []byte("export OS_USERNAME=u\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, terminal := setUp(t, f, home)
+	typed(t, terminal, terminal, [][2]string{{"Import it? [yes] ", ""}})
+	until(t, terminal, "password of u at https://k.example: ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, "\x04")
+	until(t, terminal, "ccactl: hint: ccactl update --user u\r\n   ended here: ccactl setup goes on another time\r\n")
+	_ = c.Wait()
+}
+
 // An S3 endpoint is asked for where the cloud is another; what is no address is
 // told by what one is like, not by a flag that nobody typed.
 func TestSetupElsewhere(t *testing.T) {
