@@ -24,7 +24,12 @@ func (s *setup) writeAWS() error {
 			continue
 		case lacksKey(st, e):
 			unkeyed = append(unkeyed, e.Name)
-			s.done("%s has no S3 key, and making one takes the password of %s: ccactl update --user %[2]s --password-stdin brings that, ccactl update %[1]s --s3-access-key K --s3-secret-stdin a key.", e.Name, e.User)
+			if secretless(e) {
+				s.done("%s lacks the secret of its S3 key: %s%s brings it.", e.Name, handIn(e), unattended(" --s3-secret-stdin"))
+				continue
+			}
+			s.done("%s has no S3 key, and making one takes the password of %s: ccactl update --user %s%s brings that, ccactl update %[1]s --s3-access-key K%[5]s a key.",
+				e.Name, e.User, shellWord(e.User), unattended(" --password-stdin"), unattended(" --s3-secret-stdin"))
 			continue
 		case errors.As(err, &exists):
 			taken = append(taken, e.Name)
@@ -67,9 +72,10 @@ func (s *setup) writeAWS() error {
 }
 
 // lacksKey reports whether an environment has no S3 key and nothing to make one
-// with: it came with an application credential, or without its password.
+// with: it came with an application credential, or without its password, or is an
+// S3 key whose secret is not stored.
 func lacksKey(st ipc.Status, e ipc.Environment) bool {
-	return e.S3.AccessKeyID == "" && lacksPassword(st, e)
+	return secretless(e) || e.S3.AccessKeyID == "" && lacksPassword(st, e)
 }
 
 func lacksPassword(st ipc.Status, e ipc.Environment) bool {

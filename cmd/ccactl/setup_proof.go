@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
+	"github.com/cloud-ca/ccad/ipc"
 )
 
 // proofWithin is how long the AWS CLI may take to list buckets.
@@ -31,12 +32,14 @@ func (s *setup) prove() error {
 			args = slices.Insert(args, 2, "--endpoint-url", profiles[profile].Endpoint)
 		}
 		command := "aws " + strings.Join(args, " ")
-		if e.User != "" {
-			secret := "password"
-			if e.ApplicationCredential != "" && lacksPassword(st, e) {
-				secret = "application credential"
-			}
-			s.done("%s: %s", e.Name, inWords(e.State, secret))
+		switch {
+		case e.User == "":
+		case !lacksPassword(st, e):
+			s.done("%s: %s", e.Name, inWords(e.State, "password"))
+		case e.ApplicationCredential != "":
+			s.done("%s: %s", e.Name, inWords(e.State, "application credential"))
+		default:
+			s.done("%s: its password is not stored: ccactl update --user %s%s brings it", e.Name, shellWord(e.User), unattended(" --password-stdin"))
 		}
 		switch {
 		case e.S3.Endpoint == "":
@@ -62,8 +65,9 @@ func (s *setup) prove() error {
 		}
 	}
 	if len(st.Environments) > 0 && failed == nil {
-		if sh, known := loginShell(); known && sh.hooked() {
-			s.done("Open a new shell, and: ccactl use %s. It then has OS_USERNAME, OS_PASSWORD and what else the openstack command needs.", st.Environments[0].Name)
+		first := slices.IndexFunc(st.Environments, func(e ipc.Environment) bool { return e.User != "" && !lacksPassword(st, e) })
+		if sh, known := loginShell(); known && sh.hooked() && first >= 0 { // a shell gets no variables of S3 keys alone
+			s.done("Open a new shell, and: ccactl use %s. It then has OS_USERNAME, OS_PASSWORD and what else the openstack command needs.", st.Environments[first].Name)
 		}
 		s.done("ccactl status says how everything stands, ccactl doctor what is wrong.")
 	}
