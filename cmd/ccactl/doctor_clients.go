@@ -127,14 +127,15 @@ func checkAWSFiles(x examination) (found []finding) {
 }
 
 // checkAWSFolder: ccactl configure aws can write where it is to. A disk that can't
-// be written is somebody's choice, and so is what lies there.
+// be written is somebody's choice, as /dev/null is in place of the file, and so is
+// what lies there.
 func checkAWSFolder(examination) []finding {
 	config := awsFiles()[0]
 	folder := filepath.Dir(real(config))
 	switch at, err := unwritable(folder); {
 	case err == nil || at != folder: // checkHome tells of the home folder
 		return nil
-	case errors.Is(err, syscall.EROFS):
+	case errors.Is(err, syscall.EROFS) || !owned(folder):
 		return fine("AWS", "%s can't be written (%v), by ccactl configure aws neither", folder, err)
 	default:
 		return []finding{wrong("AWS", writableAdvice(folder, err), "%s can't be written (%v), and ccactl configure aws writes %s", folder, err, config)}

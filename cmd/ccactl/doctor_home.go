@@ -44,7 +44,26 @@ func writableAdvice(path string, err error) string {
 	if errors.Is(err, syscall.EROFS) {
 		return "mount it writable, or point XDG_DATA_HOME, XDG_STATE_HOME and XDG_CONFIG_HOME to where you can write"
 	}
-	return "chmod u+w " + shellWord(path)
+	return permit("u+w", path)
+}
+
+// permit is how its user gets a permission for a path: one that is another's he
+// can't change the mode of.
+func permit(mode, path string) string {
+	if !owned(path) {
+		return `sudo chown "$USER" ` + shellWord(path)
+	}
+	return "chmod " + mode + " " + shellWord(path)
+}
+
+// owned reports whether a path is ours; one that can't be looked at is taken to be.
+func owned(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return true
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || int(stat.Uid) == os.Getuid()
 }
 
 // checkHook looks into the rc file alone. The line may be in a file that this one
@@ -66,7 +85,12 @@ func checkHook(examination) []finding {
 	if err != nil {
 		return []finding{wrong(check, "add it where that file comes from: "+s.line, "%s does not follow: its line is not in %s, and %s can't be written (%v)", s.name, s.rc, at, err)}
 	}
-	return []finding{wrong(check, "echo "+shellWord(s.line)+" >> "+shellWord(s.rc), "%s does not follow, unless a file does it that %s reads: the line is not there", s.name, s.rc)}
+	mend := "echo " + shellWord(s.line) + " >> " + shellWord(s.rc)
+	folder := filepath.Dir(s.rc)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		mend = "mkdir -p " + shellWord(folder) + " && " + mend
+	}
+	return []finding{wrong(check, mend, "%s does not follow, unless a file does it that %s reads: the line is not there", s.name, s.rc)}
 }
 
 // checkConfig lets the daemon's own program read the configuration: an error in it

@@ -121,21 +121,22 @@ func (x examination) hasOthers(path string) bool {
 }
 
 // assigned returns the lines that set a variable which holds a secret, in a shell
-// or a .env. A masked value is none, nor is one that is taken from elsewhere; an
-// AWS key is Amazon's where the file names no endpoint.
+// or a .env. A masked value is none, nor is one that is taken from elsewhere, as
+// nothing between apostrophes is; an AWS key is Amazon's where the file names no endpoint.
 func assigned(text string) (lines []int) {
 	names := `(?:OS_PASSWORD|OS_APPLICATION_CREDENTIAL_SECRET|SWIFT_PASSWORD|ST_KEY`
 	if strings.Contains(text, "AWS_ENDPOINT_URL") {
 		names += `|AWS_SECRET_ACCESS_KEY`
 	}
-	secret := regexp.MustCompile(`(?:(?:^|[\s;&])` + names + `)[ \t]*=|^\s*set\s+(?:-\S+\s+)+` + names + `)\s)[ \t]*["']?([^\s"';&$` + "`" + `]+)`)
+	value := `(?:'([^'\n]+)|"([^<$` + "`" + `"\n]+)|([^\s"'();&<$` + "`" + `]+))`
+	secret := regexp.MustCompile(`(?:(?:^|[\s;&])` + names + `)[ \t]*=|^\s*set\s+(?:-\S+\s+)+` + names + `)\s[ \t]*)` + value)
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
 			continue
 		}
-		if slices.ContainsFunc(secret.FindAllStringSubmatch(line, -1), func(m []string) bool { return strings.Trim(m[1], "*") != "" }) {
+		if slices.ContainsFunc(secret.FindAllStringSubmatch(line, -1), func(m []string) bool { return strings.Trim(m[1]+m[2]+m[3], "* \t") != "" }) {
 			lines = append(lines, n)
 		}
 	}
@@ -150,14 +151,14 @@ func joined(lines []int) string {
 	return strings.Join(words, ", ")
 }
 
-// readableAdvice is how a file becomes readable that is not: by its own mode, or
-// its folder's.
+// readableAdvice is how a file becomes readable that is not: by its own mode or
+// owner, or its folder's.
 func readableAdvice(path string, err error) string {
 	if !errors.Is(err, fs.ErrPermission) {
 		return "mend it, or look into it yourself"
 	}
 	if _, err := os.Lstat(path); err != nil {
-		return "chmod u+rwx " + shellWord(filepath.Dir(path))
+		return permit("u+rwx", filepath.Dir(path))
 	}
-	return "chmod u+r " + shellWord(path)
+	return permit("u+r", path)
 }
