@@ -345,7 +345,7 @@ func TestSignalThatIsOutlived(t *testing.T) {
 // started again.
 func TestChangeWhileItEnds(t *testing.T) {
 	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT} {
-		w := begin(t, `trap 'say told; told=1' `+name+`; say start; while test -z "$told"; do sleep 10 & wait $!; done; while ! test -e "$FILE.end"; do sleep 0.01; done; exit 4`, 0, heed, heedINT)
+		w := begin(t, `trap 'say told; told=1' `+name+`; say start; while test -z "$told"; do sleep 10 & wait $!; done; while ! test -e "$FILE.end"; do sleep 0.01; done; kill $! 2>/dev/null; exit 4`, 0, heed, heedINT)
 		w.reads("start")
 		_ = syscall.Kill(os.Getpid(), s)
 		w.reads("start", "told")
