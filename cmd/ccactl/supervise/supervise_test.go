@@ -322,7 +322,7 @@ func TestSignalThatIsOutlived(t *testing.T) {
 	}{"HUP": {syscall.SIGHUP, heed}, "INT": {syscall.SIGINT, heedINT}} {
 		s, heed := of.signal, of.heed
 		// a shell whose command in the foreground dies by INT may die, too: it has none
-		w := begin(t, `trap 'say `+name+`' `+name+`; trap 'say term$START; exit 0' TERM; say start$START; while :; do sleep 10 & wait $!; done`, 0, heed)
+		w := begin(t, `trap 'say `+name+`' `+name+`; trap 'say term$START; exit 0' TERM; say start$START; while :; do sleep 1 & wait $!; done`, 0, heed)
 		w.reads("start1")
 		_ = syscall.Kill(os.Getpid(), s)
 		w.reads("start1", name)
@@ -345,7 +345,7 @@ func TestSignalThatIsOutlived(t *testing.T) {
 // started again.
 func TestChangeWhileItEnds(t *testing.T) {
 	for name, s := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT} {
-		w := begin(t, `trap 'say told; told=1' `+name+`; say start; while test -z "$told"; do sleep 10 & wait $!; done; while ! test -e "$FILE.end"; do sleep 0.01; done; kill $! 2>/dev/null; exit 4`, 0, heed, heedINT)
+		w := begin(t, `trap 'say told; while ! test -e "$FILE.end"; do sleep 0.01; done; kill $! 2>/dev/null; exit 4' `+name+`; say start; while :; do sleep 1 & wait $!; done`, 0, heed, heedINT)
 		w.reads("start")
 		_ = syscall.Kill(os.Getpid(), s)
 		w.reads("start", "told")
