@@ -25,6 +25,8 @@ view = "dotenv"
 path = "~/dev.env"
 reload = ["systemctl", "--user", "restart", "told"]
 C
+mkdir -p ` + units + `
+printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "grep OS_PASSWORD %%h/dev.env >>%%h/told"\n' >` + units + `told.service
 ccad install; ccactl unlock --passphrase-file passphrase
 printf 'export OS_USERNAME=%s OS_PASSWORD=hunter2\nexport OS_PROJECT_NAME=dev-ccontini OS_AUTH_URL=%s\n' ` + cloud.User.Name + " " + cloud.AuthURL + ` >openrc
 chmod 664 openrc; ccactl import openrc --name dev # as Ubuntu saves it: alice's group is nobody else's
@@ -38,7 +40,6 @@ LoadCredential=dev.dotenv:%t/ccad/credentials.sock
 LoadCredential=dev.clouds.yaml:%t/ccad/credentials.sock
 ExecStart=/bin/sh -c 'cat %d/dev.dotenv %d/dev.clouds.yaml >%h/got-%i'
 U
-printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "grep OS_PASSWORD %%h/dev.env >>%%h/told"\n' >` + units + `told.service
 systemctl --user daemon-reload`)
 
 	t.Log("credentials")
