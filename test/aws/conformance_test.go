@@ -40,6 +40,9 @@ func TestConformance(t *testing.T) {
 func conforms(t *testing.T, w *world, all []call) {
 	key := w.binding.Keys
 	direct := &caller{t: t, base: w.lab.S3URL, region: w.lab.Region, access: key.AccessKeyID, secret: key.Secret.Reveal(), bucket: "conform-d", client: callerClient(t)}
+	// Behind its refusal of a HEAD Swift writes the end of a body, at times so late
+	// that it is taken for the next answer; the gateway knows (forward.go).
+	direct.client.Transport.(*http.Transport).DisableKeepAlives = true
 	through := &caller{t: t, base: w.url, region: "us-east-1", access: w.Pair.AccessKeyID, secret: w.Pair.Secret.Reveal(), bucket: "conform-g", client: callerClient(t)}
 	for i, c := range all {
 		name := fmt.Sprint(i, " ", c.method, " ", c.path, "?", c.query, " ", c.header)
