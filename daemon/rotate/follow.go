@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/vault"
@@ -238,57 +237,42 @@ func (k *Keeper) tell(p Progress) {
 }
 
 // GoOn goes on with every rotation that is due, after an unlock and whenever
-// it said it would: those at one cloud one after the other, and the clouds side by
-// side. next is when to call again; zero: nothing is under way.
+// it said it would. next is when to call again; zero: nothing is under way.
 func (k *Keeper) GoOn(ctx context.Context) (next time.Time, failures map[string]error) {
 	failures = map[string]error{}
-	var mu sync.Mutex
-	one := func(t task) {
-		s, stalled := k.stallOf(t.subject())
-		until, err := s.At, error(nil)
-		if !stalled || !k.now().Before(s.At) {
-			until, err = k.goOn(ctx, t)
+	later := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
 		}
-		mu.Lock()
-		defer mu.Unlock()
+	}
+	for _, t := range tasks(k.vault.Contents()) {
+		if s, ok := k.stallOf(t.subject()); ok && k.now().Before(s.At) {
+			later(s.At)
+			continue
+		}
+		until, err := k.goOn(ctx, t)
 		if err != nil {
 			failures[t.subject()] = err
 		}
-		if !until.IsZero() && (next.IsZero() || until.Before(next)) {
-			next = until
-		}
+		later(until)
 	}
-	var all sync.WaitGroup
-	for _, tasks := range tasks(k.vault.Contents()) {
-		all.Go(func() {
-			for _, t := range tasks {
-				one(t)
-			}
-		})
-	}
-	all.Wait()
 	return next, failures
 }
 
-// tasks are the rotations that are under way, by who is asked for them, always in
-// the same order.
-func tasks(c *vault.Contents) map[string][]task {
-	clouds := map[string][]task{}
+// tasks are the rotations that are under way, always in the same order.
+func tasks(c *vault.Contents) (all []task) {
 	for id, u := range c.Users {
 		if u.Rotation != nil {
-			clouds[u.Auth.Origin()] = append(clouds[u.Auth.Origin()], ofUser{id, u.User.String()})
+			all = append(all, ofUser{id, u.User.String()})
 		}
 	}
-	for name, e := range c.Environments {
+	for name := range c.Environments {
 		for _, what := range engines {
 			if t := (ofEnvironment{what, name}); t.journalIn(c) != nil {
-				at := c.Users[e.UserID].Auth.Origin()
-				clouds[at] = append(clouds[at], t)
+				all = append(all, t)
 			}
 		}
 	}
-	for _, tasks := range clouds {
-		slices.SortFunc(tasks, func(a, b task) int { return cmp.Compare(a.subject(), b.subject()) })
-	}
-	return clouds
+	slices.SortFunc(all, func(a, b task) int { return cmp.Compare(a.subject(), b.subject()) })
+	return all
 }
