@@ -7,17 +7,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,46 +35,6 @@ import (
 // Direct and through take turns in one run, medians are given, and what counts
 // is their ratio. CCAD_BENCH_PROFILES is a folder for CPU profiles of the
 // gateway.
-
-// TestMain is also that process, and the Go client of a rotation under load.
-func TestMain(m *testing.M) {
-	log.SetOutput(io.Discard) // net/http says there what Swift sends behind its answers to HEAD
-	if os.Getenv("CCAD_TEST_GO_LOAD") != "" {
-		goLoad()
-		return
-	}
-	if os.Getenv("CCAD_TEST_GATEWAY") == "" {
-		os.Exit(m.Run())
-	}
-	var c struct{ ID, URL, Region, Access, Secret, Profile string }
-	if err := json.NewDecoder(os.Stdin).Decode(&c); err != nil {
-		panic(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	if c.Profile != "" {
-		f, err := os.Create(c.Profile)
-		if err == nil {
-			err = pprof.StartCPUProfile(f)
-		}
-		if err != nil {
-			panic(err)
-		}
-	}
-	b := gateway.Binding{ID: c.ID, Epoch: 1, S3: account.S3{Endpoint: account.Endpoint{URL: c.URL}, Region: c.Region},
-		Keys: account.KeyPair{AccessKeyID: c.Access, Secret: account.NewSecret(c.Secret)}}
-	g := gateway.New(gateway.Options{Hosts: []string{l.Addr().String()}, Key: func() []byte { return vaultKey },
-		Bind: func(string) (gateway.Binding, error) { return b, nil }})
-	fmt.Println(l.Addr())
-	go func() { // until the parent ends
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		pprof.StopCPUProfile()
-		os.Exit(0)
-	}()
-	panic(g.Server().Serve(l))
-}
 
 // A side is one way to the lab: straight, or through the gateway.
 type side struct {
@@ -119,30 +74,36 @@ func (s side) do(tb testing.TB, method, path string, body []byte, hash string) t
 	return time.Since(start)
 }
 
+// relayed is the same server behind a relay of its own.
+func (s side) relayed(b *testing.B) side {
+	_, url := between(b, "CCAD_TEST_RELAY="+strings.TrimPrefix(s.url, "http://"), nil)
+	return side{url, s.region, s.access, s.secret, benchClient(b)}
+}
+
 const (
 	mib       = 1 << 20
 	largeSize = 64 * mib
 	unsigned  = "UNSIGNED-PAYLOAD"
 )
 
-// A pair is both ways to one server, and the gateway's process.
+// A pair is both ways to one server, and the gateway's process. Relayed is a
+// third, through a process that only hands on.
 type pair struct {
-	direct, through side
-	process         int
+	direct, through, relayed side
+	process                  int
 }
 
-// turns makes a call by both ways n times, the first of each turn being the
-// second of the next; cpu is the gateway's for one.
-func (p pair) turns(b *testing.B, n int, method, path string, body []byte, hash string) (direct, through []time.Duration, cpu time.Duration) {
-	took := [2][]time.Duration{}
+// turns makes a call straight and by another way n times, the first of each turn
+// being the last of the next; cpu is the gateway's for one.
+func (p pair) turns(b *testing.B, n int, other side, method, path string, body []byte, hash string) (took [2][]time.Duration, cpu time.Duration) {
 	before := cpuOf(b, p.process)
 	for i := range n {
 		for j := range 2 {
 			way := (i + j) % 2
-			took[way] = append(took[way], []side{p.direct, p.through}[way].do(b, method, path, body, hash))
+			took[way] = append(took[way], []side{p.direct, other}[way].do(b, method, path, body, hash))
 		}
 	}
-	return took[0], took[1], (cpuOf(b, p.process) - before) / time.Duration(n)
+	return took, (cpuOf(b, p.process) - before) / time.Duration(n)
 }
 
 // large reports what 64 MiB cost; unit is by what throughput is counted. Ratio
@@ -150,7 +111,8 @@ func (p pair) turns(b *testing.B, n int, method, path string, body []byte, hash 
 // and the other work of a machine vary more than that from minute to minute.
 func (p pair) large(b *testing.B, method string, body []byte, hash, unit string, bytes float64) {
 	for range b.N {
-		direct, through, cpu := p.turns(b, 15, method, "/bench/large", body, hash)
+		took, cpu := p.turns(b, 15, p.through, method, "/bench/large", body, hash)
+		direct, through := took[0], took[1]
 		ratios := make([]float64, len(direct))
 		for i := range ratios {
 			ratios[i] = direct[i].Seconds() / through[i].Seconds()
@@ -163,19 +125,27 @@ func (p pair) large(b *testing.B, method string, body []byte, hash, unit string,
 	}
 }
 
-// small reports what the gateway adds to a request of a few bytes.
+// small reports what the gateway adds to a request of a few bytes, and what a
+// process that only hands on adds.
 func (p pair) small(b *testing.B, method string, n int) {
 	body := map[string][]byte{"PUT": []byte("hello")}[method]
 	for range b.N {
-		direct, through, cpu := p.turns(b, n, method, "/bench/small", body, "")
-		added := make([]time.Duration, n)
-		for i := range added {
-			added[i] = through[i] - direct[i]
+		for _, by := range []struct {
+			way  side
+			unit string
+		}{{p.through, "added-ms"}, {p.relayed, "relay-ms"}} {
+			took, cpu := p.turns(b, n, by.way, method, "/bench/small", body, "")
+			added := make([]time.Duration, n)
+			for i := range added {
+				added[i] = took[1][i] - took[0][i]
+			}
+			b.ReportMetric(median(added).Seconds()*1e3, by.unit)
+			if by.way == p.through {
+				b.ReportMetric(median(took[0]).Seconds()*1e3, "direct-ms")
+				b.ReportMetric(cpu.Seconds()*1e3, "cpu-ms")
+			}
 		}
 		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(median(direct).Seconds()*1e3, "direct-ms")
-		b.ReportMetric(median(added).Seconds()*1e3, "added-ms")
-		b.ReportMetric(cpu.Seconds()*1e3, "cpu-ms")
 	}
 }
 
@@ -184,6 +154,7 @@ func BenchmarkLab(b *testing.B) {
 	key := w.binding.Keys
 	p := gatewayProcess(b, w.binding, "lab")
 	p.direct = side{w.lab.S3URL, w.lab.Region, key.AccessKeyID, key.Secret.Reveal(), benchClient(b)}
+	p.relayed = p.direct.relayed(b)
 	p.direct.do(b, "PUT", "/bench", nil, "")
 	large := make([]byte, largeSize)
 	_, _ = rand.Read(large)
@@ -205,6 +176,7 @@ func BenchmarkNull(b *testing.B) {
 	p := gatewayProcess(b, gateway.Binding{ID: account.NewID(), S3: account.S3{Endpoint: account.Endpoint{URL: server.URL}, Region: "cloud.ca"},
 		Keys: account.KeyPair{AccessKeyID: "real", Secret: account.NewSecret("secret")}}, "null")
 	p.direct = side{server.URL, "cloud.ca", "real", "secret", benchClient(b)}
+	p.relayed = p.direct.relayed(b)
 	large := make([]byte, largeSize)
 	const gib = float64(largeSize) / (1 << 30)
 	b.Run("Put64MiB", func(b *testing.B) { p.large(b, "PUT", large, unsigned, "GiB/s", gib) })
@@ -267,68 +239,6 @@ func benchClient(b *testing.B) *http.Client {
 	t := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, ExpectContinueTimeout: 5 * time.Second, WriteBufferSize: mib}
 	b.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t}
-}
-
-// gatewayProcess starts this binary as a gateway for a binding.
-func gatewayProcess(b *testing.B, binding gateway.Binding, name string) pair {
-	b.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "CCAD_TEST_GATEWAY=1")
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
-	profile := ""
-	if dir := os.Getenv("CCAD_BENCH_PROFILES"); dir != "" {
-		profile = filepath.Join(dir, name+".prof")
-	}
-	if err := json.NewEncoder(stdin).Encode(map[string]string{"ID": binding.ID, "URL": binding.S3.Endpoint.URL, "Region": binding.S3.Region,
-		"Access": binding.Keys.AccessKeyID, "Secret": binding.Keys.Secret.Reveal(), "Profile": profile}); err != nil {
-		b.Fatal(err)
-	}
-	var address string
-	if _, err := fmt.Fscanln(stdout, &address); err != nil {
-		b.Fatal(err)
-	}
-	key := gateway.MintKey(vaultKey, binding.ID, 1, time.Now().Add(time.Hour))
-	return pair{process: cmd.Process.Pid, through: side{"http://" + address, "us-east-1", key.AccessKeyID, key.Secret.Reveal(), benchClient(b)}}
-}
-
-// cpuOf is what a process has used so far, in ticks of 10 ms.
-func cpuOf(tb testing.TB, pid int) time.Duration {
-	tb.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-// statusOf is a line of /proc/PID/status, in KiB.
-func statusOf(tb testing.TB, pid int, line string) int {
-	tb.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(data), line)
-	n, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return n
 }
 
 func median[T cmp.Ordered](all []T) T {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The figures of the S3 gateway, each with its target: CPU of a request in
 # memory, before a server that does nothing, and before the real Swift of a lab;
-# straight there and through the gateway take turns. Then where its time goes.
+# straight there and through the gateway take turns. Then where its time goes. For
+# small requests a bare relay shows what any process in between would add.
 #
 #   test/bench/gateway.sh [LAB]      without LAB the real Swift is left out
 set -euo pipefail
@@ -55,7 +56,7 @@ awk -v targets="$targets" '
       other = ""
       if ((t[1], "direct-GiB/s") in figure) other = sprintf(" (direct %.2f)", figure[t[1], "direct-GiB/s"])
       else if (t[2] == "ratio") other = sprintf(" (%.0f of %.0f MiB/s)", figure[t[1], "gateway-MiB/s"], figure[t[1], "direct-MiB/s"])
-      else if (t[2] == "added-ms") other = sprintf(" (to %.2f)", figure[t[1], "direct-ms"])
+      else if (t[2] == "added-ms") other = sprintf(" (to %.2f; a bare relay %.2f)", figure[t[1], "direct-ms"], figure[t[1], "relay-ms"])
       printf "%-24s %10.2f %-14s target %s %s%s: %s\n", t[1], v, t[2] other, t[3], t[4], t[5] ? ", aim " t[5] : "", met ? "met" : "MISSED"
     }
     exit missing
