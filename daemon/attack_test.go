@@ -134,7 +134,7 @@ func (c *child) end() {
 		if err != nil {
 			c.Errorf("the daemon ended with %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.Error("SIGTERM was swallowed")
 	}
 }
@@ -197,7 +197,7 @@ func TestSIGTERMDuringLock(t *testing.T) {
 				if err != nil && (!errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM) {
 					t.Errorf("it ended with %v", err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("SIGTERM was swallowed")
 			}
 		})

@@ -7,9 +7,9 @@
 //	                                                 └▶ generation files ─▶ shells
 //
 // It is locked or open. Locked, it knows nothing: no key, no name. Opening
-// (lock.go) reads the store with the keyring's master key; locking replaces the
-// whole process by a fresh image, since only a new address space has no
-// secrets in it (package session).
+// (unlock.go) reads the store with the keyring's master key; locking (lock.go)
+// replaces the whole process by a fresh image, since only a new address space
+// has no secrets in it (package session).
 //
 // Every request passes one wrapper (serve.go): the peer's uid (ipc.Listener),
 // the protocol number, a strict decode, the act, the error's code, the count.

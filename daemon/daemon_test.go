@@ -286,7 +286,7 @@ func TestUncheckedIsCheckedLater(t *testing.T) {
 	if change := w.add("dev", "dev-ccontini"); change.State != "unverified" {
 		t.Fatalf("state %s", change.State)
 	}
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for w.status().Environments[0].State != "ok" {
 		select {
 		case <-events:

@@ -30,12 +30,12 @@ func (w *world) watch() func(event, environment string) ipc.Event {
 	}()
 	select {
 	case <-begun:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		w.Fatal("a stream of events does not begin with how things stand")
 	}
 	return func(event, environment string) ipc.Event {
 		w.Helper()
-		for limit := time.After(20 * time.Second); ; {
+		for limit := time.After(time.Minute); ; {
 			select {
 			case e := <-events:
 				if (event == "" || e.Event == event) && (environment == "" || e.Environment == environment) {

@@ -46,7 +46,7 @@ func TestGatewayPortTaken(t *testing.T) {
 	}
 	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeFailed, "no port")
 	_ = squatter.Close()
-	limit := time.Now().Add(10 * time.Second)
+	limit := time.Now().Add(time.Minute)
 	for w.status().Daemon.Gateway != url {
 		if time.Now().After(limit) {
 			t.Fatalf("the port was free and is not ours: %+v", w.status().Daemon)

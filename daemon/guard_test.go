@@ -41,7 +41,7 @@ func (w *world) delayed(route string) (came chan struct{}) {
 
 func (w *world) until(what string, is func() bool) {
 	w.Helper()
-	for limit := time.Now().Add(20 * time.Second); !is(); {
+	for limit := time.Now().Add(time.Minute); !is(); {
 		if time.Now().After(limit) {
 			w.Fatalf("never: %s", what)
 		}

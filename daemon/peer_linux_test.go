@@ -111,7 +111,7 @@ func TestCredentialsWithoutFiles(t *testing.T) {
 		if !strings.HasPrefix(body, "ccad: ccad is locked") {
 			t.Errorf("answered %.80q", body)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("never answered")
 	}
 	c.end()

@@ -70,7 +70,7 @@ func (r reach) folder() string {
 func (r reach) at(ctx context.Context) context.Context { return ipc.At(ctx, r.socket) }
 
 func (r reach) get(path string) (body []byte, warnings []string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	warnings, err = ipc.Do(r.at(ctx), "GET", path, nil, &body)
 	return body, warnings, err

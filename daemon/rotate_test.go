@@ -120,7 +120,7 @@ func TestRotateGoesOnAfterRestart(t *testing.T) {
 	<-done
 	w.cloud.Heal()
 	w.start("")
-	for deadline := time.Now().Add(20 * time.Second); w.status().Environments[0].Rotation != nil; {
+	for deadline := time.Now().Add(time.Minute); w.status().Environments[0].Rotation != nil; {
 		if time.Now().After(deadline) {
 			t.Fatalf("not finished: %+v", w.status().Environments[0].Rotation)
 		}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
@@ -129,7 +128,7 @@ func TestRemoveBehindAHangingCloud(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-done: // after 10 s
 		t.Error("remove waits for the cloud")
 	}
 	w.cloud.Close() // ends what hangs

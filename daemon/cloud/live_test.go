@@ -231,7 +231,7 @@ func liveKeys(t *testing.T, c *cloud.Cloud, at target) {
 // eventually waits for what a far end with caches and whole seconds does late.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("30 s were not enough until %s", what)
 		}

@@ -28,7 +28,7 @@ func (b *bench) rawS3(t *testing.T, answer string) {
 			}
 			go func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(time.Minute))
 				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 					_, _ = io.Copy(io.Discard, r.Body)
 					_, _ = io.WriteString(c, answer)

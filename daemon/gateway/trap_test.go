@@ -26,7 +26,7 @@ func (b *bench) raw(t *testing.T, requests ...*http.Request) (net.Conn, *bufio.R
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	for _, r := range requests {
 		if err := r.Write(c); err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func TestUnwantedBody(t *testing.T) {
 		if len(left) != 0 {
 			t.Errorf("%d bytes of the body were sent", len(left))
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the connection is still open")
 	}
 }

@@ -60,7 +60,7 @@ func (f *fakeLogind) delayed() [2]*os.File {
 	select {
 	case pipe := <-f.taken:
 		return pipe
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		f.Fatal("nobody delays the machine's sleep")
 	}
 	panic("not reached")
@@ -147,7 +147,7 @@ func expect(t *testing.T, called chan string, want string) {
 		if got != want {
 			t.Fatalf("called %q, want %q", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%q was not called", want)
 	}
 }
@@ -286,7 +286,7 @@ func TestLogindIsLost(t *testing.T) {
 			if err == nil || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %v", what, err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%s, and nothing is said", what)
 		}
 	}

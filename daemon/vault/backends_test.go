@@ -153,7 +153,7 @@ func startGnomeKeyring(t *testing.T, unlock string) gnomeKeyring {
 			g.stop(t)
 		}
 	})
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case s := <-signals:

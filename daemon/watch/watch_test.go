@@ -75,7 +75,7 @@ func (l *looker) next() string {
 			}
 		}
 		return strings.Join(parts, " with ")
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		l.Fatal("nothing is told")
 		return ""
 	}

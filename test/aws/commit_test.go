@@ -89,7 +89,7 @@ func TestCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, body, _ := bytes.Cut(wire.Bytes(), []byte("\r\n\r\n"))
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := conn.Write(append(head, "\r\n\r\n"...)); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
-	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		w.mu.Lock()
 		over := w.records[len(w.records)-1].Status == 499 || w.records[len(w.records)-1].Code == "IncompleteBody"
 		w.mu.Unlock()

@@ -102,7 +102,7 @@ func (v *victim) rotate(args ...string) (died string) {
 	}
 	select {
 	case <-v.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		v.Fatalf("the daemon lives; rotate ends with %d\n%s", code, out)
 	}
 	if status := v.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {

@@ -80,7 +80,7 @@ func TestLockInMidRotation(t *testing.T) {
 // settled waits until no rotation is under way.
 func settled(t *testing.T) {
 	t.Helper()
-	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var st ipc.Status
 		do(t, "GET", "/v1/status", nil, &st)
 		if st.Users[0].Rotation == nil && st.Environments[0].Rotation == nil {

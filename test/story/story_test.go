@@ -204,8 +204,8 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 			data, _ := os.ReadFile(ts.MkAbs("ccad.log"))
 			ts.Fatalf("ccad did not start: %s%s", line, data)
 		}
-	case <-time.After(30 * time.Second):
-		ts.Fatalf("no ready line within 30 s")
+	case <-time.After(time.Minute):
+		ts.Fatalf("no ready line within a minute")
 	}
 	ts.Setenv("CCAD_PID", fmt.Sprint(cmd.Process.Pid))
 	running.Store(cmd.Process.Pid, p)
@@ -218,7 +218,7 @@ func stop(p *process, sig os.Signal) {
 	_ = p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
@@ -282,9 +282,9 @@ func admin(t *testing.T, real *lab.Lab, ts *testscript.TestScript, _ bool, args 
 	}
 }
 
-// eventually COMMAND…: until the command ends with 0, 20 s at most.
+// eventually COMMAND…: until the command ends with 0, a minute at most.
 func eventually(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var out []byte
 	var err error

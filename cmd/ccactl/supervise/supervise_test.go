@@ -115,7 +115,7 @@ func (w *world) end() syscall.WaitStatus {
 	select {
 	case status := <-w.ended:
 		return status
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		w.Fatal("it does not end")
 		return 0
 	}
@@ -125,7 +125,7 @@ func (w *world) change() {
 	w.Helper()
 	select {
 	case w.changes <- struct{}{}:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		w.Fatal("a change is not taken")
 	}
 }

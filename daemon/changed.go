@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"github.com/cloud-ca/ccad/daemon/vault"
+	"github.com/cloud-ca/ccad/ipc"
+)
+
+// changed is told of every commit: generations first, then the audit trail, then
+// whoever watches.
+func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
+	if err := d.gens.publish(before, after); err != nil {
+		d.Log.Error("generations", "error", err)
+	}
+	now := d.now()
+	for name, e := range after.Environments {
+		was := before.Environments[name]
+		d.recordMade(o, after.Users[e.UserID].Called, was, e)
+		said := ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Called, Environment: name, Generation: e.Generation}
+		if e.Generation != was.Generation {
+			d.feed.publish(said)
+		}
+		verdict := verdictOn(before, after, was, e, now)
+		if said.Event = verdict; verdict != "" && (verdict != why || e.Generation == was.Generation) {
+			d.feed.publish(said)
+		}
+	}
+	d.recordRotations(o, before, after)
+	for name, e := range before.Environments {
+		if _, ok := after.Environments[name]; !ok {
+			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Called, Environment: name})
+		}
+	}
+	d.tell(before, after)
+	if sourcesMoved(before, after) {
+		d.lookAfter(after)
+	}
+	d.look()
+}
+
+// look wakes the loops that go by what the store says.
+func (d *Daemon) look() {
+	kick(d.kick)
+	kick(d.askOwed)
+}
+
+// kick wakes a loop, now or when it is done with what it does.
+func kick(loop chan struct{}) {
+	select {
+	case loop <- struct{}{}:
+	default:
+	}
+}
