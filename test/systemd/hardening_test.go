@@ -64,7 +64,7 @@ func TestStrict(t *testing.T) {
 	m.alice("mkdir -p " + units + "ccad.service.d; cp /opt/packaging/systemd/strict.conf " + units + "ccad.service.d; ccad install; ccactl unlock --passphrase-file passphrase")
 	m.says(add+"ccactl credential-process --env dev; ccactl env dev --client aws --gateway",
 		`"SecretAccessKey":"s3-secret"`, `AWS_ENDPOINT_URL_S3=`)
-	m.says("ccactl exec dev --client aws -- sleep 60 & until ccactl show dev | grep 'of .* has exec'; do sleep 0.1; done; kill $!", `sleep \(\d+\) of .* has exec`)
+	m.says("ccactl exec dev --client aws -- sleep 60 & until ccactl show dev | grep 'sleep (.* has exec'; do sleep 0.1; done; kill $!", `sleep \(\d+\) of .* has exec`)
 	before := m.alice("systemctl --user show -p MainPID,NRestarts ccad")
 	m.alice("ccactl lock; ccactl unlock --passphrase-file passphrase; ccactl credential-process --env dev")
 	if after := m.alice("systemctl --user show -p MainPID,NRestarts ccad"); after != before {

@@ -99,7 +99,7 @@ const units = "/home/alice/.config/systemd/user/"
 
 // login gives alice a user manager that stays, whatever her sessions do.
 func (m *machine) login() {
-	m.root(`loginctl enable-linger alice; for i in $(seq 100); do [ -S /run/user/$(id -u alice)/bus ] && exit 0; sleep 0.1; done; exit 1`)
+	m.root(`loginctl enable-linger alice; for i in $(seq 600); do [ -S /run/user/$(id -u alice)/bus ] && exit 0; sleep 0.1; done; exit 1`)
 }
 
 // Installed by an ordinary user: the socket listens, the first request starts
