@@ -33,7 +33,7 @@ mkfifo "$work/hold" # the practice cloud ends with its stdin, and takes an admin
 exec 9<>"$work/hold"
 "$work/practice" --ready-file "$work/cloud" <&9 >"$work/practice.out" 2>"$work/practice.log" &
 pids+=($!)
-for _ in $(seq 100); do [ -s "$work/cloud" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$work/cloud" ] && break; sleep 0.1; done
 . "$work/cloud"
 auth=${OS_AUTH_URL%/v3}
 echo "Keystone at $auth, S3 at $CLOUD_S3_URL, the documentation's user $OS_USERNAME"
@@ -42,7 +42,7 @@ chapter "2. The daemon, with an encrypted keyring"
 echo "a passphrase of your own" >"$work/passphrase"; chmod 600 "$work/passphrase"
 ccad run --passphrase-file "$work/passphrase" >"$work/ready" 2>"$work/ccad.log" &
 pids+=($!)
-for _ in $(seq 100); do [ -s "$work/ready" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$work/ready" ] && break; sleep 0.1; done
 cat "$work/ready"
 
 chapter "3. The documentation's samples go in"
@@ -109,7 +109,7 @@ if curl --help all 2>/dev/null | grep -q aws-sigv4; then
   lister & workers+=($!) files+=("$work/lists")
 fi
 if command -v aws >/dev/null; then awscli & workers+=($!) files+=("$work/awscli"); fi
-for f in "${files[@]}"; do for _ in $(seq 300); do [ -s "$f" ] && break; sleep 0.1; done; done
+for f in "${files[@]}"; do for _ in $(seq 600); do [ -s "$f" ] && break; sleep 0.1; done; done
 for _ in 1 2 3; do run ccactl rotate dev --grace 0s --yes --wait; done
 touch "$work/stop"
 if [ ${#workers[@]} = 0 ]; then
@@ -148,7 +148,7 @@ typed=0
 type_in() { # Enter, a command, and what the open shell prints for both
   typed=$((typed + 1))
   printf '%s\n' "" "$1" "echo end of $typed" >&8
-  for _ in $(seq 100); do grep -qx "end of $typed" "$work/shell.out" && break; sleep 0.1; done
+  for _ in $(seq 600); do grep -qx "end of $typed" "$work/shell.out" && break; sleep 0.1; done
   sed -n "/^end of $((typed - 1))\$/,/^end of $typed\$/{/^end of /d;s/^/  | /;p}" "$work/shell.out"
 }
 type_in true >/dev/null
