@@ -248,6 +248,34 @@ func TestMetricsPortOverLock(t *testing.T) {
 	c.end()
 }
 
+// Who asks for metrics and doesn't come to the end of it keeps nobody from them.
+func TestMetricsPortFlood(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	newChild(t, "[metrics]\nlisten = \""+address+"\"\n")
+	for range 100 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+	}
+	eventually(t, "metrics", func() bool {
+		r, err := (&http.Client{Timeout: time.Minute}).Get("http://" + address + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = r.Body.Close() }()
+		body, _ := io.ReadAll(r.Body)
+		return strings.Contains(string(body), "ccad_locked 1")
+	})
+}
+
 // thief tries to take a port until he is told to end, and tells if he could.
 func thief(t *testing.T, address string) (ends func() (stolen bool)) {
 	done, stolen := make(chan struct{}), make(chan bool, 1)

@@ -113,10 +113,23 @@ func TestLockWhenIdleWithoutMarker(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(c.dir, "data", "locked", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.try("POST", "/v1/lock", nil, nil); err == nil {
-		t.Error("a person is not told")
-	}
 	eventually(t, "it locks by itself", c.gaugedLocked)
+}
+
+// A person's lock comes all the same, too, and he is told what a restart will do.
+func TestLockWithoutMarker(t *testing.T) {
+	c := newChild(t, "")
+	c.unlock()
+	data := filepath.Join(c.dir, "data")
+	if err := os.Rename(data, data+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.try("POST", "/v1/lock", nil, nil); err == nil || !strings.Contains(err.Error(), "ccad is locked, and a restart will not remember it") {
+		t.Errorf("a person is told %v", err)
+	}
+	if !c.gaugedLocked() {
+		t.Error("it is open")
+	}
 }
 
 // systemd hears WATCHDOG=1 while ccad answers, over a lock too, and no longer

@@ -240,7 +240,7 @@ func (d *Daemon) announce() {
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady)
 	d.Log.Info("ready", "version", d.Version, "socket", d.Socket, "state", state)
 	if d.Inherited.Reply != nil {
-		answerLock(d.Inherited.Reply)
+		d.answerLock(d.Inherited.Reply)
 	}
 	if d.Inherited.Relocked() {
 		return

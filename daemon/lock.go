@@ -22,11 +22,12 @@ const unlockGrace = 2 * time.Second
 // and each has had its answer before the process is replaced, since a client
 // without one would ask the next image again.
 //
-// w gets the answer; it is nil where nobody asked, and why says what made it.
+// w gets the answer, from the next image; it is nil where nobody asked, and why
+// says what made it.
 func (d *Daemon) lock(w http.ResponseWriter, why string) error {
-	o, first, err := d.mark(why != "")
-	if err != nil || !first {
-		return err // or another request was first, or there is nothing to forget
+	o, first, err := d.mark()
+	if !first {
+		return err // another request was first, or there is nothing to forget
 	}
 	d.awaitUnlocks()
 	if o != nil {
@@ -48,14 +49,12 @@ func (d *Daemon) lock(w http.ResponseWriter, why string) error {
 }
 
 // mark writes the durable marker and closes what is open, in one step. first is
-// true for the one lock that has to replace the process. A person hears that a
-// lock can't be remembered; where there is none, locked is better than open.
-func (d *Daemon) mark(unasked bool) (o *opened, first bool, err error) {
+// true for the one lock that has to replace the process. Where the marker can't be
+// written, which err is about, locked is better than open.
+func (d *Daemon) mark() (o *opened, first bool, err error) {
 	d.marking.Lock()
 	defer d.marking.Unlock()
-	if err := vault.MarkLocked(d.DataDir); err != nil && !unasked {
-		return nil, false, err
-	} else if err != nil {
+	if err = vault.MarkLocked(d.DataDir); err != nil {
 		d.Log.Error("lock: a restart will not remember it", "error", err)
 	}
 	o = d.open.Swap(nil) // from here on every request is answered "locked"
@@ -63,7 +62,7 @@ func (d *Daemon) mark(unasked bool) (o *opened, first bool, err error) {
 	if first {
 		d.endImage()
 	}
-	return o, first, nil
+	return o, first, err
 }
 
 // awaitUnlocks waits until the unlocks under way have given up. A keyring that

@@ -11,6 +11,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/cloud-ca/ccad/daemon/session"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -88,9 +89,15 @@ func fileOf(g *session.Gate) (*os.File, error) {
 	return l.File()
 }
 
-// answerLock answers the request that made the old image end.
-func answerLock(f *os.File) {
+// answerLock answers the request that made the old image end. A lock that a restart
+// will not remember is a failure, though it is one: its person must know.
+func (d *Daemon) answerLock(f *os.File) {
 	defer func() { _ = f.Close() }()
-	_, _ = fmt.Fprintf(f, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n%s: %d\r\nConnection: close\r\n\r\n{}\n",
-		ipc.ProtocolHeader, ipc.Protocol)
+	status, body := "200 OK", "{}\n"
+	if !vault.IsLocked(d.DataDir) {
+		status = "500 Internal Server Error"
+		body = `{"error":{"code":"` + string(ipc.CodeFailed) + `","message":"ccad is locked, and a restart will not remember it: its data folder can't be written"}}` + "\n"
+	}
+	_, _ = fmt.Fprintf(f, "HTTP/1.0 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %d\r\nConnection: close\r\n\r\n%s",
+		status, len(body), ipc.ProtocolHeader, ipc.Protocol, body)
 }

@@ -116,6 +116,7 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 		Rejected: d.keyRejected,
 		Alive:    func(h gateway.Holder) bool { return alive(rotate.Process{PID: h.PID, Started: h.Started}) },
 		Own:      own,
+		Proven:   d.s3.gate().Proven,
 		Done:     d.gatewayDone,
 		Proxy:    d.Config.proxy,
 		Now:      d.now,
@@ -123,7 +124,7 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 	defer handler.Close()
 	d.s3.server.Store(handler)
 	server := handler.Server()
-	server.ConnState = d.s3.gate().ConnState
+	server.ConnState, server.ConnContext = d.s3.gate().ConnState, d.s3.gate().ConnContext
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(d.s3.gate()); !errors.Is(err, http.ErrServerClosed) {
 		return err

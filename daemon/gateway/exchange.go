@@ -34,6 +34,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.ctx, cancel = context.WithCancel(r.Context())
 	x.guard = newGuard(w, cancel, g.stall)
 	defer func() {
+		if r.ContentLength != 0 { // net/http reads what is left of a body, for as long as that takes
+			_ = x.guard.client.SetReadDeadline(time.Now().Add(drainTime))
+		}
 		x.guard.stop()
 		if x.body != nil {
 			x.body.end()
@@ -126,7 +129,6 @@ func (x *exchange) authenticate() (f *fault) {
 	if !known {
 		x.g.derived.put(of, x.signingKey)
 	}
-	x.proven(x.binding, p)
 	now := x.g.now()
 	if !now.Before(p.until()) {
 		return denied("ExpiredToken", "the gateway key has expired")
@@ -137,13 +139,18 @@ func (x *exchange) authenticate() (f *fault) {
 	if x.claim.unsignedHeader(x.r.Header) {
 		return errUnsigned
 	}
+	x.proven(x.binding, p)
 	return nil
 }
 
-// proven notes that whoever asks holds a key or token of ours.
+// proven notes that whoever asks holds a key or token of ours that is good now: one
+// of former times may be in anybody's hands.
 func (x *exchange) proven(b Binding, p pass) {
 	x.record.Environment, x.record.Key = b.ID, p.nonce()
 	x.g.underway.Add(1)
+	if x.g.o.Proven != nil {
+		x.g.o.Proven(x.r.Context())
+	}
 }
 
 // usable makes sure that there is a key to go out with. What the daemon takes

@@ -94,6 +94,9 @@ type Options struct {
 	// Own reports whether the connection between two addresses, a client's and
 	// ours, is a program's of the user or of root. Nil: all are.
 	Own func(client, ours netip.AddrPort) bool
+	// Proven is called with the context of a request once it is known to be one of
+	// whoever holds a key or token. Nil: not.
+	Proven func(context.Context)
 	// Done is called after every request. Nil: not.
 	Done func(Record)
 	// Proxy is the URL of a proxy for https, through a tunnel. Nil: none.

@@ -228,6 +228,9 @@ func TestKeys(t *testing.T) {
 		if b.s3.requests() != seen {
 			t.Errorf("%s: it went out", c.what)
 		}
+		if r := b.record(2); r.Environment != "" { // the expired one may be in anybody's hands
+			t.Errorf("what is no key any more is used: %+v", r)
+		}
 		b.set(func() { b.binding, b.key, b.bindErr = was, key, err })
 		b.pair = good
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -173,6 +174,25 @@ func TestTwoLengths(t *testing.T) {
 			t.Errorf("%s: the hidden request was acted on", c.what)
 		}
 	}
+}
+
+// TestBodyNeverComes: a request of nobody's whose body does not come ends all the same,
+// whether or not its client waits to be asked for it.
+func TestBodyNeverComes(t *testing.T) {
+	b := newBench(t)
+	var all sync.WaitGroup
+	for what, header := range map[string]string{
+		"small": "Content-Length: 100", "asks first": "Expect: 100-continue\r\nContent-Length: 100", "large": "Content-Length: 1000000", "chunked": "Transfer-Encoding: chunked",
+	} {
+		c, _ := b.raw(t)
+		all.Go(func() {
+			_, _ = io.WriteString(c, "PUT /bucket/key HTTP/1.1\r\nHost: "+b.host+"\r\n"+header+"\r\n\r\n")
+			if got, err := io.ReadAll(c); err != nil && !errors.Is(err, syscall.ECONNRESET) || !strings.HasPrefix(string(got), "HTTP/1.1 403") {
+				t.Errorf("%s: %.20q, %v", what, got, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestSlowHeader: a client that does not come to the end of its header is not

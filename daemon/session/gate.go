@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -21,9 +22,10 @@ const (
 // is served by the next image. Set Gate.ConnState as the server's.
 //
 // To a loopback port every user of the machine may connect, as often as he
-// likes. With a Limit that costs us no more than so many connections: another
-// one ends that which has been silent for longest, or itself where all are being
-// answered.
+// likes, and keep what he sends from ever being whole. With a Limit that costs us
+// no more than so many connections: another one ends that which has been silent, or
+// asking, for longest, unless what it asks is proven the owner's; or itself where
+// all are.
 type Gate struct {
 	net.Listener
 	Limit int           // of connections at once; 0: none. Set it before the first Accept
@@ -42,8 +44,12 @@ type Gate struct {
 type connection struct {
 	state  http.ConnState
 	since  time.Time
+	proven bool // the request under way is: it goes on
 	ending bool // to make room: the server does not know yet, and may take it for active
 }
+
+// ofConnection is the key of a request's connection in its context.
+type ofConnection struct{}
 
 // deadliner is a listener whose Accept can be interrupted.
 type deadliner interface{ SetDeadline(time.Time) error }
@@ -79,23 +85,40 @@ func (g *Gate) roomLocked() bool {
 	if g.Limit == 0 || len(g.conns) < g.Limit {
 		return true
 	}
-	var silent net.Conn
+	var oldest net.Conn
 	held := 0
 	for c, is := range g.conns {
 		if is.ending {
 			continue
 		}
 		held++
-		if is.state != http.StateActive && (silent == nil || is.since.Before(g.conns[silent].since)) {
-			silent = c
+		if !is.proven && (oldest == nil || is.since.Before(g.conns[oldest].since)) {
+			oldest = c
 		}
 	}
-	if held < g.Limit || silent == nil {
+	if held < g.Limit || oldest == nil {
 		return held < g.Limit
 	}
-	g.conns[silent] = connection{ending: true}
-	_ = silent.Close()
+	g.conns[oldest] = connection{ending: true}
+	_ = oldest.Close()
 	return true
+}
+
+// ConnContext lets Proven know a request's connection. Set it as the server's.
+func (g *Gate) ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, ofConnection{}, c)
+}
+
+// Proven notes that the request with this context is the owner's: its connection
+// makes room for no other before it is answered.
+func (g *Gate) Proven(ctx context.Context) {
+	c, _ := ctx.Value(ofConnection{}).(net.Conn)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if is, held := g.conns[c]; held {
+		is.proven = true
+		g.conns[c] = is
+	}
 }
 
 // Close closes the listener: the process ends after all.

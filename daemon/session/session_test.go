@@ -62,8 +62,8 @@ func TestShutGateCanBeClosed(t *testing.T) {
 	}
 }
 
-// Who holds connections and says nothing keeps nobody out: those that he has had
-// for longest end. What is being answered goes on.
+// Who holds connections, and says nothing or what is the owner's in no way, keeps
+// nobody out: those that he has had for longest end. What is proven goes on.
 func TestGateLimit(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,8 +72,13 @@ func TestGateLimit(t *testing.T) {
 	g := NewGate(l)
 	g.Limit = 4
 	began, answer := make(chan struct{}), make(chan struct{})
-	server := &http.Server{ConnState: g.ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ConnState: g.ConnState, ConnContext: g.ConnContext, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/strange" {
+			began <- struct{}{}
+			<-r.Context().Done()
+		}
 		if r.URL.Path == "/slow" {
+			g.Proven(r.Context())
 			select {
 			case began <- struct{}{}:
 			case <-r.Context().Done():
@@ -126,7 +131,15 @@ func TestGateLimit(t *testing.T) {
 	for i, c := range silent[:len(silent)-4] {
 		reads(fmt.Sprint("silent ", i), c, "")
 	}
-	for limit := time.Now().Add(time.Minute); count(g, http.StateActive) > 1; time.Sleep(time.Millisecond) {
+	for range 20 {
+		silent = append(silent, dial("GET /strange HTTP/1.1\r\nHost: x\r\n\r\n"))
+		arrives()
+	}
+	reads("while strangers ask", dial(request), "HTTP/1.1 200")
+	for i, c := range silent[20 : len(silent)-4] {
+		reads(fmt.Sprint("stranger ", i), c, "")
+	}
+	for limit := time.Now().Add(time.Minute); count(g, http.StateActive) > 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("what was answered is not over")
 		}
@@ -135,7 +148,7 @@ func TestGateLimit(t *testing.T) {
 		dial(slow)
 		arrives()
 	}
-	reads("where all are being answered", dial(request), "")
+	reads("where all are proven", dial(request), "")
 	close(answer)
 	reads("what was being answered", active, "HTTP/1.1 200")
 }

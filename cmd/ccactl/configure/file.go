@@ -149,13 +149,17 @@ func Writable(name string) error {
 // fill makes tmp the successor of f: text, mode and owner.
 func (f *file) fill(tmp *os.File, text string) error {
 	if f.info != nil {
-		// The group is kept where that is allowed; a file of another user's only by root.
+		// The group is kept where that is allowed, else it is another one, which gets no
+		// permissions; a file of another user's is kept his only by root.
+		mode := f.info.Mode().Perm()
 		if st, ok := f.info.Sys().(*syscall.Stat_t); ok {
 			if err := tmp.Chown(int(st.Uid), int(st.Gid)); err != nil && int(st.Uid) != os.Geteuid() {
 				return err
+			} else if err != nil {
+				mode &^= 0o070
 			}
 		}
-		if err := tmp.Chmod(f.info.Mode().Perm()); err != nil {
+		if err := tmp.Chmod(mode); err != nil {
 			return err
 		}
 	}
