@@ -62,6 +62,7 @@ type Daemon struct {
 	keyring  *vault.Keyring
 	schedule rotate.Schedule
 	gens     *generations
+	leases   *leaseFile
 	feed     *feed
 	metrics  *metrics
 	locks    []*os.File
@@ -109,6 +110,7 @@ func Run(ctx context.Context, o Options) error {
 		schedule: o.Config.Rotate.schedule(),
 		ctx:      ctx,
 		gens:     &generations{folder: filepath.Join(filepath.Dir(o.Socket), "gen")},
+		leases:   &leaseFile{path: filepath.Join(filepath.Dir(o.Socket), "leases"), log: o.Log},
 		feed:     newFeed(),
 		closing:  make(chan struct{}),
 		kick:     make(chan struct{}, 1),
@@ -134,6 +136,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer d.gens.clear()
+	defer d.leases.clear()
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}

@@ -190,6 +190,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	if o.trail, o.warning, err = d.openTrail(trailPath, v.Contents()); err != nil {
 		return o, "", fmt.Errorf("open the audit trail: %w", err)
 	}
+	o.ledger.Keep(d.leases.load(), d.leases.save)
 	o.keeper = rotate.New(v, o.cloud, d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
 	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
 	if err := o.keeper.SetPatience(patience); err != nil {

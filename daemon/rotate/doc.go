@@ -131,7 +131,9 @@
 //
 // How long a drain lasts the lease ledger says (drain.go). The ledger lives in
 // memory; so for what a daemon before this one may have given out a drain waits
-// the grace and the longest lease that it gave, which the store knows.
+// the grace and the longest lease that it gave, which the store knows. What
+// programs hold that ccactl runs is on record beside the socket (Ledger.Keep):
+// for them it waits through restarts and locks.
 //
 // A schedule (schedule.go) begins rotations by itself. When one is due follows
 // from the store alone.

@@ -39,11 +39,15 @@ type Process struct {
 }
 
 // A Ledger knows the leases that have not ended. It lives in memory: after a
-// restart, a rotation counts from the longest lease there can be.
+// restart, a rotation counts from the longest lease there can be. Only programs
+// outlast that, for as long as they run: they are kept on record (Keep).
 type Ledger struct {
 	now   func() time.Time
 	alive func(Process) bool
 	since time.Time
+
+	saving sync.Mutex // taken before mu, so that the last record has all
+	save   func([]Lease)
 
 	mu     sync.Mutex
 	leases map[key]Lease
@@ -71,13 +75,30 @@ func NewLedger(now func() time.Time, alive func(Process) bool) *Ledger {
 	return &Ledger{now: now, alive: alive, since: now(), leases: map[key]Lease{}, loose: map[looseKey]struct{}{}}
 }
 
-// Since is when the ledger began: it knows of no lease from before.
+// Keep takes up what an earlier ledger kept on record, and has the record replaced
+// whenever a program is given something: of all programs that run, what they hold.
+// It is called once, before anything is added.
+func (l *Ledger) Keep(former []Lease, save func(running []Lease)) {
+	for _, lease := range former {
+		l.add(lease)
+	}
+	l.save = save
+}
+
+// Since is when the ledger began: from before it knows of programs alone.
 func (l *Ledger) Since() time.Time { return l.since }
 
 // Add records what was handed out just now. Its end is by the clock on the wall,
 // as the client counts that was told it: where somebody sets the clock, both go
 // by what it says then.
 func (l *Ledger) Add(lease Lease) {
+	l.add(lease)
+	if lease.View == ViewExec && l.save != nil {
+		l.record()
+	}
+}
+
+func (l *Ledger) add(lease Lease) {
 	lease.Until = lease.Until.Round(0)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,6 +106,28 @@ func (l *Ledger) Add(lease Lease) {
 	if len(l.leases)%1024 == 0 {
 		l.purgeLocked()
 	}
+}
+
+// record has saved who runs with what. A save may take its time, and holds up no
+// one who is given something else.
+func (l *Ledger) record() {
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	l.save(l.running())
+}
+
+// running returns what programs hold that may run on for longer than the ledger
+// lasts. A gateway key is no part of it: its S3 key is replaced behind it.
+func (l *Ledger) running() (found []Lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.purgeLocked()
+	for _, lease := range l.leases {
+		if lease.View == ViewExec && lease.Until.IsZero() && lease.Held != (Held{}) {
+			found = append(found, lease)
+		}
+	}
+	return found
 }
 
 // Succeed is Add for a lease that takes the place of those that its holder had

@@ -107,6 +107,7 @@ type world struct {
 	master vault.Master
 	ledger *Ledger
 	alive  map[int]bool
+	kept   []Lease // what a restart finds of the programs that run
 	*Keeper
 }
 
@@ -165,6 +166,7 @@ func (w *world) open() {
 		taken.Store(fmt.Sprintf("%s %s %s", from, how, cmp.Or(to, "over")), true)
 	}
 	w.ledger = NewLedger(w.clock.Now, func(p Process) bool { return w.alive[p.PID] })
+	w.ledger.Keep(w.kept, func(leases []Lease) { w.kept = leases })
 	if err := w.SetPatience(Patience{Ledger: w.ledger, Grace: testGrace, Lease: 20 * time.Minute}); err != nil {
 		w.Fatal(err)
 	}
