@@ -117,6 +117,7 @@ func LoadConfig(path string, required bool) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("read the config: %w", err)
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // editors of other systems begin so
 	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
 		var strict *toml.StrictMissingError

@@ -30,7 +30,7 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if err := os.WriteFile(path, []byte("[serve]\nlease = \"1m\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("\xef\xbb\xbf[serve]\nlease = \"1m\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := daemon.LoadConfig(path, true); err == nil || !strings.Contains(err.Error(), "serve.lease is 1m0s") {

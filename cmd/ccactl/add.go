@@ -20,7 +20,7 @@ func addVerb() *cobra.Command {
 		}
 		var done ipc.Changes
 		if err := call("POST", "/v1/environments", r, &done); err != nil {
-			return err
+			return offered(err)
 		}
 		return tell(done, nil)
 	})

@@ -221,7 +221,9 @@ func findAWSCLI() (awsCLI, error) {
 	cli.path = path
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	ask := exec.CommandContext(ctx, path, "--version")
+	ask.Env = append(os.Environ(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull) // it fails on a file that it can't read
+	out, err := ask.CombinedOutput()
 	if err != nil {
 		return cli, fmt.Errorf("%s --version fails: %w", path, err)
 	}

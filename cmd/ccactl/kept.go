@@ -83,6 +83,9 @@ func putBack(named []string) error {
 			return err
 		}
 	}
+	if err := known(named, kept.Files); err != nil {
+		return err
+	}
 	var stuck []string
 	back := 0
 	for _, k := range slices.Backward(kept.Files) {
@@ -95,7 +98,7 @@ func putBack(named []string) error {
 			return fmt.Errorf("undo the change of %s: %w", k.Path, err)
 		case !done:
 			stuck = append(stuck, k.Path)
-			exit(advised(errors.New(k.Path+" was changed since, and stays as it is"), "ccactl setup --undo "+shellWord(k.Path)+" puts it back all the same"))
+			exit(stays(k.Path))
 			continue
 		}
 		if err := call("DELETE", "/v1/kept/"+k.ID, nil, nil); err != nil {
@@ -105,6 +108,9 @@ func putBack(named []string) error {
 		_, _ = fmt.Println(plain(k.Path) + " is as it was")
 	}
 	if len(stuck) > 0 {
+		if len(named) == 0 && serviceInstalled() {
+			exit(errors.New("the service stays, for it keeps their former bytes"))
+		}
 		return exitCode(1)
 	}
 	if len(named) == 0 { // the files need the daemon, so it goes last
@@ -123,6 +129,25 @@ func putBack(named []string) error {
 	return emit([]byte("the keyring stays, and so do S3 keys that were made at the cloud: ccactl remove NAME forgets what it holds\n"))
 }
 
+// known refuses names of files of which nothing is kept.
+func known(named []string, kept []ipc.KeptFile) error {
+	for _, path := range named {
+		if !slices.ContainsFunc(kept, func(k ipc.KeptFile) bool { return k.Path == path }) {
+			return advised(errors.New("of "+path+" ccad keeps no former bytes"), "ccactl setup --undo puts back all that it has")
+		}
+	}
+	return nil
+}
+
+// stays is why a file is not put back, unless it is named.
+func stays(path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return advised(errors.New(path+" is gone since"), "ccactl setup --undo "+shellWord(path)+" brings it back all the same")
+	}
+	return advised(errors.New(path+" was changed since, and stays as it is"),
+		"ccactl setup --undo "+shellWord(path)+" puts it back all the same, and what it is now beside it")
+}
+
 // restoreKept makes a file what it was, and reports false where it was changed
 // since.
 func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
@@ -139,6 +164,11 @@ func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
 		return false, nil
 	case k.Absent:
 		return true, os.Remove(k.Path)
+	}
+	if there && !bytes.Equal(now[:], k.After) {
+		if err := setAside(k.Path, data); err != nil {
+			return false, err
+		}
 	}
 	if there { // without its secrets it may have been opened to others
 		if err := tighten(k.Path, fs.FileMode(k.Mode)); err != nil {
@@ -164,4 +194,14 @@ func tighten(path string, mode fs.FileMode) error {
 		return os.Chmod(path, loose&mode)
 	}
 	return nil
+}
+
+// setAside keeps what was written into a file since.
+func setAside(path string, data []byte) error {
+	aside := path + ".before-undo"
+	if _, err := configure.Edit(aside, func(string) (string, error) { return string(data), nil }); err != nil {
+		return err
+	}
+	_, err := fmt.Println("what " + plain(path) + " was is in " + plain(aside))
+	return err
 }

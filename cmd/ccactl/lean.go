@@ -116,12 +116,19 @@ func view(name, view string) (body []byte, warnings []string, err error) {
 	case !errors.As(err, &failure):
 	case failure.Code == ipc.CodeRefused:
 		err = advised(err, mending(name))
-	case failure.Code == ipc.CodeFailed && strings.HasPrefix(view, "credential-process"):
+	case failure.Code == ipc.CodeFailed && ofKeys(view):
 		err = advised(err, keyAdvice(name))
 	case failure.Code == ipc.CodeFailed && keysAlone(name):
 		err = advised(err, "it holds S3 keys, for AWS clients: ccactl configure aws "+name)
 	}
 	return body, warnings, err
+}
+
+// ofKeys reports whether a view has S3 keys, and nothing without them.
+func ofKeys(view string) bool {
+	kind, query, _ := strings.Cut(view, "?")
+	q, _ := url.ParseQuery(query)
+	return kind == "credential-process" || kind == "endpoint" || q.Get("client") == "aws" || q.Get("format") == "s3cfg"
 }
 
 // checkName refuses what can't name an environment and thus names none: a name

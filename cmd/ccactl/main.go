@@ -29,6 +29,9 @@ func run(args []string) int {
 	if done, err := lean(args); done {
 		return exit(err)
 	}
+	if len(args) == 1 && args[0] == "--version" {
+		args = []string{"version"}
+	}
 	c := root()
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
 		flag, _, _ := strings.Cut(args[0], "=") // what follows could be a secret

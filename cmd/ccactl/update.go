@@ -26,7 +26,7 @@ func updateVerb() *cobra.Command {
 		}
 		var done ipc.Changes
 		if err := call("POST", "/v1/update", r, &done); err != nil {
-			return err
+			return offered(err)
 		}
 		return tell(done, nil)
 	})

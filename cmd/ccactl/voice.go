@@ -116,6 +116,16 @@ func restartAdvice(pid int) string {
 	return "end the daemon, and: ccactl setup"
 }
 
+// offered is why a value that a person gave was not taken: status has never heard
+// of one that the cloud refuses.
+func offered(err error) error {
+	var failure *ipc.Error
+	if errors.As(err, &failure) && failure.Code == ipc.CodeRefused {
+		return advised(err, "")
+	}
+	return err
+}
+
 // usage is a misuse that no flag parser sees.
 func usage(format string, args ...any) error {
 	return &ipc.Error{Code: ipc.CodeUsage, Message: fmt.Sprintf(format, args...)}

@@ -127,13 +127,16 @@ func (a *adoption) checkOfferedKeys() error {
 	if a.offer.Keys == nil || !a.offers {
 		return nil
 	}
+	reason := fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))
 	for _, pair := range a.listed {
-		if pair.AccessKeyID == a.offer.Keys.AccessKeyID && pair.Secret.Equal(a.offer.Keys.Secret) {
+		if pair == *a.offer.Keys {
 			return nil
 		}
+		if pair.AccessKeyID == a.offer.Keys.AccessKeyID {
+			reason = "Keystone lists it with another secret"
+		}
 	}
-	return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(),
-		Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", a.place.user.User, projectOf(a.place.env.Environment))}
+	return &RefusedError{Subject: "the S3 key " + a.offer.Keys.AccessKeyID, At: a.now(), Reason: reason}
 }
 
 func (a *adoption) askApplication(ctx context.Context) error {

@@ -83,8 +83,9 @@ func Accepted(region string) bool {
 
 // Traps reads an AWS file, config or credentials, and says what in it stops AWS
 // clients or sends them astray: the empty "s3 =" of cloud.ca's sample, an
-// endpoint that takes every service of a profile along, and a region that
-// clients refuse since it is no host label. Profiles of ours are right.
+// endpoint that takes every service of a profile along, a region that clients
+// refuse since it is no host label, and what makes them refuse the whole file.
+// Profiles of ours are right.
 func Traps(path string) ([]Warning, error) {
 	f, err := parseFile(path)
 	if err != nil {
@@ -93,6 +94,12 @@ func Traps(path string) ([]Warning, error) {
 	var all []Warning
 	add := func(i int, format string, args ...any) {
 		all = append(all, Warning{path, i + 1, fmt.Sprintf(format, args...)})
+	}
+	if f.bom != "" {
+		add(0, "a byte order mark makes AWS clients fail on the whole file")
+	}
+	for _, i := range f.repeated() {
+		add(i, "%s comes twice, which makes AWS clients fail on the whole file", strings.TrimSpace(strings.SplitN(f.lines[i].text, "=", 2)[0]))
 	}
 	section, own := -1, false
 	for i, l := range f.lines {
@@ -111,6 +118,27 @@ func Traps(path string) ([]Warning, error) {
 		}
 	}
 	return all, nil
+}
+
+// repeated returns the lines with a section, or a setting of one, that was there
+// before.
+func (f *ini) repeated() (again []int) {
+	sections, settings := map[string]bool{}, map[string]bool{}
+	for i, l := range f.lines {
+		of := settings
+		switch l.kind {
+		case header:
+			of, settings = sections, map[string]bool{}
+		case option:
+		default:
+			continue
+		}
+		if of[l.name] {
+			again = append(again, i)
+		}
+		of[l.name] = true
+	}
+	return again
 }
 
 // parseFile opens and parses an INI file.
