@@ -107,6 +107,7 @@ func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
 			return err
 		}
 		retire(was, c, k.now())
+		carryIncidents(was, c)
 		return nil
 	})
 	if err != nil {
