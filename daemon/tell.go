@@ -83,7 +83,7 @@ func (d *Daemon) heardBy(r *request, e vault.Environment) []string {
 }
 
 // tell says what a commit brought: that the cloud began to refuse somebody, that
-// it stopped, that a new value was noticed. Each is an event, a count, a line at
+// it has accepted what he has now, that a new value was noticed. Each is an event, a count, a line at
 // the prompts of the environment's shells and one on the desktop: once, since
 // the next commit finds no change.
 func (d *Daemon) tell(before, after *vault.Contents) {
@@ -94,9 +94,9 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 		}
 		name := is.User.String()
 		switch {
-		case was.Refused == nil && is.Refused != nil:
+		case !rotate.PasswordAmiss(was) && rotate.PasswordAmiss(is):
 			d.incident("password", "refused", name, "", fmt.Sprintf("the cloud refuses the password of %s", name))
-		case was.Refused != nil && is.Refused == nil:
+		case rotate.PasswordAmiss(was) && !rotate.PasswordAmiss(is):
 			line := fmt.Sprintf("the password of %s works again", name)
 			d.incident("password", "healed", name, "", line)
 			d.toShells(after.EnvironmentsOf(id), line)
@@ -116,21 +116,27 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 // tellEnvironment is tell for what belongs to one environment. Keys that a new
 // password brought with it are not worth a line beside the password's.
 func (d *Daemon) tellEnvironment(was, is vault.Environment) {
-	tell := func(kind, state, line string) {
-		d.incident(kind, state, "", is.Name, line)
-		d.toShells([]vault.Environment{is}, line)
-	}
 	regenerated := !was.KeysOwed && noticed(was.Keys, is.Keys, "cloud")
-	switch {
-	case was.KeysRefused == nil && is.KeysRefused != nil:
-		d.incident("s3-key", "refused", "", is.Name, fmt.Sprintf("the cloud refuses the S3 key of %s", is.Name))
-	case was.KeysRefused != nil && is.KeysRefused == nil:
-		tell("s3-key", "healed", fmt.Sprintf("the S3 key of %s works again", is.Name))
-	case regenerated || noticed(was.Keys, is.Keys, rotate.ByFile, rotate.ByPortal):
-		tell("s3-key", "noticed", fmt.Sprintf("the S3 key of %s was changed elsewhere, ccad has the new one", is.Name))
+	d.tellValue("s3-key", "S3 key", is, rotate.KeysAmiss(was), rotate.KeysAmiss(is),
+		regenerated || noticed(was.Keys, is.Keys, rotate.ByFile, rotate.ByPortal))
+	d.tellValue("application-credential", "application credential", is, rotate.CredentialAmiss(was), rotate.CredentialAmiss(is),
+		noticed(was.AppCreds, is.AppCreds, rotate.ByFile, rotate.ByPortal))
+}
+
+// tellValue tells of an environment's value of one kind: whether it was amiss and
+// is, and whether another was noticed.
+func (d *Daemon) tellValue(kind, called string, e vault.Environment, was, is, noticed bool) {
+	tell := func(state, line string) {
+		d.incident(kind, state, "", e.Name, line)
+		d.toShells([]vault.Environment{e}, line)
 	}
-	if noticed(was.AppCreds, is.AppCreds, rotate.ByFile, rotate.ByPortal) {
-		tell("application-credential", "noticed", fmt.Sprintf("the application credential of %s was changed elsewhere, ccad has the new one", is.Name))
+	switch {
+	case !was && is:
+		d.incident(kind, "refused", "", e.Name, fmt.Sprintf("the cloud refuses the %s of %s", called, e.Name))
+	case was && !is:
+		tell("healed", fmt.Sprintf("the %s of %s works again", called, e.Name))
+	case noticed:
+		tell("noticed", fmt.Sprintf("the %s of %s was changed elsewhere, ccad has the new one", called, e.Name))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/cloud-ca/ccad/ipc"
+	"github.com/cloud-ca/ccad/test/practice"
 )
 
 // heardEvents are those of the feed since it was asked for.
@@ -153,6 +155,94 @@ func TestTellsOncePerIncident(t *testing.T) {
 		if got := w.metric(series); got != want {
 			t.Errorf("%s is %q", series, got)
 		}
+	}
+}
+
+// incidents are the counts of a kind's: refused, healed, noticed.
+func (w *world) incidents(kind string) (counts [3]string) {
+	w.Helper()
+	for i, state := range []string{"refused", "healed", "noticed"} {
+		counts[i] = w.metric(fmt.Sprintf("ccad_incidents_total{kind=%q,state=%q}", kind, state))
+	}
+	return counts
+}
+
+// TestTellsHealedOnceAccepted: a password that nobody has judged, or that is
+// refused too, neither ends an incident nor begins one.
+func TestTellsHealedOnceAccepted(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	user := w.cloud.User.Name
+	w.prompt("dev")
+	events := w.events()
+	w.cloud.SetPassword(user, "right")
+	verify := func() { w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil) }
+	give := func(password string) {
+		t.Helper()
+		w.do("POST", "/v1/update", ipc.UpdateRequest{User: user, Password: password, NoVerify: true}, nil)
+		if got := w.incidents("password"); got != [3]string{"1", "", ""} {
+			t.Errorf("with %s, which nobody has judged: %q", password, got)
+		}
+		if line := w.prompt("dev"); line != "" {
+			t.Errorf("with %s, which nobody has judged, the prompt is told %q", password, line)
+		}
+	}
+	verify()
+	give("mistyped")
+	verify()
+	give("right")
+	verify()
+	works := "the password of " + user + " works again"
+	if got := w.incidents("password"); got != [3]string{"1", "1", ""} {
+		t.Errorf("in the end: %q", got)
+	}
+	if line := w.prompt("dev"); line != works {
+		t.Errorf("the prompt is told %q", line)
+	}
+	events.once("healed", works)
+	if n := events.count("refused", "the cloud refuses the password"); n != 1 {
+		t.Errorf("the refusal was told %d times", n)
+	}
+}
+
+// TestTellsOfApplicationCredentials: one that is refused is an incident as any other.
+func TestTellsOfApplicationCredentials(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	path := filepath.Join(w.dir, "app-openrc.sh")
+	save := func(v map[string]string) {
+		w.save(path, fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\nexport OS_IDENTITY_API_VERSION=3\nexport OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n",
+			w.cloud.AuthURL, v["OS_APPLICATION_CREDENTIAL_ID"], v["OS_APPLICATION_CREDENTIAL_SECRET"]))
+	}
+	var made [2]map[string]string
+	for i := range made {
+		w.add("dev", "dev-ccontini")
+		var err error
+		if made[i], err = w.view("dev", "&auth=application-credential"); err != nil {
+			t.Fatal(err)
+		}
+		w.do("DELETE", "/v1/environments/dev", nil, nil)
+	}
+	save(made[0])
+	w.importAll("app", path)
+	w.prompt("app")
+	events := w.events()
+	w.cloud.Enable(w.cloud.User.Name, false)
+	for range 2 {
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	}
+	if got := w.incidents("application-credential"); got != [3]string{"1", "", ""} {
+		t.Errorf("once refused: %q", got)
+	}
+	events.once("refused", "the cloud refuses the application credential of app")
+	w.cloud.Enable(w.cloud.User.Name, true)
+	save(made[1])
+	works := "the application credential of app works again"
+	events.once("healed", works)
+	if line := w.prompt("app"); line != works {
+		t.Errorf("the prompt is told %q", line)
+	}
+	if got := w.incidents("application-credential"); got != [3]string{"1", "1", ""} {
+		t.Errorf("once healed: %q", got)
 	}
 }
 

@@ -138,5 +138,12 @@
 // A schedule (schedule.go) begins rotations by itself. When one is due follows
 // from the store alone.
 //
+// An incident (incident.go) begins where the cloud refuses what is in force, and
+// ends in the commit in which it has accepted what is: in between may be values
+// that nobody has judged, or that it refuses too. The store knows, so that a lock
+// or a restart neither begins it anew nor forgets its end.
+//
+// Commits are told one after another, each as what it was (Keeper.commit).
+//
 // No lock but the user's own gate is held over a network call.
 package rotate

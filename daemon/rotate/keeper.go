@@ -65,6 +65,7 @@ type Keeper struct {
 	tokens  map[string]cloud.Grant // project-scoped grants, by account.Environment.ID
 	index   atomic.Pointer[byID]
 	watcher func(before, after *vault.Contents, why string)
+	order   sync.Mutex // held over a commit and its telling: the next one waits
 
 	patience Patience                 // set before the first rotation
 	stalls   map[string]stall         // rotations that could not go on, by subject
@@ -76,8 +77,9 @@ type Keeper struct {
 }
 
 // New makes a Keeper. changed is called after every commit that may matter to
-// clients, with what was there before and after and an event's name; it must
-// not call back.
+// clients, in their order and one at a time, with what was there before and after
+// that very commit and an event's name. It may write to the vault, and must not
+// call back.
 func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(before, after *vault.Contents, why string)) *Keeper {
 	return &Keeper{
 		vault: v, cloud: c, now: now, after: time.After, watcher: changed,
@@ -97,19 +99,21 @@ func (k *Keeper) Contents() *vault.Contents { return k.vault.Contents() }
 
 // commit changes the store and tells.
 func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
-	var before *vault.Contents
-	err := k.vault.Change(func(c *vault.Contents) error {
-		before = k.vault.Contents()
+	k.order.Lock()
+	defer k.order.Unlock()
+	before, after, err := k.vault.Exchange(func(c *vault.Contents) error {
+		was := k.vault.Contents()
 		if err := change(c); err != nil {
 			return err
 		}
-		retire(before, c, k.now())
+		retire(was, c, k.now())
+		carryIncidents(was, c)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("write the store: %w", err)
 	}
-	k.watcher(before, k.vault.Contents(), why)
+	k.watcher(before, after, why)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	close(k.turn)

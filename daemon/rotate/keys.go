@@ -206,6 +206,9 @@ func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.Ke
 			}
 			if !active.Accepted && older.ID != "" {
 				e.Keys = e.Keys.Activate(older.ID).Drop(active.ID)
+				if a := c.Attempts[pairMark(c, *e, older.Value)]; a.Refused {
+					e.KeysRefused = &vault.Refusal{At: a.At, Reason: notTheOwners}
+				}
 			} else {
 				active.Checked, active.HandsOff = no.At, false
 				e.Keys = e.Keys.With(active)

@@ -15,6 +15,9 @@ import (
 // what it refused is on record, as a password is, and goes there again for a person
 // alone.
 
+// notTheOwners is why a pair is refused that was refused before.
+const notTheOwners = "the S3 endpoint did not take it for the recorded owner's"
+
 // pairMark is the fingerprint of a pair as an environment's: of two environments
 // one may have the owner that it needs.
 func pairMark(c *vault.Contents, e vault.Environment, pair account.KeyPair) string {
@@ -29,7 +32,7 @@ func (k *Keeper) ownedLocked(ctx context.Context, e vault.Environment, pair acco
 	c := k.vault.Contents()
 	mark := pairMark(c, e, pair)
 	if a := c.Attempts[mark]; a.Refused {
-		return e.S3, &RefusedError{Subject: subject, At: a.At, Reason: "the S3 endpoint did not take it for the recorded owner's", Again: true}
+		return e.S3, &RefusedError{Subject: subject, At: a.At, Reason: notTheOwners, Again: true}
 	}
 	s3, owner, err := k.probeS3(ctx, e.S3, pair)
 	no := &RefusedError{Subject: subject, At: k.now()}

@@ -63,13 +63,13 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 	want.Lease, want.LeasesEnd = 0, time.Time{}
 	for id, u := range want.Users {
 		u.Passwords = unverified(u.Passwords)
-		u.PasswordExpires, u.Refused, u.Rotation, u.Failures = time.Time{}, nil, nil, 0
+		u.PasswordExpires, u.Refused, u.Rotation, u.Failures, u.Unhealed = time.Time{}, nil, nil, 0, false
 		want.Users[id] = u
 	}
 	for name, e := range want.Environments {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
 		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.KeysListed, e.Sources[0].Watched, e.Sources[0].Emptied = 0, 0, nil, false, nil, false, false
-		e.KeyRotation, e.CredRotation, e.Binding = nil, nil, Binding{}
+		e.KeyRotation, e.CredRotation, e.Binding, e.KeysUnhealed, e.AppCredUnhealed = nil, nil, Binding{}, false, false
 		want.Environments[name] = e
 	}
 	if d := diff(want, c); d != "" {

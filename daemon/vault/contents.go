@@ -89,6 +89,7 @@ type User struct {
 	Refused         *Refusal  // nothing is sent for him until a person acts
 	Rotation        *Rotation // of the password; nil: none is under way
 	Failures        int       // logins that failed unattended since a person acted or the cloud accepted a password of his
+	Unhealed        bool      // what took the place of a refused one is not accepted yet
 }
 
 // An Environment is a cloud.ca environment and the keys to it.
@@ -105,6 +106,9 @@ type Environment struct {
 	ByCredential bool     // it came with its application credential: views have that, and not the user's password
 	Binding      Binding
 	Sources      []Source
+
+	KeysUnhealed    bool // as User.Unhealed
+	AppCredUnhealed bool // as User.Unhealed
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way
 	CredRotation *Rotation // of the application credential

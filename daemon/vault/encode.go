@@ -138,6 +138,7 @@ func recordUser(u User) userRecord {
 		Refused:         (*refusalRecord)(u.Refused),
 		Rotation:        (*rotationRecord)(u.Rotation),
 		Failures:        u.Failures,
+		Unhealed:        u.Unhealed,
 	}
 }
 
@@ -157,6 +158,7 @@ func (r userRecord) user() User {
 		Refused:         (*Refusal)(r.Refused),
 		Rotation:        (*Rotation)(r.Rotation),
 		Failures:        r.Failures,
+		Unhealed:        r.Unhealed,
 	}
 }
 
@@ -182,6 +184,8 @@ func recordEnvironment(e Environment) environmentRecord {
 		KeysOwed:          e.KeysOwed,
 		KeyWanted:         e.KeyWanted,
 		Binding:           bindingRecord{e.Binding.Accepted, e.Binding.Checked, e.Binding.HandsOff, (*refusalRecord)(e.Binding.Refused)},
+		KeysUnhealed:      e.KeysUnhealed,
+		AppCredUnhealed:   e.AppCredUnhealed,
 		KeyRotation:       (*rotationRecord)(e.KeyRotation),
 		CredRotation:      (*rotationRecord)(e.CredRotation),
 	}
@@ -216,6 +220,9 @@ func (r environmentRecord) environment() Environment {
 
 		ByCredential: r.ByCredential,
 		KeysListed:   r.KeysListed,
+
+		KeysUnhealed:    r.KeysUnhealed,
+		AppCredUnhealed: r.AppCredUnhealed,
 
 		KeyRotation:  (*Rotation)(r.KeyRotation),
 		CredRotation: (*Rotation)(r.CredRotation),

@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 7
+const schema = 8
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -75,6 +75,7 @@ type userRecord struct {
 
 	Rotation *rotationRecord `json:"rotation,omitempty"`
 	Failures int             `json:"failures,omitempty"`
+	Unhealed bool            `json:"unhealed,omitempty"`
 }
 
 type environmentRecord struct {
@@ -99,6 +100,8 @@ type environmentRecord struct {
 	KeyWanted         string         `json:"key_wanted,omitempty"`
 	Binding           bindingRecord  `json:"binding,omitzero"`
 	Sources           []sourceRecord `json:"sources,omitempty"`
+	KeysUnhealed      bool           `json:"keys_unhealed,omitempty"`
+	AppCredUnhealed   bool           `json:"application_credential_unhealed,omitempty"`
 
 	KeyRotation  *rotationRecord `json:"key_rotation,omitempty"`
 	CredRotation *rotationRecord `json:"application_credential_rotation,omitempty"`

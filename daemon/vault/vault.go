@@ -142,15 +142,25 @@ func (v *Vault) Contents() *Contents { return v.current.Load() }
 // replace every other value, but not write into a slice that it found; it must
 // not keep the copy. Changes are made one after another.
 func (v *Vault) Change(fn func(*Contents) error) error {
+	_, _, err := v.Exchange(fn)
+	return err
+}
+
+// Exchange is Change, and returns what it found and what it made of that: the
+// present snapshot may be another writer's already.
+func (v *Vault) Exchange(fn func(*Contents) error) (before, after *Contents, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	before := v.current.Load()
+	before = v.current.Load()
 	next := before.clone()
 	if err := fn(next); err != nil {
-		return err
+		return nil, nil, err
 	}
 	next.Generation = max(next.Generation, before.Generation)
-	return v.commit(next)
+	if err := v.commit(next); err != nil {
+		return nil, nil, err
+	}
+	return before, next, nil
 }
 
 // RenewGatewayKey voids every gateway key there is. A store that is older than
