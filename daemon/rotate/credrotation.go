@@ -135,16 +135,21 @@ func (r *run) askCredentials() ([]cloud.ListedCredential, error) {
 // delegated reports whether an application credential stands behind a token.
 func delegated(g cloud.Grant) bool { return slices.Contains(g.Methods, "application_credential") }
 
-// among finds one of the environment's in Keystone's list: by its id, or by its
-// name while it has none.
+// among finds one of the environment's in Keystone's list.
 func (r *run) among(ac account.ApplicationCredential) *cloud.ListedCredential {
-	i := slices.IndexFunc(r.creds, func(l cloud.ListedCredential) bool {
-		return l.ID == ac.ID || ac.ID == "" && l.Name == ac.Name && l.ProjectID == r.grant.ProjectID
+	return credentialAmong(r.creds, r.grant.ProjectID, ac)
+}
+
+// credentialAmong finds one of a project's by its id, or by its name while it has
+// none.
+func credentialAmong(all []cloud.ListedCredential, projectID string, ac account.ApplicationCredential) *cloud.ListedCredential {
+	i := slices.IndexFunc(all, func(l cloud.ListedCredential) bool {
+		return l.ID == ac.ID || ac.ID == "" && l.Name == ac.Name && l.ProjectID == projectID
 	})
 	if i < 0 {
 		return nil
 	}
-	return &r.creds[i]
+	return &all[i]
 }
 
 // create asks for the intended one. One that is listed already was made before
