@@ -187,7 +187,7 @@ func (appCreds) create(r *run) (outcome, edit, error) {
 	return r.notMade(err)
 }
 
-// identifiedAs keeps the id that Keystone gave the new one.
+// identifiedAs keeps the id that Keystone gave the new one; "": its name alone tells it.
 func identifiedAs(id string) edit {
 	return func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
 		if v, ok := e.AppCreds.Find(j.New); ok {
@@ -201,7 +201,7 @@ func identifiedAs(id string) edit {
 func (appCreds) prove(r *run) (outcome, edit, error) {
 	v, ok := r.env.AppCreds.Find(r.rotation.New)
 	if !ok || v.Value.ID == "" || r.among(v.Value) == nil {
-		return missing, nil, nil
+		return missing, identifiedAs(""), nil // made once more it has another id, which perhaps no answer tells
 	}
 	ctx, cancel := detached(r.ctx)
 	defer cancel()
