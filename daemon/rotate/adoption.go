@@ -59,6 +59,9 @@ func (a *adoption) commit() error {
 		u, newPassword := a.withPassword(u, now)
 		a.replaced = had && newPassword
 		e = remember(a.withValues(e, now), a.offer.From)
+		if v, ok := e.Keys.Active(); ok && a.offers && a.stays(c.Environments[e.Name]) {
+			followUnlisted(c, c.Environments[e.Name], v, a.listed, now)
+		}
 		if a.grant != nil {
 			u, e = identified(u, *a.grant), placed(e, *a.grant, now)
 		} else if a.offer.hasUser() {
@@ -99,6 +102,14 @@ func (a *adoption) strange(stored vault.Environment) bool {
 	}
 	sameOwner := a.s3Proved && stored.S3.Owner != "" // else askKeys refuses it
 	return !sameOwner && a.offer.Keys.AccessKeyID != active.Value.AccessKeyID
+}
+
+// stays reports whether the list is of the user and project that the environment has
+// had, and its S3 where it was: else who shared its key keeps it.
+func (a *adoption) stays(stored vault.Environment) bool {
+	is := a.place.env
+	return stored.UserID == is.UserID && stored.SameProject(is.Environment) &&
+		(stored.S3.Endpoint == is.S3.Endpoint || stored.S3.Endpoint.SameOrigin(is.S3.Endpoint))
 }
 
 // cache keeps the grants that the question yielded.

@@ -135,16 +135,21 @@ func (r *run) askCredentials() ([]cloud.ListedCredential, error) {
 // delegated reports whether an application credential stands behind a token.
 func delegated(g cloud.Grant) bool { return slices.Contains(g.Methods, "application_credential") }
 
-// among finds one of the environment's in Keystone's list: by its id, or by its
-// name while it has none.
+// among finds one of the environment's in Keystone's list.
 func (r *run) among(ac account.ApplicationCredential) *cloud.ListedCredential {
-	i := slices.IndexFunc(r.creds, func(l cloud.ListedCredential) bool {
-		return l.ID == ac.ID || ac.ID == "" && l.Name == ac.Name && l.ProjectID == r.grant.ProjectID
+	return credentialAmong(r.creds, r.grant.ProjectID, ac)
+}
+
+// credentialAmong finds one of a project's by its id, or by its name while it has
+// none.
+func credentialAmong(all []cloud.ListedCredential, projectID string, ac account.ApplicationCredential) *cloud.ListedCredential {
+	i := slices.IndexFunc(all, func(l cloud.ListedCredential) bool {
+		return l.ID == ac.ID || ac.ID == "" && l.Name == ac.Name && l.ProjectID == projectID
 	})
 	if i < 0 {
 		return nil
 	}
-	return &r.creds[i]
+	return &all[i]
 }
 
 // create asks for the intended one. One that is listed already was made before
@@ -182,7 +187,7 @@ func (appCreds) create(r *run) (outcome, edit, error) {
 	return r.notMade(err)
 }
 
-// identifiedAs keeps the id that Keystone gave the new one.
+// identifiedAs keeps the id that Keystone gave the new one; "": its name alone tells it.
 func identifiedAs(id string) edit {
 	return func(_ *vault.Contents, e *vault.Environment, j *vault.Rotation) {
 		if v, ok := e.AppCreds.Find(j.New); ok {
@@ -196,7 +201,7 @@ func identifiedAs(id string) edit {
 func (appCreds) prove(r *run) (outcome, edit, error) {
 	v, ok := r.env.AppCreds.Find(r.rotation.New)
 	if !ok || v.Value.ID == "" || r.among(v.Value) == nil {
-		return missing, nil, nil
+		return missing, identifiedAs(""), nil // made once more it has another id, which perhaps no answer tells
 	}
 	ctx, cancel := detached(r.ctx)
 	defer cancel()

@@ -335,3 +335,34 @@ func TestCredentialCannotBeRotated(t *testing.T) {
 		t.Error("it is begun")
 	}
 }
+
+// The rotation's new one was deleted before it served, and the answer to its second
+// making is lost: it is known by its name again.
+func TestCredentialRemade(t *testing.T) {
+	w := newWorld(t)
+	old := w.credential()
+	w.fault = func(point string) error {
+		if point == "prove: begun" {
+			return errDied
+		}
+		return nil
+	}
+	_ = w.Rotate(t.Context(), KindAppCred, "dev", Wish{Grace: new(time.Duration)}, silent)
+	w.open()
+	u, g := w.byPassword()
+	for _, l := range w.credentials() {
+		if l.ID == old.ID {
+			continue
+		}
+		if err := w.Keeper.cloud.DeleteApplicationCredential(t.Context(), u, g, l.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.cloud.Fail(practice.Fault{Route: "POST " + credentialRoute, Break: practice.Cut, AfterWork: true, Times: 1})
+	w.GoOn(t.Context())
+	w.finishCredential()
+	w.cleanCredential()
+	if w.activeCredential().ID == old.ID {
+		t.Error("it is not rotated")
+	}
+}

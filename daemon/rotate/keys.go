@@ -41,8 +41,8 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 			e.KeysListed = accessKeys(listed)
 			was, moved := e, false
 			if e, moved = reconciled(e, listed, k.now()); moved {
-				if v, ok := e.Keys.Active(); ok && v.Value != before && !holds(listed, before) {
-					follow(c, was, v, k.now())
+				if v, ok := e.Keys.Active(); ok {
+					followUnlisted(c, was, v, listed, k.now())
 				}
 				c.Environments[e.Name] = e
 				touch(c, e.Name)

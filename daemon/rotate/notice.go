@@ -188,8 +188,10 @@ func (k *Keeper) noticeKeysLocked(ctx context.Context, u vault.User, e vault.Env
 		return false, fmt.Errorf("%s: %w, and what replaced it works", subject, ErrOlder)
 	}
 	region := e.S3.Region
+	var listed []account.KeyPair
 	if u.ID != "" {
-		if err := k.listsLocked(ctx, u, e, *n.Keys); err != nil {
+		var err error
+		if listed, err = k.listsLocked(ctx, u, e, *n.Keys); err != nil {
 			return false, fmt.Errorf("%s: %w", subject, err)
 		}
 	} else {
@@ -203,44 +205,46 @@ func (k *Keeper) noticeKeysLocked(ctx context.Context, u vault.User, e vault.Env
 		return inEnvironment(c, e, func(e *vault.Environment) {
 			keys, v := e.Keys.Stage(*n.Keys, n.By, k.now())
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
+			if serves, _ := e.Keys.Active(); u.ID != "" && serves.ID == active.ID { // else the list is older
+				followUnlisted(c, *e, v, listed, k.now())
+			}
 			e.Keys, e.KeysRefused, e.S3.Region = keys.With(v).Activate(v.ID), nil, region
 			e.Generation = c.NextGeneration()
 		})
 	})
 }
 
-// listsLocked returns nil if Keystone lists the pair for the user and project.
-func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environment, pair account.KeyPair) error {
+// listsLocked returns what Keystone lists for the user and project, if the pair is
+// among it.
+func (k *Keeper) listsLocked(ctx context.Context, u vault.User, e vault.Environment, pair account.KeyPair) ([]account.KeyPair, error) {
 	active, ok := u.Passwords.Active()
 	switch {
 	case !ok, u.Refused != nil:
-		return ErrWaits
+		return nil, ErrWaits
 	case active.HandsOff, e.Binding.HandsOff:
-		return ErrWithheld
+		return nil, ErrWithheld
 	}
 	base, err := k.baseLocked(ctx, u, active)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
-		return ErrWaits // of the key nothing is said
+		return nil, ErrWaits // of the key nothing is said
 	} else if err != nil {
-		return err
+		return nil, err
 	}
 	g, err := k.rescopeLocked(ctx, u, e, &base)
 	if k.vault.Contents().Users[u.ID].Refused != nil {
-		return ErrWaits
+		return nil, ErrWaits
 	} else if err != nil {
-		return err
+		return nil, err
 	}
 	listed, err := k.listedKeys(ctx, u, g)
 	if errors.Is(err, cloud.ErrNotOffered) || errors.Is(err, cloud.ErrRefused) {
-		return errors.New("this cloud lists no S3 keys, so nobody can tell whose it is")
+		return nil, errors.New("this cloud lists no S3 keys, so nobody can tell whose it is")
 	} else if err != nil {
-		return err
+		return nil, err
 	}
-	for _, l := range listed {
-		if l.AccessKeyID == pair.AccessKeyID && l.Secret.Equal(pair.Secret) {
-			return nil
-		}
+	if holds(listed, pair) {
+		return listed, nil
 	}
-	return &RefusedError{Subject: "it", At: k.now(), Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", u.User, projectOf(e.Environment))}
+	return nil, &RefusedError{Subject: "it", At: k.now(), Reason: fmt.Sprintf("Keystone does not list it for user %s and project %s", u.User, projectOf(e.Environment))}
 }

@@ -86,14 +86,18 @@ func (k *Keeper) createKeyLocked(ctx context.Context, u vault.User, e vault.Envi
 }
 
 // surelyNot reports whether nothing was made. Else what was intended stays on
-// record until Keystone's list says more.
+// record until Keystone's list says more. A conflict is no such word: what is
+// there may be what was intended.
 func surelyNot(err error) bool {
+	if errors.Is(err, cloud.ErrConflict) {
+		return false
+	}
 	return cloud.Declined(err) || cloud.Unheard(err) && !errors.Is(err, cloud.ErrLimited)
 }
 
 // ApplicationCredential returns the environment's, made at the cloud at the
-// first request. Its name is in the store before; one whose making was cut
-// short is found by that name.
+// first request. Its name and secret are in the store before; one whose making
+// was cut short is found by that name.
 func (k *Keeper) ApplicationCredential(ctx context.Context, name string) (account.ApplicationCredential, error) {
 	e, u, err := k.Environment(name)
 	if err != nil {
@@ -122,21 +126,15 @@ func (k *Keeper) ApplicationCredential(ctx context.Context, name string) (accoun
 
 func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant) (account.ApplicationCredential, error) {
 	none := account.ApplicationCredential{}
-	intended, err := k.intendCredential(e)
+	intended, again, err := k.intendCredential(e)
 	if err != nil {
 		return none, err
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value, cloud.Limits{})
-	if err := k.crash("create: sent"); err != nil {
-		return none, err
-	}
+	made, err := k.makeCredential(ctx, u, e, g, intended, again)
 	if err != nil {
-		if surelyNot(err) {
-			_ = k.dropCredential(e, intended.ID)
-		}
-		return none, fmt.Errorf("make an application credential for %s: %w", e.Name, err)
+		return none, fmt.Errorf("make the application credential %s of %s: %w", intended.Value.Name, e.Name, err)
 	}
 	err = k.commit("adopted", func(c *vault.Contents) error {
 		return inEnvironment(c, e, func(e *vault.Environment) {
@@ -149,12 +147,58 @@ func (k *Keeper) createCredentialLocked(ctx context.Context, u vault.User, e vau
 	return made, err
 }
 
+// makeCredential asks for the intended one. again says that this was done before,
+// without an answer: then it is looked for first, and no later answer says that it
+// was not made, for the earlier request may still be under way.
+func (k *Keeper) makeCredential(ctx context.Context, u vault.User, e vault.Environment, g cloud.Grant, intended vault.Version[account.ApplicationCredential], again bool) (account.ApplicationCredential, error) {
+	if again {
+		if made, err := k.madeBefore(ctx, u, g, intended.Value); err != nil || made.ID != "" {
+			return made, err
+		}
+	}
+	made, err := k.cloud.CreateApplicationCredential(ctx, u.User, g, intended.Value, cloud.Limits{})
+	if err := k.crash("create: sent"); err != nil {
+		return made, err
+	}
+	switch {
+	case again: // a conflict, too: the next request looks again
+	case errors.Is(err, cloud.ErrConflict):
+		return k.makeCredential(ctx, u, e, g, intended, true)
+	case err != nil && surelyNot(err):
+		_ = k.dropCredential(e, intended.ID)
+	}
+	return made, err
+}
+
+// madeBefore finds the intended one in Keystone's list, by its name; without an id:
+// it is not there. That its secret is the intended one a token of it proves.
+func (k *Keeper) madeBefore(ctx context.Context, u vault.User, g cloud.Grant, intended account.ApplicationCredential) (account.ApplicationCredential, error) {
+	none := account.ApplicationCredential{}
+	all, err := k.cloud.ApplicationCredentials(ctx, u.User, g)
+	if err != nil {
+		return none, err
+	}
+	l := credentialAmong(all, g.ProjectID, intended)
+	if l == nil {
+		return none, nil
+	}
+	intended.ID = l.ID
+	its, err := k.cloud.Application(ctx, u.Auth, intended)
+	switch {
+	case err != nil:
+		return none, fmt.Errorf("it is at Keystone, but %w", err)
+	case its.UserID != g.UserID || its.ProjectID != g.ProjectID:
+		return none, errors.New("its token is another user's or project's")
+	}
+	return intended, nil
+}
+
 // intendCredential records an application credential before it is made. One
-// that an earlier process intended is taken up again: same name and secret.
-func (k *Keeper) intendCredential(e vault.Environment) (vault.Version[account.ApplicationCredential], error) {
+// that was intended before is taken up again: same name and secret.
+func (k *Keeper) intendCredential(e vault.Environment) (_ vault.Version[account.ApplicationCredential], again bool, _ error) {
 	for _, v := range e.AppCreds.List {
 		if v.State == vault.Pending && (e.CredRotation == nil || e.CredRotation.New != v.ID) {
-			return v, nil
+			return v, true, nil
 		}
 	}
 	var intended vault.Version[account.ApplicationCredential]
@@ -164,9 +208,9 @@ func (k *Keeper) intendCredential(e vault.Environment) (vault.Version[account.Ap
 		})
 	})
 	if err != nil {
-		return intended, fmt.Errorf("record the application credential about to be made for %s: %w", e.Name, err)
+		return intended, false, fmt.Errorf("record the application credential about to be made for %s: %w", e.Name, err)
 	}
-	return intended, nil
+	return intended, false, nil
 }
 
 func (k *Keeper) dropCredential(e vault.Environment, versionID string) error {

@@ -15,9 +15,10 @@ import (
 // Keystone has two names, and ccad takes each for a cloud; or one project was
 // stored by its name and by its id. When the key is replaced by way of one of them
 // the others would serve a dead one. So they follow: they get the new key in the
-// same commit, be it by a rotation or since Keystone has no other any more, and
-// what a rotation replaces lives on for their clients, too. Who has the very secret
-// has all that it opens, so what follows gains or loses nothing by the company.
+// same commit, be it by a rotation or, whoever has found or given it, since Keystone
+// has the former one no more, and what a rotation replaces lives on for their
+// clients, too. Who has the very secret has all that it opens, so what follows gains
+// or loses nothing by the company.
 //
 // A secret carries its origin: an environment that serves the pair at another S3
 // endpoint does not follow, for nobody has asked there about the new one. As long as
@@ -103,6 +104,15 @@ func follow(c *vault.Contents, was vault.Environment, v vault.Version[account.Ke
 		e.Keys, e.KeysRefused, e.KeysOwed = keys.With(own).Activate(own.ID), nil, e.KeysOwed && e.UserID != ""
 		e.Generation = c.NextGeneration()
 		c.Environments[e.Name] = e
+	}
+}
+
+// followUnlisted is follow where Keystone's own list, of the user and project that
+// the environment was one of before, has the former key no more. One that was never
+// accepted there may be another owner's, given by mistake, and alive.
+func followUnlisted(c *vault.Contents, was vault.Environment, v vault.Version[account.KeyPair], listed []account.KeyPair, now time.Time) {
+	if former, _ := was.Keys.Active(); former.Accepted && former.Value != v.Value && !holds(listed, former.Value) {
+		follow(c, was, v, now)
 	}
 }
 

@@ -244,6 +244,20 @@ func TestSharedKeyOfTwoUsersAtOnce(t *testing.T) {
 	}
 }
 
+// replaces puts a key in force, as the rotation of an environment that shares it does.
+func (w *world) replaces(key account.KeyPair, names ...string) error {
+	return w.vault.Change(func(c *vault.Contents) error {
+		for _, name := range names {
+			e := c.Environments[name]
+			keys, v := e.Keys.Stage(key, "rotation", epoch)
+			v.Accepted = true
+			e.Keys = keys.With(v).Activate(v.ID)
+			c.Environments[name] = e
+		}
+		return nil
+	})
+}
+
 // What Keystone listed before a key was replaced by way of another environment
 // says nothing of the one that serves now.
 func TestSharedKeyListedBefore(t *testing.T) {
@@ -251,13 +265,7 @@ func TestSharedKeyListedBefore(t *testing.T) {
 	w.dev()
 	next := pair("next", "1")
 	w.cloud.Fail(practice.Fault{Route: "GET /v3/users/{user}/credentials/OS-EC2", Times: 1, Begun: func() {
-		if err := w.vault.Change(func(c *vault.Contents) error {
-			e := c.Environments["dev"]
-			keys, v := e.Keys.Stage(next, "rotation", epoch)
-			e.Keys = keys.Activate(v.ID)
-			c.Environments["dev"] = e
-			return nil
-		}); err != nil {
+		if err := w.replaces(next, "dev"); err != nil {
 			t.Error(err)
 		}
 	}})
