@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -504,9 +505,12 @@ func TestTwoPasswordRotatesAtOnce(t *testing.T) {
 	for range 5 {
 		w := newWorld(t)
 		w.both()
+		var asked sync.WaitGroup
+		asked.Add(3)
+		w.cloud.Fail(practice.Fault{Route: changeRoute, Times: 1, Delay: 500 * time.Millisecond, Begun: asked.Wait}) // for who is late to join
 		ended := make(chan error, 3)
 		for range 3 {
-			go func() { ended <- w.RotatePassword(context.Background(), w.user().ID, silent) }()
+			go func() { asked.Done(); ended <- w.RotatePassword(context.Background(), w.user().ID, silent) }()
 		}
 		for range 3 {
 			if err := <-ended; err != nil {
