@@ -19,12 +19,13 @@ const maxFailures = 2
 // ErrWithheld: the value is not sent before a person has acted.
 var ErrWithheld = errors.New("it waits for a person")
 
-// affordable returns nil if a login may fail unattended. Where none may any
+// affordable returns nil if a login may fail unattended, a rotation's too: it
+// keeps its passwords until a person acts. Where none may any
 // more, the password in force is sent all the same as long as a token of it
 // lives: then nobody has changed it.
 func (k *Keeper) affordable(ctx context.Context, t try) error {
 	u := k.vault.Contents().Users[t.user.ID]
-	if t.person || t.rotation || u.Failures < maxFailures || k.olderTokenLives(ctx, t) {
+	if t.person || u.Failures < maxFailures || k.olderTokenLives(ctx, t) {
 		return nil
 	}
 	return fmt.Errorf("%s: %d logins of this user have failed already, or were never answered: %w", t.subject(), u.Failures, ErrWithheld)
@@ -87,6 +88,17 @@ func discharge(c *vault.Contents, userID string) {
 		u.Failures = 0
 		c.Users[userID] = u
 	}
+}
+
+// personAsked is discharge, for a person whose command may need logins.
+func (k *Keeper) personAsked(userID string) error {
+	if k.vault.Contents().Users[userID].Failures == 0 {
+		return nil
+	}
+	return k.vault.Change(func(c *vault.Contents) error {
+		discharge(c, userID)
+		return nil
+	})
 }
 
 // personActed lets values that ccad finds be tried again, and the cloud be asked

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,99 @@ func TestOutageCostsNothing(t *testing.T) {
 	}
 }
 
+// TestScheduleWithNothingLeft: where no login may fail unattended any more, the
+// schedule begins no rotation of the password; a person does.
+func TestScheduleWithNothingLeft(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	w.locksAtThree()
+	w.regenerated()
+	_, _ = w.found("wrong-1")
+	_, _ = w.found("wrong-2")
+	w.clock.step(24 * time.Hour)
+	every := time.Hour
+	_, failures := w.BeginDue(t.Context(), Schedule{Users: map[string]UserSchedule{w.name(): {Every: &every, Password: true}}})
+	wantIs(t, failures["the password of "+w.user().User.String()], ErrWithheld)
+	if w.user().Rotation != nil {
+		t.Errorf("begun: %+v", w.user().Rotation)
+	}
+	w.failed(maxFailures)
+}
+
+// TestScheduleMakesSureOfItsLogins: what failed before is made up for by a login
+// that a living token lets through, before a change is asked for.
+func TestScheduleMakesSureOfItsLogins(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	_, _ = w.found("wrong-1")
+	_, _ = w.found("wrong-2")
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: true, Times: 1})
+	if _, err := w.beginPassword(t.Context(), ofUser{w.user().ID, w.user().User.String()}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, failures := w.GoOn(t.Context()); len(failures) != 0 || w.user().Rotation != nil || w.user().Failures != 0 {
+		t.Errorf("%v, %+v, %d failures", failures, w.user().Rotation, w.user().Failures)
+	}
+}
+
+// lingersWithNothingLeft has a rotation linger of whose user no login may fail any
+// more, and the password be neither of its two.
+func (w *world) lingersWithNothingLeft() {
+	w.Helper()
+	w.both()
+	w.locksAtThree()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, Times: 1})
+	wantIs(w.tb.(*testing.T), w.rotatePassword(), ErrWithdrawn)
+	w.clock.step(time.Hour)
+	w.regenerated()
+	_, _ = w.found("wrong")
+	_ = w.Verify(w.Context(), "dev", false)
+}
+
+// TestLingeringWithNothingLeft: the new password of a rotation that lingers is not
+// tried by itself where no login may fail any more. Nothing is lost, the reason is
+// told, and a person's word ends it.
+func TestLingeringWithNothingLeft(t *testing.T) {
+	w := newWorld(t)
+	w.lingersWithNothingLeft()
+	for range 3 {
+		_, failures := w.GoOn(t.Context())
+		wantIs(t, failures["the password of "+w.user().User.String()], ErrWithheld)
+		w.clock.step(time.Hour)
+		w.open()
+	}
+	_, _ = w.GoOn(t.Context())
+	if u := w.user(); u.Rotation == nil || len(u.Passwords.List) != 2 {
+		t.Errorf("%d passwords are stored, journal %+v", len(u.Passwords.List), u.Rotation)
+	}
+	if r, there := w.RetiringPassword(w.user()); !there || !strings.Contains(r.Trouble, ErrWithheld.Error()) {
+		t.Errorf("told: %+v", r)
+	}
+	w.failed(maxFailures)
+	w.settleDown()
+	w.works(maxFailures)
+}
+
+// TestLingeringGoesOnWithAPerson: his command has the new password tried, whatever
+// has failed.
+func TestLingeringGoesOnWithAPerson(t *testing.T) {
+	for name, act := range map[string]func(w *world) error{
+		"verify": func(w *world) error { return w.Verify(w.Context(), "dev", true) },
+		"rotate": (*world).rotatePassword,
+	} {
+		w := newWorld(t)
+		w.lingersWithNothingLeft()
+		_, _ = w.GoOn(t.Context())
+		made, _ := w.user().Passwords.Find(w.user().Rotation.New)
+		w.cloud.SetPassword(w.name(), made.Value.Reveal()) // the request has arrived late
+		if err := act(w); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		w.settleDown()
+		w.works(maxFailures)
+	}
+}
+
 // TestRotationWaitsForAnAnswer: a cloud that is silent about a password of a
 // rotation is asked for something else before it gets it once more.
 func TestRotationWaitsForAnAnswer(t *testing.T) {
@@ -129,4 +223,43 @@ func TestRotationWaitsForAnAnswer(t *testing.T) {
 		t.Error(failures)
 	}
 	w.works(1)
+}
+
+// TestScheduleOfAnExpiredPassword: the change of one that has expired is a login,
+// too, and it may be wrong by now.
+func TestScheduleOfAnExpiredPassword(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	w.locksAtThree()
+	w.cloud.ExpirePassword(w.name())
+	w.clock.step(time.Second)
+	w.open()
+	wantRefused(t, w.Verify(t.Context(), "dev", false))
+	w.regenerated()
+	before := w.refusals()
+	_, _ = w.found("wrong-1")
+	_, _ = w.found("wrong-2")
+	_, failures := w.BeginDue(t.Context(), Schedule{Users: map[string]UserSchedule{w.name(): {Password: true}}})
+	wantIs(t, failures["the password of "+w.user().User.String()], ErrWithheld)
+	w.failed(before + maxFailures)
+}
+
+// TestChangeThatIsOwed: where a change was never asked for, and what is to be
+// changed may be wrong by the time that it can be, that is a login like others.
+func TestChangeThatIsOwed(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.locksAtThree()
+	w.cloud.Fail(practice.Limited(changeRoute, "30"))
+	wantIs(t, w.rotatePassword(), ErrStalled)
+	w.cloud.Heal()
+	w.regenerated()
+	_, _ = w.found("wrong-1")
+	_, _ = w.found("wrong-2")
+	w.clock.step(time.Hour)
+	_, failures := w.GoOn(t.Context())
+	wantIs(t, failures["the password of "+w.user().User.String()], ErrWithheld)
+	w.failed(maxFailures)
+	w.settleDown()
+	w.works(maxFailures)
 }

@@ -241,6 +241,9 @@ func (r *passwordRun) ask() (outcome, userEdit, error) {
 	if no := r.known(t); no != nil && !r.attempt(t).Expired && !r.sent() { // else find says why
 		return declined, dropping(no.Error(), r.rotation.New), nil
 	}
+	if err := r.affordable(r.ctx, t); err != nil {
+		return "", nil, err
+	}
 	if err := r.vault.Reserve(); err != nil { // its outcome must find room
 		return "", nil, err
 	}
