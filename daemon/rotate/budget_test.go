@@ -1,6 +1,8 @@
 package rotate
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -262,4 +264,124 @@ func TestChangeThatIsOwed(t *testing.T) {
 	w.failed(maxFailures)
 	w.settleDown()
 	w.works(maxFailures)
+}
+
+// verifyAll is a person's verify of all that there is.
+func (w *world) verifyAll() (failures []error) {
+	round := w.Round()
+	for _, name := range slices.Sorted(maps.Keys(w.Contents().Environments)) {
+		failures = append(failures, round.Verify(w.Context(), name))
+	}
+	return failures
+}
+
+// TestVerifyOfAllSendsOnce: a person's command sends what fails once, for however
+// many environments of its user, and no more while nobody answers.
+func TestVerifyOfAllSendsOnce(t *testing.T) {
+	lost := practice.Fault{Route: tokenRoute, Break: practice.Cut, AfterWork: true}
+	for name, c := range map[string]struct {
+		wrong func(w *world)
+		check func(t testing.TB, err error)
+	}{
+		"refused": {func(*world) {}, wantRefused},
+		"lost":    {func(w *world) { w.cloud.Fail(lost) }, func(t testing.TB, err error) { wantIs(t, err, cloud.ErrUnreachable) }},
+		"504": {func(w *world) { w.cloud.Fail(practice.Fault{Route: tokenRoute, Status: 504, AfterWork: true}) },
+			func(t testing.TB, err error) { wantIs(t, err, cloud.ErrUnreachable) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.both()
+			w.locksAtThree()
+			w.regenerated()
+			c.wrong(w)
+			for _, err := range w.verifyAll() {
+				c.check(t, err)
+			}
+			if n := w.refusals(); n != 1 {
+				t.Errorf("sent %d times", n)
+			}
+			w.cloud.Heal()
+			w.cloud.Fail(practice.Fault{Route: "*", Break: practice.Cut})
+			for _, err := range w.verifyAll() {
+				if err == nil {
+					t.Error("nobody answers, and it is verified")
+				}
+			}
+			w.cloud.Heal()
+			w.failed(1)
+		})
+	}
+}
+
+// TestVerifyOfAllOfALockedAccount: it is asked about once a command.
+func TestVerifyOfAllOfALockedAccount(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.locksAtThree()
+	for range 3 {
+		w.locks()
+	}
+	for range 2 {
+		before := w.refusals()
+		for _, err := range w.verifyAll() {
+			wantRefused(t, err)
+		}
+		if n := w.refusals() - before; n != 1 {
+			t.Errorf("sent %d times", n)
+		}
+	}
+	w.clock.step(time.Hour)
+	for _, err := range w.verifyAll() {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestVerifyOfAllInDoubt: of a change whose answer is lost each password is sent
+// once a command, too.
+func TestVerifyOfAllInDoubt(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: true, Times: 1})
+	dead := false
+	w.fault = func(point string) error {
+		if dead = dead || point == "change: sent"; dead {
+			return errDied
+		}
+		return nil
+	}
+	_ = w.rotatePassword()
+	w.open()
+	w.cloud.Fail(practice.Fault{Route: tokenRoute, Break: practice.Cut, AfterWork: true})
+	before := w.refusals()
+	for _, err := range w.verifyAll() {
+		wantIs(t, err, cloud.ErrUnreachable)
+	}
+	if n := w.refusals() - before; n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+	w.cloud.Heal()
+	for _, err := range w.verifyAll() {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestVerifyOfAllAsksOn: what nobody heard is no failure of the user's, nor is a
+// project that is not his.
+func TestVerifyOfAllAsksOn(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.open()
+	w.cloud.Fail(practice.Fault{Route: tokenRoute, Status: 503, Times: 1})
+	if failures := w.verifyAll(); failures[0] == nil || failures[1] != nil {
+		t.Errorf("unheard: %v", failures)
+	}
+	w.cloud.LeaveProject(w.name(), w.cloud.User.Projects["dev-ccontini"])
+	w.clock.step(2 * time.Second)
+	if failures := w.verifyAll(); failures[0] == nil || failures[1] != nil {
+		t.Errorf("no project: %v", failures)
+	}
 }
