@@ -33,7 +33,7 @@ type try struct {
 	password account.Secret
 	person   bool // a person asked for this very value to be sent
 	rotation bool // the password's rotation asks
-	changes  bool // it is sent to be changed
+	proved   bool // it was right a moment ago, and is sent to be changed
 }
 
 // errUnanswered: a value was sent, and sent once more, and never judged.
@@ -161,7 +161,6 @@ func (k *Keeper) recordAttempt(mark string, t try) error {
 // answer is the cloud's; err says why there is none, or none on record. The
 // caller holds the user's gate.
 func (k *Keeper) change(ctx context.Context, t try, to account.Secret) (answer, err error) {
-	t.changes = true
 	mark := fingerprint(k.vault.Contents(), t)
 	if err := k.mayTry(mark, t); err != nil {
 		return nil, err

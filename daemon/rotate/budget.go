@@ -53,10 +53,11 @@ func sinceReplaced(u vault.User) string {
 }
 
 // ahead is what an attempt costs before it is made, and as long as nobody answers.
-// What goes with a change was right a moment ago, and costs only what is refused:
-// else a lost answer would leave no login to find out with which one is in force.
+// What goes with a change was mostly right a moment ago, and costs only what is
+// refused: else a lost answer would leave no login to find out with which one is in
+// force.
 func (t try) ahead() int {
-	if t.changes {
+	if t.proved {
 		return 0
 	}
 	return 1

@@ -385,3 +385,25 @@ func TestVerifyOfAllAsksOn(t *testing.T) {
 		t.Errorf("no project: %v", failures)
 	}
 }
+
+// TestChangeThatIsOwedAndLost: what was right when the rotation began, and is sent
+// much later to be changed, may have failed if nobody answers.
+func TestChangeThatIsOwedAndLost(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	w.locksAtThree()
+	w.cloud.Fail(practice.Limited(changeRoute, "30"))
+	wantIs(t, w.rotatePassword(), ErrStalled)
+	w.cloud.Heal()
+	w.regenerated()
+	w.open()
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: true, Times: 1})
+	w.clock.step(time.Hour)
+	for range 3 {
+		_, _ = w.GoOn(t.Context())
+		w.clock.step(lastPause)
+	}
+	w.failed(maxFailures)
+	w.settleDown()
+	w.works(maxFailures)
+}
