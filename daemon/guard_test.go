@@ -94,6 +94,26 @@ func TestNoVerifyIsSentByAPersonOnly(t *testing.T) {
 	}
 }
 
+// What fails is sent once a command, for however many environments of its user.
+func TestVerifySendsOnce(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.add("system", "system-ccontini")
+	w.cloud.SetPassword(w.cloud.User.Name, "regenerated")
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: http.StatusGatewayTimeout, AfterWork: true})
+	before := w.refusals()
+	var out ipc.Changes
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, &out)
+	for _, change := range out.Changes {
+		if change.Error == nil {
+			t.Errorf("%s: nobody answered, and it is verified", change.Environment)
+		}
+	}
+	if n := w.refusals() - before; n != 1 || len(out.Changes) != 2 {
+		t.Errorf("sent %d times for %d environments", n, len(out.Changes))
+	}
+}
+
 // Refused is refused, whoever asked and by whichever door it would leave.
 func TestRefusedIsServedNowhere(t *testing.T) {
 	w := newWorld(t, practice.Options{})

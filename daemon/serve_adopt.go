@@ -219,13 +219,13 @@ func (d *Daemon) verify(r *request) (any, error) {
 			names = append(names, name)
 		}
 	}
-	changes := []ipc.Change{}
+	changes, round := []ipc.Change{}, r.open.keeper.Round()
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		e, _, err := r.open.keeper.Environment(name)
 		if err != nil {
 			return nil, err
 		}
-		if err = r.open.keeper.Verify(r.Context(), name, true); err == nil && e.UserID == "" && rotate.KeyState(e) == rotate.StateNone {
+		if err = round.Verify(r.Context(), name); err == nil && e.UserID == "" && rotate.KeyState(e) == rotate.StateNone {
 			err = noKey(e)
 		}
 		d.heard(e, err)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -32,6 +33,7 @@ type try struct {
 	password account.Secret
 	person   bool // a person asked for this very value to be sent
 	rotation bool // the password's rotation asks
+	proved   bool // it was right a moment ago, and is sent to be changed
 }
 
 // errUnanswered: a value was sent, and sent once more, and never judged.
@@ -116,10 +118,12 @@ func refusedBefore(t try, a vault.Attempt) *RefusedError {
 	return no
 }
 
-// answersAgain asks a cloud that was silent about the password last time for
-// something else first: while it is down, no more attempts are spent on it.
+// answersAgain asks a cloud that was silent about the password last time, or of
+// whose user another failed or was not answered, for something else first: while
+// it is down, no more attempts are spent.
 func (k *Keeper) answersAgain(ctx context.Context, mark string, t try) error {
-	if t.person || t.rotation || k.vault.Contents().Attempts[mark].Unanswered == 0 {
+	c := k.vault.Contents()
+	if c.Attempts[mark].Unanswered == 0 && (t.person || c.Users[t.user.ID].Failures == 0) {
 		return nil
 	}
 	return k.cloud.Answers(ctx, t.user.Auth)
@@ -143,6 +147,7 @@ func (k *Keeper) recordAttempt(mark string, t try) error {
 		a := c.Attempts[mark]
 		a.At, a.Unanswered = k.now(), a.Unanswered+1
 		c.Attempts[mark] = a
+		spend(c, t, t.ahead())
 		return nil
 	})
 	if err != nil {
@@ -233,7 +238,7 @@ func (k *Keeper) known(t try) error {
 // that show that Keystone never judged the value.
 func (k *Keeper) recordAnswer(mark string, t try, answer error, lockedOut bool) error {
 	err := k.vault.Change(func(c *vault.Contents) error {
-		a := c.Attempts[mark]
+		a, cost := c.Attempts[mark], t.ahead()
 		switch {
 		case answer == nil:
 			delete(c.Attempts, mark)
@@ -241,10 +246,12 @@ func (k *Keeper) recordAnswer(mark string, t try, answer error, lockedOut bool) 
 			return nil
 		case errors.Is(answer, cloud.ErrRefused):
 			a = vault.Attempt{At: k.now(), Refused: true, LockedOut: lockedOut, Expired: errors.Is(answer, cloud.ErrPasswordExpired)}
-			charge(c, t, a)
+			cost = costOf(a)
 		case !judged(answer):
 			a.Unanswered--
+			cost = 0
 		}
+		spend(c, t, cost-t.ahead())
 		c.Attempts[mark] = a
 		if !a.Refused && a.Unanswered <= 0 {
 			delete(c.Attempts, mark)
@@ -258,10 +265,11 @@ func (k *Keeper) recordAnswer(mark string, t try, answer error, lockedOut bool) 
 }
 
 // judged reports whether the cloud may have counted a failed login behind an
-// error. A server that says that it is in trouble has not come that far.
+// error. A 503 says that nobody takes requests; 500, 502 and 504 are also said
+// when one was taken, and what came of it was lost.
 func judged(err error) bool {
 	var answer *cloud.Error
-	if errors.As(err, &answer) && answer.Status >= 500 {
+	if errors.As(err, &answer) && answer.Status == http.StatusServiceUnavailable {
 		return false
 	}
 	return cloud.MayHaveJudged(err)

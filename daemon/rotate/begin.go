@@ -100,6 +100,11 @@ func (k *Keeper) RotatePassword(ctx context.Context, userID string, tell func(Pr
 func (k *Keeper) beginPassword(ctx context.Context, t ofUser, person bool) (joined bool, err error) {
 	served, _ := k.vault.Contents().Users[t.id].Passwords.Active()
 	defer k.gate(k.vault.Contents().Users[t.id].Key())()
+	if person {
+		if err := k.personAsked(t.id); err != nil {
+			return false, err
+		}
+	}
 	u := k.vault.Contents().Users[t.id]
 	if j := u.Rotation; UnderWay(j) {
 		if !person {
@@ -154,17 +159,18 @@ func mayChange(u vault.User) error {
 }
 
 // rightLocked makes sure that a password is in force, which its change needs, by
-// a token of it that lives, else by a login. An expired one is right, and may
-// only be changed.
+// a token of it that lives, else by a login: also where others have failed, so
+// that as many may fail as a doubt can cost. An expired one is right, and may only
+// be changed.
 func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret], person bool) error {
 	t := try{user: u.User, password: active.Value, person: person, rotation: true}
 	if k.attempt(t).Expired && u.KeystoneID != "" {
-		return nil
+		return k.affordable(ctx, t) // what has expired may have been replaced since
 	}
 	if u.Refused != nil && !person {
 		return standing(u)
 	}
-	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted {
+	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted && u.Failures == 0 {
 		return nil
 	}
 	base, err := k.login(ctx, t)

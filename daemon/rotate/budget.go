@@ -9,7 +9,8 @@ import (
 )
 
 // maxFailures is how many logins of a user may fail unattended, whatever lies in
-// files, until a person acts or the cloud accepts a password of his. A
+// files, until a person acts or the cloud accepts a password of his. One that
+// nobody answered may have failed. A
 // Regenerate is noticed by one failed probe, and the new value must then be
 // allowed one try, or two where no probe was first; the smallest sensible
 // lockout is three.
@@ -18,15 +19,16 @@ const maxFailures = 2
 // ErrWithheld: the value is not sent before a person has acted.
 var ErrWithheld = errors.New("it waits for a person")
 
-// affordable returns nil if a login may fail unattended. Where none may any
+// affordable returns nil if a login may fail unattended, a rotation's too: it
+// keeps its passwords until a person acts. Where none may any
 // more, the password in force is sent all the same as long as a token of it
 // lives: then nobody has changed it.
 func (k *Keeper) affordable(ctx context.Context, t try) error {
 	u := k.vault.Contents().Users[t.user.ID]
-	if t.person || t.rotation || u.Failures < maxFailures || k.olderTokenLives(ctx, t) {
+	if t.person || u.Failures < maxFailures || k.olderTokenLives(ctx, t) {
 		return nil
 	}
-	return fmt.Errorf("%s: %d logins of this user have failed already: %w", t.subject(), u.Failures, ErrWithheld)
+	return fmt.Errorf("%s: %d logins of this user have failed already, or were never answered: %w", t.subject(), u.Failures, ErrWithheld)
 }
 
 // affordsOlder reports whether a password that was in force once may be tried
@@ -50,14 +52,33 @@ func sinceReplaced(u vault.User) string {
 	return "and is not tried again before ccactl verify"
 }
 
-// charge counts what a login cost. An expired password is a right one, and no
+// ahead is what an attempt costs before it is made, and as long as nobody answers.
+// What goes with a change was mostly right a moment ago, and costs only what is
+// refused: else a lost answer would leave no login to find out with which one is in
+// force.
+func (t try) ahead() int {
+	if t.proved {
+		return 0
+	}
+	return 1
+}
+
+// costOf is what a refusal cost. An expired password is a right one, and no
 // failed login to Keystone.
-func charge(c *vault.Contents, t try, a vault.Attempt) {
+func costOf(a vault.Attempt) int {
+	if a.Expired {
+		return 0
+	}
+	return 1
+}
+
+// spend counts logins that may have failed unattended.
+func spend(c *vault.Contents, t try, cost int) {
 	u, stored := c.Users[t.user.ID]
-	if !stored || t.person || a.Expired {
+	if !stored || t.person || cost == 0 {
 		return
 	}
-	u.Failures++
+	u.Failures = max(u.Failures+cost, 0)
 	c.Users[t.user.ID] = u
 }
 
@@ -68,6 +89,17 @@ func discharge(c *vault.Contents, userID string) {
 		u.Failures = 0
 		c.Users[userID] = u
 	}
+}
+
+// personAsked is discharge, for a person whose command may need logins.
+func (k *Keeper) personAsked(userID string) error {
+	if k.vault.Contents().Users[userID].Failures == 0 {
+		return nil
+	}
+	return k.vault.Change(func(c *vault.Contents) error {
+		discharge(c, userID)
+		return nil
+	})
 }
 
 // personActed lets values that ccad finds be tried again, and the cloud be asked

@@ -16,7 +16,7 @@
 // and a value that was refused is never sent again, by nobody and after no
 // restart. So one wrong value costs one failed login, two if ccad was killed
 // between the attempt and its record; and of one user two logins fail unattended
-// (budget.go), however many wrong values there are.
+// (budget.go), or are never answered, however many wrong values there are.
 //
 // Every remote change is journalled first: a key that ccad is about to make
 // stands in the store as a pending version before the cloud hears of it, and
@@ -86,7 +86,8 @@
 //
 // All steps to the flip are one hold of the user's gate. While there is a doubt
 // nothing but the rotation, or a person, sends a password of that user, and
-// clients wait (Certain).
+// clients wait (Certain). Where no login of his may fail any more the rotation
+// waits for a person, and both stay stored.
 //
 //	            ┌──────────┬───────┬────────┬────────────────┐
 //	            │          │       │        │                ▼

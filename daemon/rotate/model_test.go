@@ -28,6 +28,7 @@ import (
 //     while the cloud holds it, and one of each kind is active;
 //   - a value whose refusal is on record is not sent again by anything but a
 //     person, after an hour; an unanswered one once more, and once more by a kill;
+//   - no more logins of a user fail without a person than may, whatever is sent;
 //   - no key is deleted that ccad did not record, and none that it made is
 //     unrecorded;
 //   - generations never repeat, and rise with everything that is served;
@@ -89,6 +90,8 @@ type model struct {
 	generations map[string]uint64 // the last of each environment
 	foreign     map[string]bool   // keys that the administrator made and ccad has not taken up
 	kills       int
+	spent       int       // logins that failed without a person, since one acted or the cloud accepted a password
+	lies        bool      // a server says that nobody looked at what was judged
 	late        time.Time // when no request was under way for the last time
 }
 
@@ -132,15 +135,17 @@ func (m *model) act(t *rapid.T, what string, person bool, do func() error) {
 
 // A view is what can be seen from outside at one moment.
 type view struct {
-	now     time.Time
-	wrong   map[string]int
-	records map[string]vault.Attempt // of every wrong value
-	cloud   map[string]bool          // access keys there
-	ours    map[string]bool          // access keys on record
+	now      time.Time
+	wrong    map[string]int
+	accepted int
+	records  map[string]vault.Attempt // of every wrong value
+	cloud    map[string]bool          // access keys there
+	ours     map[string]bool          // access keys on record
 }
 
 func (m *model) look() view {
 	v := view{now: m.clock.Now(), wrong: m.cloud.Wrong(m.name()), records: map[string]vault.Attempt{}, cloud: map[string]bool{}, ours: m.recorded()}
+	v.accepted, _ = m.cloud.Passwords(m.name())
 	for value := range v.wrong {
 		v.records[value] = m.attempt(try{user: m.account(), password: secretOf(value)})
 	}
@@ -190,6 +195,7 @@ func (m *model) check(before, after view, person bool) {
 			m.Errorf("%q is wrong and was sent %d times without a person", value, m.unattended[value])
 		}
 	}
+	m.checkSpent(before, after, person)
 	for access := range before.cloud {
 		if !before.ours[access] && !after.cloud[access] {
 			m.Errorf("the key %s was not on record, and is deleted", access)
@@ -198,6 +204,25 @@ func (m *model) check(before, after view, person bool) {
 	m.checkMade(before, after)
 	m.checkStored()
 	m.checkServed()
+}
+
+// checkSpent sees that no more logins fail unattended than may, whatever is sent,
+// until a person acts or the cloud accepts a password.
+func (m *model) checkSpent(before, after view, person bool) {
+	m.Helper()
+	if person || after.accepted > before.accepted {
+		m.spent = 0
+		return
+	}
+	if m.lies {
+		return
+	}
+	for value, n := range after.wrong {
+		m.spent += n - before.wrong[value]
+	}
+	if m.spent > maxFailures {
+		m.Errorf("%d logins have failed unattended: %v", m.spent, after.wrong)
+	}
 }
 
 // checkMade sees that what is new at the cloud is on record, here or on the other
@@ -488,6 +513,7 @@ func (m *model) fault4(t *rapid.T, route string, percent int) *practice.Fault {
 	case route != changeRoute && f.Status == 401, route == tokenRoute && f.Late: // lies about a password that is right, and attempts nobody makes
 		return nil
 	}
+	m.lies = m.lies || f.AfterWork && (f.Status == 307 || f.Status == 404)
 	return &f
 }
 
@@ -535,6 +561,7 @@ func (m *model) heals(t *rapid.T) {
 	skew := time.Duration(rapid.IntRange(-20, 20).Draw(t, "skew")) * time.Minute
 	t.Logf("faults end, the cloud's clock is off by %v", skew)
 	m.cloud.Heal()
+	m.lies = false
 	m.vault.Fault(nil)
 	m.clock.skews(skew)
 }

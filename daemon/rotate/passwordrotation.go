@@ -111,7 +111,9 @@ func (r *passwordRun) advance() (Step, error) {
 	switch how {
 	case sending:
 		r.askedBefore = r.rotation.Asked
-		r.answer, err = r.change(r.ctx, r.try(r.old), r.new.Value)
+		t := r.try(r.old)
+		t.proved = r.now().Sub(r.oldProved()) < proofLasts
+		r.answer, err = r.change(r.ctx, t, r.new.Value)
 		r.answered = err == nil
 	case changed: // all tokens are dead
 		r.forget(r.task.id, environmentIDs(r.vault.Contents(), r.task.id))
@@ -161,6 +163,15 @@ func (r *passwordRun) move(at Step, how outcome, edit userEdit) (Step, error) {
 
 func (r *passwordRun) try(v vault.Version[account.Secret]) try {
 	return try{user: r.user.User, password: v.Value, person: r.person, rotation: true}
+}
+
+// oldProved is when the old password was right for sure: when its change was begun,
+// or when the cloud said that it has expired.
+func (r *passwordRun) oldProved() time.Time {
+	if a := r.attempt(r.try(r.old)); a.Expired {
+		return a.At
+	}
+	return r.rotation.Begun
 }
 
 // sent reports whether the cloud may have heard of the change.
@@ -240,6 +251,9 @@ func (r *passwordRun) ask() (outcome, userEdit, error) {
 	t := r.try(r.old)
 	if no := r.known(t); no != nil && !r.attempt(t).Expired && !r.sent() { // else find says why
 		return declined, dropping(no.Error(), r.rotation.New), nil
+	}
+	if err := r.affordable(r.ctx, t); err != nil {
+		return "", nil, err
 	}
 	if err := r.vault.Reserve(); err != nil { // its outcome must find room
 		return "", nil, err

@@ -14,12 +14,19 @@ import (
 // with --no-verify is sent too, and a locked-out password once more. What the
 // cloud says is recorded; the error is the first refusal or failure.
 func (k *Keeper) Verify(ctx context.Context, name string, person bool) error {
+	if person {
+		return k.Round().Verify(ctx, name)
+	}
+	return k.verify(ctx, name, nil)
+}
+
+func (k *Keeper) verify(ctx context.Context, name string, round *Round) error {
 	e, u, err := k.Environment(name)
 	if err != nil {
 		return err
 	}
 	defer k.gate(gateOf(e, u))()
-	return k.verifyLocked(ctx, name, person)
+	return k.verifyLocked(ctx, name, round)
 }
 
 // VerifyOwed is Verify without a person, for an environment of which an answer is
@@ -33,10 +40,12 @@ func (k *Keeper) VerifyOwed(ctx context.Context, name string) (asked bool, err e
 	if c := k.vault.Contents(); !Awaits(c, c.Environments[name]) {
 		return false, nil
 	}
-	return true, k.verifyLocked(ctx, name, false)
+	return true, k.verifyLocked(ctx, name, nil)
 }
 
-func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) error {
+// verifyLocked asks for a person's round, or with nil unattended.
+func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) error {
+	person := round != nil
 	e, u, err := k.Environment(name) // as it is now that we are alone
 	if err != nil {
 		return err
@@ -45,29 +54,21 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) err
 		return k.proveKeysLocked(ctx, e, person)
 	}
 	if active, ok := u.Passwords.Active(); ok {
+		if before, failed := round.failedOf(u.ID); failed {
+			if u.Refused == nil && active.ID == before.version {
+				return before.err
+			}
+			person = false
+		}
 		if active.HandsOff && !person {
 			return nil
 		}
 		if u.Refused != nil && !person {
 			return standing(u)
 		}
-		if person {
-			if err := k.personActed(u, e); err != nil {
-				return err
-			}
-		}
-		if asked(u.Rotation) && person {
-			if err := k.decideLocked(ctx, u); err != nil {
-				return err
-			}
-			u = k.vault.Contents().Users[u.ID]
-			active, _ = u.Passwords.Active()
-		}
-		base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person})
-		if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
-			return recordErr
-		}
+		base, err := k.verifyPasswordLocked(ctx, u, e, person)
 		if err != nil {
+			round.failed(k.vault.Contents().Users[u.ID], err)
 			return err
 		}
 		if err := k.verifyProjectLocked(ctx, u.ID, name, &base, person); err != nil {
@@ -83,6 +84,28 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, person bool) err
 		return err
 	}
 	return k.proveKeysLocked(ctx, e, person)
+}
+
+// verifyPasswordLocked sends the password in force, once a rotation that a person
+// finds in doubt has said which one that is.
+func (k *Keeper) verifyPasswordLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) (login, error) {
+	if person {
+		if err := k.personActed(u, e); err != nil {
+			return login{}, err
+		}
+	}
+	if asked(u.Rotation) && person {
+		if err := k.decideLocked(ctx, u); err != nil {
+			return login{}, err
+		}
+		u = k.vault.Contents().Users[u.ID]
+	}
+	active, _ := u.Passwords.Active()
+	base, err := k.login(ctx, try{user: u.User, password: active.Value, person: person})
+	if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
+		return login{}, recordErr
+	}
+	return base, err
 }
 
 // settle records what the cloud said of a user's stored password, and what it

@@ -152,7 +152,7 @@ func (r *passwordRun) linger() (outcome, userEdit, error) {
 	a := r.attempt(r.try(r.old))
 	switch {
 	case a.Refused && !a.LockedOut && !a.Expired:
-		return refused, nil, nil
+		return refused, arrived, nil
 	case r.now().Before(r.rotation.Asked.Add(lingers)):
 		return "", nil, waitError{r.rotation.Asked.Add(lingers)}
 	}
@@ -164,12 +164,15 @@ func (r *passwordRun) linger() (outcome, userEdit, error) {
 		r.accepted(r.task.id, base)
 	case a.Expired:
 	case errors.As(err, &no) && !a.LockedOut:
-		return refused, nil, nil
+		return refused, arrived, nil
 	default:
 		return "", nil, err
 	}
 	return settled, dropping(r.rotation.Reason, r.rotation.New), nil
 }
+
+// arrived forgets why the change was thought not to be made.
+func arrived(_ *vault.Contents, _ *vault.User, j *vault.Rotation) { j.Reason = "" }
 
 // tokenTells asks a token that this very password gave, which costs no login: a
 // change of password kills it at once. known is false where there is none.

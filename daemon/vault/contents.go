@@ -88,7 +88,7 @@ type User struct {
 	PasswordExpires time.Time // as the cloud said; zero where it said nothing
 	Refused         *Refusal  // nothing is sent for him until a person acts
 	Rotation        *Rotation // of the password; nil: none is under way
-	Failures        int       // logins that failed unattended since a person acted or the cloud accepted a password of his
+	Failures        int       // logins that failed unattended, or were not answered, since a person acted or the cloud accepted a password of his
 	Unhealed        bool      // what took the place of a refused one is not accepted yet
 }
 
