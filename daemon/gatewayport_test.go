@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -107,5 +108,32 @@ func TestGatewayFlood(t *testing.T) {
 	_ = held[0].SetReadDeadline(time.Now().Add(5 * time.Second)) // before the server's own limit
 	if _, err := held[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the first of 1100 silent connections is kept: %v", err)
+	}
+}
+
+// Nor does he end what is being answered, whatever he asks for and leaves hanging.
+func TestGatewayFloodOfRequests(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	key, address := w.gatewayKey("dev"), strings.TrimPrefix(w.status().Daemon.Gateway, "http://")
+	begun := make(chan struct{})
+	w.cloud.Fail(practice.Fault{Route: "s3:ListBuckets", Times: 1, Delay: 5 * time.Second, Begun: func() { close(begun) }})
+	answered := make(chan int, 1)
+	go func() { defer close(answered); answered <- w.buckets(key) }() // closed where that fails
+	<-begun
+	for range 1100 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "PUT /bucket/key HTTP/1.1\r\nHost: "+address+"\r\nContent-Length: 1000000\r\n\r\n")
+	}
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Errorf("meanwhile: %d", status)
+	}
+	if status := <-answered; status != http.StatusOK {
+		t.Errorf("what was being answered: %d", status)
 	}
 }
