@@ -34,13 +34,11 @@ func (x *exchange) answer(resp *http.Response) *fault {
 	}
 	x.w.WriteHeader(resp.StatusCode)
 	x.record.Status = resp.StatusCode
-	if x.r.Method == http.MethodHead {
-		return nil
-	}
-	if x.copyBody(resp) != nil {
+	if x.r.Method != http.MethodHead && x.copyBody(resp) != nil {
 		_ = resp.Body.Close()       // unread: who hangs would be waited for
 		panic(http.ErrAbortHandler) // a body cut short must look like one
 	}
+	_ = x.guard.client.Flush() // what is still to be done here the client need not wait for
 	return nil
 }
 

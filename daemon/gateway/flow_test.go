@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +78,31 @@ func TestBytesPassAtOnce(t *testing.T) {
 	close(heard)
 	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) != half {
 		t.Errorf("then come %d bytes, %v", len(rest), err)
+	}
+}
+
+// TestAnswerFirst: a client has the whole answer before the gateway puts it down.
+func TestAnswerFirst(t *testing.T) {
+	heard := make(chan struct{}, 1)
+	var late atomic.Bool
+	b := benchFor(t, newFakeS3(t, httptest.NewServer), func(o *Options) {
+		o.Done = func(Record) {
+			select {
+			case <-heard:
+			case <-time.After(time.Minute):
+				late.Store(true)
+			}
+		}
+	})
+	b.s3.set(func() { b.s3.objects["/bucket/key"] = []byte("x") })
+	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
+		if status, _, body := b.do(b.request(method, "/bucket/key", nil, nil)); status/100 != 2 || method == "GET" && body != "x" {
+			t.Errorf("%s: %d %q", method, status, body)
+		}
+		heard <- struct{}{}
+		if late.Load() {
+			t.Fatalf("the answer to a %s came after it was put down", method)
+		}
 	}
 }
 
