@@ -134,6 +134,10 @@ func TestScrubLeavesWhatIsNotHeld(t *testing.T) {
 	if lines := w.scrub(other); len(lines) != 0 {
 		t.Errorf("a password that ccad does not have was taken out: %v", lines)
 	}
+	w.save(other, w.openrc(secret, "another-project", ""))
+	if lines := w.scrub(other); len(lines) != 0 {
+		t.Errorf("the password was taken out for a project that ccad does not have: %v", lines)
+	}
 	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "unproved", NoVerify: true}, nil)
 	w.save(path, w.openrc("unproved", "dev-ccontini", ""))
 	if lines := w.scrub(path); len(lines) != 0 {

@@ -36,7 +36,9 @@ func (d *Daemon) scrub(r *request) (any, error) {
 }
 
 // holds reports whether every secret of a finding is in force here and was
-// accepted by the cloud: only then may its file do without it.
+// accepted by the cloud: only then may its file do without it. A password is had
+// for the projects of which ccad has an environment: who names another would be
+// left without it.
 func holds(c *vault.Contents, f source.Found) bool {
 	password, keys, cred := f.Password.Empty(), f.Keys == nil || f.Keys.Secret.Empty(), f.AppCred == nil
 	if password && keys && cred {
@@ -44,7 +46,7 @@ func holds(c *vault.Contents, f source.Found) bool {
 	}
 	for _, u := range c.Users {
 		v, ok := u.Passwords.Active()
-		password = password || ok && v.Accepted && u.Same(settledUser(f.User)) && v.Value.Equal(f.Password)
+		password = password || ok && v.Accepted && u.Same(settledUser(f.User)) && v.Value.Equal(f.Password) && serves(c, u.ID, f.Environment)
 	}
 	for _, e := range c.Environments {
 		k, ok := e.Keys.Active()
@@ -55,6 +57,16 @@ func holds(c *vault.Contents, f source.Found) bool {
 		cred = cred || ok && a.Accepted && a.Value.ID == f.AppCred.ID && a.Value.Secret.Equal(f.AppCred.Secret)
 	}
 	return password && keys && cred
+}
+
+// serves reports whether ccad has an environment of a user's for a project.
+func serves(c *vault.Contents, userID string, named account.Environment) bool {
+	for _, e := range c.Environments {
+		if e.UserID == userID && e.SameProject(settledProject(named)) {
+			return true
+		}
+	}
+	return false
 }
 
 // takes reports whether import would take a secret from a finding. A key without
