@@ -233,14 +233,15 @@ func TestShortPassphrase(t *testing.T) {
 	}
 }
 
-// States have colours on a terminal; NO_COLOR is obeyed (and so are pipes, as
-// the stories show).
+// States have colours on a terminal that is known to have them; NO_COLOR is obeyed
+// (and so are pipes, as the stories show).
 func TestColours(t *testing.T) {
 	f := daemonFor(t)
 	f.set("GET /v1/status", ipc.Status{Environments: []ipc.Environment{{Name: "dev", State: "ok"}}})
-	for value, want := range map[string]string{"": "\x1b[32mok\x1b[0m", "1": "  ok"} {
+	const green = "\x1b[32mok\x1b[0m"
+	for setting, want := range map[string]string{"TERM=xterm NO_COLOR=": green, "TERM=xterm NO_COLOR=1": "  ok", "TERM=dumb": "  ok", "TERM=": "  ok"} {
 		c := exec.Command("ccactl", "list")
-		c.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket, "TERM=xterm", "NO_COLOR="+value)
+		c.Env = append(append(os.Environ(), "CCAD_SOCKET="+f.socket), strings.Fields(setting)...)
 		terminal, err := pty.Start(c)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/cloud-ca/ccad/ipc"
 )
@@ -13,7 +14,11 @@ import (
 func backupVerb() *cobra.Command {
 	var from passphraseFlags
 	c := verb("backup FILE [--passphrase-file F | --passphrase-stdin]", "Write everything to a file, sealed with a passphrase (age)", words(1, 1), func(_ *cobra.Command, args []string) (err error) {
-		if _, err := os.Lstat(args[0]); err == nil {
+		piped := args[0] == "-"
+		if piped && term.IsTerminal(int(os.Stdout.Fd())) {
+			return advised(usage("a terminal is no place for a backup"), "ccactl backup FILE")
+		}
+		if _, err := os.Lstat(args[0]); err == nil && !piped {
 			return fmt.Errorf("%s exists already", args[0])
 		}
 		var r ipc.BackupRequest
@@ -23,6 +28,9 @@ func backupVerb() *cobra.Command {
 		var data []byte
 		if err := call("POST", "/v1/backup", r, &data); err != nil {
 			return err
+		}
+		if piped {
+			return emit(data)
 		}
 		if err := writeNew(args[0], data); err != nil {
 			return err

@@ -39,7 +39,7 @@ func execVerb() *cobra.Command {
 		}
 		program, err := exec.LookPath(args[1]) // before anything is handed out for it
 		if err != nil {
-			return fmt.Errorf("run %s: %w", quote(args[1]), err)
+			return advised(fmt.Errorf("run %s: %w", quote(args[1]), err), "") // the program is none of ours
 		}
 		h := &holding{name: args[0], path: path}
 		if !endpoint && hookedView(query) {

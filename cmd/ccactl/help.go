@@ -88,7 +88,9 @@ func manualOfKeyring(verb string) (long, example string) {
 		return `
 
 It holds environments, users and their secrets, sealed with a passphrase of its
-own: ccactl restore brings it back anywhere, and age -d opens it.`, "  ccactl backup saved.age"
+own: ccactl restore brings it back anywhere, and age -d opens it. As FILE, - is
+stdout.`, `  ccactl backup saved.age
+  ccactl backup - | ssh elsewhere 'cat > saved.age'`
 	case "lock":
 		return `
 

@@ -92,5 +92,25 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 	}
 	_, c.Example = manual(c.Name())
 	c.SetHelpCommandGroupID("Other:")
+	strictHelp(c)
 	return c
+}
+
+// strictHelp makes "help" of a verb that there is none of a misuse, as the verb
+// itself is.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	show := help.Run
+	help.Run = nil
+	help.RunE = func(c *cobra.Command, args []string) error {
+		if of, rest, err := root.Find(args); err != nil || of == root && len(rest) > 0 {
+			return unknownVerb(root, args[0])
+		}
+		show(c, args)
+		return nil
+	}
 }

@@ -36,9 +36,11 @@ func (t table) head(cells ...string) {
 
 func (t table) flush() error { return t.w.Flush() }
 
-// colourful reports whether stdout is a terminal whose owner likes colours.
+// colourful reports whether stdout is a terminal that has colours, and whose owner
+// likes them.
 func colourful() bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
+	has := os.Getenv("TERM")
+	return os.Getenv("NO_COLOR") == "" && has != "" && has != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
 }
 
 // coloured shows a state: green what is well, red what is not, yellow what is
