@@ -107,7 +107,17 @@ type request struct {
 	open *opened // nil only for verbs that are answered while locked
 	pid  int     // the client's, as the kernel says
 
-	holder string // the file or the systemd unit that the answer is for; "": a process
+	holder string        // the file or the systemd unit that the answer is for; "": a process
+	asking *rotate.Round // see round
+}
+
+// round is what the request is to the keeper: one command of a person's, however
+// many environments it is about.
+func (r *request) round() *rotate.Round {
+	if r.asking == nil {
+		r.asking = r.open.keeper.Round()
+	}
+	return r.asking
 }
 
 // A reply is an answer that is not JSON of a value.

@@ -108,7 +108,7 @@ func s3Of(endpoint, region string, insecure bool) (account.S3, error) {
 
 // adopt puts one offer to the keeper and says what became of it.
 func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change {
-	out, err := r.open.keeper.Adopt(r.Context(), o)
+	out, err := r.round().Adopt(r.Context(), o)
 	d.watched.watcher.Again() // a person has acted
 	change.Environment = cmp.Or(out.Environment, change.Environment)
 	change.Notes = append(change.Notes, out.Notes...)
@@ -219,13 +219,13 @@ func (d *Daemon) verify(r *request) (any, error) {
 			names = append(names, name)
 		}
 	}
-	changes, round := []ipc.Change{}, r.open.keeper.Round()
+	changes := []ipc.Change{}
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		e, _, err := r.open.keeper.Environment(name)
 		if err != nil {
 			return nil, err
 		}
-		if err = round.Verify(r.Context(), name); err == nil && e.UserID == "" && rotate.KeyState(e) == rotate.StateNone {
+		if err = r.round().Verify(r.Context(), name); err == nil && e.UserID == "" && rotate.KeyState(e) == rotate.StateNone {
 			err = noKey(e)
 		}
 		d.heard(e, err)

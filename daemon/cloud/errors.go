@@ -142,6 +142,13 @@ func Unheard(err error) bool {
 	return errors.As(err, &e) && (e.Kind == ErrLimited || !e.Sent && e.Kind != ErrInvalid)
 }
 
+// Late reports whether err is that no answer came in time: whoever asks the same
+// host next waits as long.
+func Late(err error) bool {
+	timeout := net.Error(nil)
+	return errors.Is(err, ErrUnreachable) && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout())
+}
+
 var (
 	errCA      = errors.New("the certificate authority is no PEM certificate")
 	errHeader  = errors.New("the token or the access key is malformed")

@@ -26,17 +26,17 @@ func (k *Keeper) Preview(o Offer) (Outcome, error) {
 // Adopt takes what a person offers. What the cloud accepts is stored as
 // verified; what it refuses is not stored and returned as *RefusedError; what
 // it can't be asked about is stored and served all the same, unverified.
-func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
+func (r *Round) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 	var told *cloud.Grant
 	if o.AppCred != nil && o.User.Name == "" {
 		var err error
-		if told, err = k.askWhose(ctx, &o); err != nil {
+		if told, err = r.askWhose(ctx, &o); err != nil {
 			return Outcome{}, err
 		}
 	}
-	out, twin, err := k.adoptAs(ctx, o.settled(), told)
+	out, twin, err := r.adoptAs(ctx, o.settled(), told)
 	if twin != nil {
-		if out, twin, err = k.adoptAs(ctx, *twin, told); twin != nil {
+		if out, twin, err = r.adoptAs(ctx, *twin, told); twin != nil {
 			err = fmt.Errorf("%s: the cloud says that it is %s: %w", o.User.AtHost(), twin.User.AtHost(), ErrConflict)
 		}
 	}
@@ -45,7 +45,8 @@ func (k *Keeper) Adopt(ctx context.Context, o Offer) (Outcome, error) {
 
 // adoptAs is Adopt by what the offer says of itself. Where the cloud says that it
 // is a stored user's nothing is stored, and twin is the offer as that one's.
-func (k *Keeper) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out Outcome, twin *Offer, err error) {
+func (r *Round) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out Outcome, twin *Offer, err error) {
+	k := r.keeper
 	p, err := placeFor(k.vault.Contents(), o)
 	if err != nil {
 		return Outcome{}, nil, err
@@ -54,7 +55,7 @@ func (k *Keeper) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out O
 	if p, err = placeFor(k.vault.Contents(), o); err != nil { // as it is now that we are alone
 		return Outcome{}, nil, err
 	}
-	a := adoption{Keeper: k, offer: o, place: p, grant: told, out: Outcome{Environment: p.env.Name, Added: p.added}}
+	a := adoption{Keeper: k, round: r, offer: o, place: p, grant: told, out: Outcome{Environment: p.env.Name, Added: p.added}}
 	a.noteMove()
 	if o.NoVerify {
 		err = k.known(try{user: p.user.User, password: o.Password})
@@ -86,7 +87,7 @@ func changeIt(u vault.User) string {
 
 // askWhose asks the cloud whose an application credential is and for which
 // project: its file says neither. Without an answer it needs a name.
-func (k *Keeper) askWhose(ctx context.Context, o *Offer) (*cloud.Grant, error) {
+func (r *Round) askWhose(ctx context.Context, o *Offer) (*cloud.Grant, error) {
 	if o.NoVerify {
 		if o.Name == "" {
 			return nil, errors.New("it names no project: give --name")
@@ -95,10 +96,15 @@ func (k *Keeper) askWhose(ctx context.Context, o *Offer) (*cloud.Grant, error) {
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	g, err := k.cloud.Application(ctx, o.User.Auth, *o.AppCred)
+	err := r.lateAt(o.User.Auth.Host())
+	var g cloud.Grant
+	if err == nil {
+		g, err = r.keeper.cloud.Application(ctx, o.User.Auth, *o.AppCred)
+		r.heard(err)
+	}
 	switch {
 	case errors.Is(err, cloud.ErrRefused), errors.Is(err, cloud.ErrNotFound):
-		return nil, &RefusedError{Subject: "the application credential", At: k.now(), Reason: credentialReason}
+		return nil, &RefusedError{Subject: "the application credential", At: r.keeper.now(), Reason: credentialReason}
 	case err != nil && o.Name == "":
 		return nil, fmt.Errorf("it names no project: give --name (%w)", err)
 	case err != nil:

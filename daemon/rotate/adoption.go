@@ -14,6 +14,7 @@ import (
 // An adoption is one offer on its way.
 type adoption struct {
 	*Keeper
+	round *Round
 	offer Offer
 	place place
 	out   Outcome

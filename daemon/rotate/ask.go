@@ -13,21 +13,27 @@ import (
 // ask puts the offer to the cloud. It returns only refusals and local failures:
 // an unreachable cloud is a note.
 func (a *adoption) ask(ctx context.Context) error {
-	var err error
+	secret := !a.place.secret.Empty()
 	switch {
 	case a.offer.Keys != nil && a.offer.Password.Empty() && a.unusable():
 		a.note("stored unverified: Keystone is asked once ccactl verify has sent what was stored with --no-verify, or a password works")
 		return nil
-	case !a.place.secret.Empty():
+	case !secret && (a.grant != nil || a.offer.AppCred == nil && a.offer.Keys == nil):
+		return nil // the cloud has told whose it is, or there is nothing to ask
+	}
+	err := a.silent()
+	switch {
+	case err != nil:
+	case secret:
 		err = a.askPassword(ctx)
-	case a.grant != nil:
-		return nil // the cloud has told whose it is
 	case a.offer.AppCred != nil:
 		err = a.askApplication(ctx)
-	case a.offer.Keys != nil:
-		err = a.askKeys(ctx)
 	default:
-		return nil
+		err = a.askKeys(ctx)
+	}
+	a.round.heard(err)
+	if secret && a.login == nil && err != nil && judged(err) {
+		a.round.unanswered[a.mark()] = err
 	}
 	var refused *RefusedError
 	if err == nil || errors.As(err, &refused) {
@@ -38,6 +44,29 @@ func (a *adoption) ask(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// silent says what the cloud did not answer of late, in place of asking it again
+// for the same command. What is known to be refused is refused all the same.
+func (a *adoption) silent() error {
+	u := a.place.user
+	if a.place.secret.Empty() {
+		host := a.place.env.S3.Endpoint.Host()
+		if a.offer.AppCred != nil {
+			host = u.Auth.Host()
+		}
+		return a.round.lateAt(host)
+	}
+	err := cmp.Or(a.round.lateAt(u.Auth.Host()), a.round.unanswered[a.mark()])
+	if err == nil {
+		return nil
+	}
+	return cmp.Or(a.known(try{user: u.User, password: a.place.secret}), err)
+}
+
+// mark names the offered password in what is remembered of attempts.
+func (a *adoption) mark() string {
+	return fingerprint(a.vault.Contents(), try{user: a.place.user.User, password: a.place.secret})
 }
 
 // unusable: the stored password may not be sent for the sake of something else,

@@ -2,16 +2,22 @@ package rotate
 
 import (
 	"context"
+	"errors"
 
+	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
 // A Round is one command of a person's, about however many environments. What
-// fails in it for one environment of a user is not sent for his others: they are
-// answered by that, or asked about as unattended.
+// fails in it for one environment of a user, or has no answer, is not sent for his
+// others: they are answered by that, or asked about as unattended. A host that gave no answer in
+// time is not waited for again.
 type Round struct {
 	keeper   *Keeper
 	failures map[string]failedLogin // by user id
+	late     map[string]error       // by host
+
+	unanswered map[string]error // of offered passwords that were sent, by their mark
 }
 
 // A failedLogin is a password that the cloud may have counted as wrong.
@@ -22,12 +28,28 @@ type failedLogin struct {
 
 // Round begins a person's command. It is for one goroutine.
 func (k *Keeper) Round() *Round {
-	return &Round{keeper: k, failures: map[string]failedLogin{}}
+	return &Round{keeper: k, failures: map[string]failedLogin{}, late: map[string]error{}, unanswered: map[string]error{}}
 }
 
 // Verify is the Keeper's with a person, for the round.
 func (r *Round) Verify(ctx context.Context, name string) error {
 	return r.keeper.verify(ctx, name, r)
+}
+
+// lateAt returns how a host was late in this round; nil: it was not.
+func (r *Round) lateAt(host string) error {
+	if r == nil {
+		return nil
+	}
+	return r.late[host]
+}
+
+// heard notes a host that was late.
+func (r *Round) heard(err error) {
+	e := (*cloud.Error)(nil)
+	if r != nil && cloud.Late(err) && errors.As(err, &e) {
+		r.late[e.Host] = err
+	}
 }
 
 // failedOf returns what failed of a user; an unattended check has no round.

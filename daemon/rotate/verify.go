@@ -26,7 +26,16 @@ func (k *Keeper) verify(ctx context.Context, name string, round *Round) error {
 		return err
 	}
 	defer k.gate(gateOf(e, u))()
-	return k.verifyLocked(ctx, name, round)
+	host := e.S3.Endpoint.Host()
+	if e.UserID != "" {
+		host = u.Auth.Host()
+	}
+	if err := round.lateAt(host); err != nil {
+		return err
+	}
+	err = k.verifyLocked(ctx, name, round)
+	round.heard(err)
+	return err
 }
 
 // VerifyOwed is Verify without a person, for an environment of which an answer is

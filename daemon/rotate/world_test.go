@@ -172,6 +172,11 @@ func (w *world) open() {
 	}
 }
 
+// Adopt is a person's command about one environment.
+func (w *world) Adopt(ctx context.Context, o Offer) (Outcome, error) {
+	return w.Round().Adopt(ctx, o)
+}
+
 // dev stores the environment dev with the S3 key that the cloud has for it.
 func (w *world) dev() practice.Key {
 	w.Helper()
