@@ -56,7 +56,7 @@ awk -v targets="$targets" '
       other = ""
       if ((t[1], "direct-GiB/s") in figure) other = sprintf(" (direct %.2f)", figure[t[1], "direct-GiB/s"])
       else if (t[2] == "ratio") other = sprintf(" (%.0f of %.0f MiB/s)", figure[t[1], "gateway-MiB/s"], figure[t[1], "direct-MiB/s"])
-      else if (t[2] == "added-ms") other = sprintf(" (to %.2f; a bare relay %.2f)", figure[t[1], "direct-ms"], figure[t[1], "relay-ms"])
+      else if (t[2] == "added-ms") other = sprintf(" (±%.2f, to %.2f; a bare relay %.2f)", figure[t[1], "within-ms"], figure[t[1], "direct-ms"], figure[t[1], "relay-ms"])
       printf "%-24s %10.2f %-14s target %s %s%s: %s\n", t[1], v, t[2] other, t[3], t[4], t[5] ? ", aim " t[5] : "", met ? "met" : "MISSED"
     }
     exit missing
