@@ -190,6 +190,7 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 	if a.offer.Keys != nil {
 		e.KeyWanted = ""
 		keys, v := e.Keys.Stage(*a.offer.Keys, a.offer.By, now)
+		v.Accepted = v.Accepted && e.KeysRefused == nil
 		v.HandsOff = a.offer.NoVerify && !v.Accepted
 		if a.offers || a.s3Proved {
 			v.Accepted, v.Checked, v.HandsOff = true, now, false

@@ -160,8 +160,10 @@ func mayChange(u vault.User) error {
 
 // rightLocked makes sure that a password is in force, which its change needs, by
 // a token of it that lives, else by a login: also where others have failed, so
-// that as many may fail as a doubt can cost. An expired one is right, and may only
-// be changed.
+// that as many may fail as a doubt can cost. To a schedule, which has no more than
+// those, a token is not proof enough: it outlives a change where the clock of the
+// cloud was set back in between. An expired password is right, and may only be
+// changed.
 func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret], person bool) error {
 	t := try{user: u.User, password: active.Value, person: person, rotation: true}
 	if k.attempt(t).Expired && u.KeystoneID != "" {
@@ -170,7 +172,7 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 	if u.Refused != nil && !person {
 		return standing(u)
 	}
-	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted && u.Failures == 0 {
+	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted && person {
 		return nil
 	}
 	base, err := k.login(ctx, t)

@@ -150,6 +150,28 @@ func TestScheduleMakesSureOfItsLogins(t *testing.T) {
 	}
 }
 
+// TestScheduleTrustsNoToken: one that outlived a Regenerate, because the clock of the
+// cloud was set back before it, lets no change be asked for that can't be made.
+func TestScheduleTrustsNoToken(t *testing.T) {
+	w := newWorld(t)
+	w.clock.skews(10 * time.Minute)
+	w.dev()
+	w.clock.skews(0)
+	w.regenerated()
+	if lives, known, err := w.tokenTells(t.Context(), try{user: w.user().User, password: secretOf(w.password())}); !lives || !known || err != nil {
+		t.Fatalf("the token lives: %v (known: %v), %v", lives, known, err)
+	}
+	w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: true, Times: 2})
+	_, err := w.beginPassword(t.Context(), ofUser{w.user().ID, w.user().User.String()}, false)
+	wantRefused(t, err)
+	w.clock.step(20 * time.Minute)
+	w.GoOn(t.Context())
+	if w.user().Rotation != nil || w.user().Failures != 1 {
+		t.Errorf("%+v, %d failures", w.user().Rotation, w.user().Failures)
+	}
+	w.failed(1)
+}
+
 // lingersWithNothingLeft has a rotation linger of whose user no login may fail any
 // more, and the password be neither of its two.
 func (w *world) lingersWithNothingLeft() {
