@@ -21,9 +21,17 @@ import (
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
+// ported waits until the gateway has its port: while a daemon starts anew another
+// test may have it for a moment.
+func (w *world) ported() {
+	w.Helper()
+	w.until("the gateway has its port", func() bool { return w.status().Daemon.Gateway != "" })
+}
+
 // gatewayKey fetches a gateway key as an AWS SDK does.
 func (w *world) gatewayKey(name string) (key aws.Credentials) {
 	w.Helper()
+	w.ported()
 	body, _, err := w.get("/v1/environments/" + name + "/views/credential-process?gateway=true")
 	if err != nil {
 		w.Fatal(err)
@@ -54,6 +62,7 @@ func (w *world) signed(host, method, path string, payload []byte, key aws.Creden
 // s3 makes a request through the gateway; its answer's status, and its body.
 func (w *world) s3(method, path string, payload []byte, key aws.Credentials) (int, []byte) {
 	w.Helper()
+	w.ported()
 	answer, err := http.DefaultClient.Do(w.signed("", method, path, payload, key))
 	if err != nil {
 		w.Fatal(err)
