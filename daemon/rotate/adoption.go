@@ -174,6 +174,7 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 	}
 	if a.offer.AppCred != nil {
 		creds, v := e.AppCreds.Stage(*a.offer.AppCred, a.offer.By, now)
+		v.Accepted = v.Accepted && v.State != vault.Refused
 		v.HandsOff = a.offer.NoVerify && !v.Accepted
 		if a.grant != nil && a.login == nil {
 			v.Accepted, v.Checked, v.HandsOff = true, now, false

@@ -57,8 +57,10 @@ func carryValues(before, c *vault.Contents) (healed []string) {
 		if was.ID != is.ID {
 			was = vault.Environment{}
 		}
-		keys := KeysAmiss(was) && is.KeysRefused == nil && !mended(was.Keys, is.Keys)
-		creds := CredentialAmiss(was) && !credentialRefused(is) && !mended(was.AppCreds, is.AppCreds)
+		key, _ := is.Keys.Active()
+		cred, _ := is.AppCreds.Active()
+		keys := KeysAmiss(was) && is.KeysRefused == nil && !key.Accepted
+		creds := CredentialAmiss(was) && !credentialRefused(is) && !cred.Accepted
 		if is.KeysUnhealed != keys || is.AppCredUnhealed != creds {
 			is.KeysUnhealed, is.AppCredUnhealed = keys, creds
 			c.Environments[name] = is
@@ -68,13 +70,4 @@ func carryValues(before, c *vault.Contents) (healed []string) {
 		}
 	}
 	return healed
-}
-
-// mended reports whether the cloud has accepted what is in force: what it refused
-// and a person gave once more unasked has been accepted once, too.
-func mended[T vault.Value](was, is vault.Versions[T]) bool {
-	v, _ := is.Active()
-	former, held := was.Find(v.ID)
-	again := held && (former.State == vault.Active || former.State == vault.Refused) && former.Checked.Equal(v.Checked)
-	return v.Accepted && !again
 }

@@ -10,8 +10,8 @@ import (
 
 // A Round is one command of a person's, about however many environments. What
 // fails in it for one environment of a user, or has no answer, is not sent for his
-// others: they are answered by that, or asked about as unattended. A host that gave no answer in
-// time is not waited for again.
+// others: they are answered by that, or asked about as unattended. A host that gave
+// no answer in time is not waited for again.
 type Round struct {
 	keeper   *Keeper
 	failures map[string]failedLogin // by user id
