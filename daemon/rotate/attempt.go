@@ -33,7 +33,7 @@ type try struct {
 	password account.Secret
 	person   bool // a person asked for this very value to be sent
 	rotation bool // the password's rotation asks
-	proved   bool // it was right a moment ago, and is sent to be changed
+	proved   bool // it was found right just now, and is sent to be changed
 }
 
 // errUnanswered: a value was sent, and sent once more, and never judged.
@@ -156,12 +156,13 @@ func (k *Keeper) recordAttempt(mark string, t try) error {
 	return nil
 }
 
-// change asks Keystone to replace a password: the old one is an attempt like any
-// other. An expired one may be sent here and by its rotation, and nowhere else.
+// change asks Keystone to replace a password, which was found right just before: it
+// is an attempt like any other. An expired one may be sent here and by its rotation, and nowhere else.
 // answer is the cloud's; err says why there is none, or none on record. The
 // caller holds the user's gate.
 func (k *Keeper) change(ctx context.Context, t try, to account.Secret) (answer, err error) {
 	mark := fingerprint(k.vault.Contents(), t)
+	t.proved = true
 	if err := k.mayTry(mark, t); err != nil {
 		return nil, err
 	}

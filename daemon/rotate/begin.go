@@ -166,13 +166,15 @@ func mayChange(u vault.User) error {
 // changed.
 func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret], person bool) error {
 	t := try{user: u.User, password: active.Value, person: person, rotation: true}
-	if k.attempt(t).Expired && u.KeystoneID != "" {
+	if a := k.attempt(t); a.Expired && u.KeystoneID != "" {
+		k.proves(u.ID, proof{active.ID, a.At})
 		return k.affordable(ctx, t) // what has expired may have been replaced since
 	}
 	if u.Refused != nil && !person {
 		return standing(u)
 	}
 	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted && person {
+		k.proves(u.ID, proof{active.ID, k.now()})
 		return nil
 	}
 	base, err := k.login(ctx, t)
@@ -180,9 +182,19 @@ func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Ver
 		return recordErr
 	}
 	if k.attempt(t).Expired && k.vault.Contents().Users[u.ID].KeystoneID != "" {
-		return nil
+		err = nil
+	}
+	if err == nil {
+		k.proves(u.ID, proof{active.ID, k.now()})
 	}
 	return err
+}
+
+// proves keeps that the cloud has called a password right.
+func (k *Keeper) proves(userID string, p proof) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.proofs[userID] = p
 }
 
 // journalPassword begins the rotation of the password in force. What lingers of one

@@ -172,6 +172,48 @@ func TestScheduleTrustsNoToken(t *testing.T) {
 	w.failed(1)
 }
 
+// TestChangeProvesItsPassword: a change of the password that is not sent by what has
+// just found the old one right finds that out once more: an administrator may have
+// reset it since, and its answer may be lost.
+func TestChangeProvesItsPassword(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(w *world)
+		failed    int
+	}{
+		"killed":          {(*world).open, 1},
+		"a minute passes": {func(w *world) { w.clock.step(time.Minute) }, 1},
+		"to be asked later": {func(w *world) {
+			w.cloud.Fail(practice.Limited(changeRoute, "30"))
+			_, _ = w.GoOn(w.Context())
+			w.cloud.Heal()
+			w.clock.step(30 * time.Second)
+			if at := w.user().Rotation.Step; at != string(StepChange) {
+				w.Errorf("it is at %s", at)
+			}
+		}, 2}, // the first request may have arrived: the new one is tried, too
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.dev()
+			w.locksAtThree()
+			if _, err := w.beginPassword(t.Context(), ofUser{w.user().ID, w.user().User.String()}, false); err != nil {
+				t.Fatal(err)
+			}
+			c.meanwhile(w)
+			w.regenerated()
+			w.cloud.Fail(practice.Fault{Route: changeRoute, Break: practice.Cut, AfterWork: true, Times: 2})
+			for range 3 {
+				_, _ = w.GoOn(t.Context())
+				w.clock.step(time.Hour)
+			}
+			if u := w.user(); u.Rotation != nil && u.Refused == nil {
+				t.Errorf("it goes on: %+v", w.user().Rotation)
+			}
+			w.failed(c.failed)
+		})
+	}
+}
+
 // lingersWithNothingLeft has a rotation linger of whose user no login may fail any
 // more, and the password be neither of its two.
 func (w *world) lingersWithNothingLeft() {

@@ -63,6 +63,7 @@ type Keeper struct {
 	gates   map[string]*sync.Mutex // one per Keystone user, by guard key; never held with mu
 	logins  map[string]login       // by account.User.ID
 	tokens  map[string]cloud.Grant // project-scoped grants, by account.Environment.ID
+	proofs  map[string]proof       // of passwords whose change was just begun, by account.User.ID; each is good once
 	index   atomic.Pointer[byID]
 	watcher func(before, after *vault.Contents, why string)
 	order   sync.Mutex // held over a commit and its telling: the next one waits
@@ -86,6 +87,7 @@ func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(befo
 		gates:  map[string]*sync.Mutex{},
 		logins: map[string]login{},
 		tokens: map[string]cloud.Grant{},
+		proofs: map[string]proof{},
 		stalls: map[string]stall{},
 		turn:   make(chan struct{}),
 		ears:   map[chan Progress]string{},

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -111,10 +112,12 @@ func (r *passwordRun) advance() (Step, error) {
 	switch how {
 	case sending:
 		r.askedBefore = r.rotation.Asked
-		t := r.try(r.old)
-		t.proved = r.now().Sub(r.oldProved()) < proofLasts
-		r.answer, err = r.change(r.ctx, t, r.new.Value)
+		var no *RefusedError
+		r.answer, err = r.change(r.ctx, r.try(r.old), r.new.Value)
 		r.answered = err == nil
+		if errors.As(err, &no) { // it is known to be wrong: an earlier request may have replaced it
+			err = nil
+		}
 	case changed: // all tokens are dead
 		r.forget(r.task.id, environmentIDs(r.vault.Contents(), r.task.id))
 	case unsent:
@@ -163,15 +166,6 @@ func (r *passwordRun) move(at Step, how outcome, edit userEdit) (Step, error) {
 
 func (r *passwordRun) try(v vault.Version[account.Secret]) try {
 	return try{user: r.user.User, password: v.Value, person: r.person, rotation: true}
-}
-
-// oldProved is when the old password was right for sure: when its change was begun,
-// or when the cloud said that it has expired.
-func (r *passwordRun) oldProved() time.Time {
-	if a := r.attempt(r.try(r.old)); a.Expired {
-		return a.At
-	}
-	return r.rotation.Begun
 }
 
 // sent reports whether the cloud may have heard of the change.
@@ -248,11 +242,11 @@ func dropping(reason string, ids ...string) userEdit {
 // ask records that the change is about to be asked for. The tokens of the user's
 // projects are not handed out from here on: they die with it.
 func (r *passwordRun) ask() (outcome, userEdit, error) {
-	t := r.try(r.old)
-	if no := r.known(t); no != nil && !r.attempt(t).Expired && !r.sent() { // else find says why
-		return declined, dropping(no.Error(), r.rotation.New), nil
-	}
-	if err := r.affordable(r.ctx, t); err != nil {
+	var no *RefusedError
+	switch err := r.right(); {
+	case errors.As(err, &no) && !r.sent(): // else find says why
+		return declined, dropping(err.Error(), r.rotation.New), nil
+	case err != nil && no == nil:
 		return "", nil, err
 	}
 	if err := r.vault.Reserve(); err != nil { // its outcome must find room
@@ -261,6 +255,43 @@ func (r *passwordRun) ask() (outcome, userEdit, error) {
 	r.forget("", environmentIDs(r.vault.Contents(), r.task.id))
 	now := r.now()
 	return sending, func(_ *vault.Contents, _ *vault.User, j *vault.Rotation) { j.Asked = now }, nil
+}
+
+// right makes sure that the old password is still the right one, so that its change
+// needs no login that may fail: where its answer is lost, two passwords are tried.
+// What found it right when the change was begun, a moment ago, is good for one
+// request; else a login tells. The account may have been reset meanwhile.
+func (r *passwordRun) right() error {
+	t := r.try(r.old)
+	if no := r.known(t); no != nil && !r.attempt(t).Expired {
+		return no
+	}
+	if r.proven() || r.person {
+		return nil
+	}
+	base, err := r.login(r.ctx, t)
+	if recordErr := r.settle(r.task.id, r.old.ID, base, err); recordErr != nil {
+		return recordErr
+	}
+	if _, right := expired(err); right {
+		return nil
+	}
+	return err
+}
+
+// A proof is what the cloud said of a password: which version was right, and when.
+type proof struct {
+	version string
+	at      time.Time
+}
+
+// proven reports whether the old password was found right just now, and takes that.
+func (r *passwordRun) proven() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.proofs[r.task.id]
+	delete(r.proofs, r.task.id)
+	return p.version == r.old.ID && r.now().Sub(p.at) < proofLasts
 }
 
 // prove gets a token that lives. One of the very second of the change is born
