@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
@@ -156,45 +155,6 @@ func mayChange(u vault.User) error {
 		return fmt.Errorf("identity API 2.0 changes no password: %w", ErrPortal)
 	}
 	return nil
-}
-
-// rightLocked makes sure that a password is in force, which its change needs, by
-// a token of it that lives, else by a login: also where others have failed, so
-// that as many may fail as a doubt can cost. To a schedule, which has no more than
-// those, a token is not proof enough: it outlives a change where the clock of the
-// cloud was set back in between. An expired password is right, and may only be
-// changed.
-func (k *Keeper) rightLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret], person bool) error {
-	t := try{user: u.User, password: active.Value, person: person, rotation: true}
-	if a := k.attempt(t); a.Expired && u.KeystoneID != "" {
-		k.proves(u.ID, proof{active.ID, a.At})
-		return k.affordable(ctx, t) // what has expired may have been replaced since
-	}
-	if u.Refused != nil && !person {
-		return standing(u)
-	}
-	if lives, _, _ := k.tokenTells(ctx, t); lives && active.Accepted && person {
-		k.proves(u.ID, proof{active.ID, k.now()})
-		return nil
-	}
-	base, err := k.login(ctx, t)
-	if recordErr := k.settle(u.ID, active.ID, base, err); recordErr != nil {
-		return recordErr
-	}
-	if k.attempt(t).Expired && k.vault.Contents().Users[u.ID].KeystoneID != "" {
-		err = nil
-	}
-	if err == nil {
-		k.proves(u.ID, proof{active.ID, k.now()})
-	}
-	return err
-}
-
-// proves keeps that the cloud has called a password right.
-func (k *Keeper) proves(userID string, p proof) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.proofs[userID] = p
 }
 
 // journalPassword begins the rotation of the password in force. What lingers of one

@@ -73,7 +73,8 @@
 // is found out before anything is journalled (begin), or withdrawn: ErrPortal.
 //
 // A password knows no overlap: the change kills the old one and every token. So
-// old and new are in the journal before the one call. Its answer says which is in
+// old and new are in the journal before the one call, and the old one was found
+// right just before it (proof.go). Its answer says which is in
 // force, if it is a yes, or a no in Keystone's own words; all others, and none,
 // leave a doubt. The old password can only go from right to wrong, the new one
 // from wrong to right, and that long after everybody stopped waiting, for a

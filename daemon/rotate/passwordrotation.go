@@ -257,43 +257,6 @@ func (r *passwordRun) ask() (outcome, userEdit, error) {
 	return sending, func(_ *vault.Contents, _ *vault.User, j *vault.Rotation) { j.Asked = now }, nil
 }
 
-// right makes sure that the old password is still the right one, so that its change
-// needs no login that may fail: where its answer is lost, two passwords are tried.
-// What found it right when the change was begun, a moment ago, is good for one
-// request; else a login tells. The account may have been reset meanwhile.
-func (r *passwordRun) right() error {
-	t := r.try(r.old)
-	if no := r.known(t); no != nil && !r.attempt(t).Expired {
-		return no
-	}
-	if r.proven() || r.person {
-		return nil
-	}
-	base, err := r.login(r.ctx, t)
-	if recordErr := r.settle(r.task.id, r.old.ID, base, err); recordErr != nil {
-		return recordErr
-	}
-	if _, right := expired(err); right {
-		return nil
-	}
-	return err
-}
-
-// A proof is what the cloud said of a password: which version was right, and when.
-type proof struct {
-	version string
-	at      time.Time
-}
-
-// proven reports whether the old password was found right just now, and takes that.
-func (r *passwordRun) proven() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	p := r.proofs[r.task.id]
-	delete(r.proofs, r.task.id)
-	return p.version == r.old.ID && r.now().Sub(p.at) < proofLasts
-}
-
 // prove gets a token that lives. One of the very second of the change is born
 // revoked: Keystone revokes by whole seconds of its clock.
 func (r *passwordRun) prove() (outcome, userEdit, error) {
