@@ -74,16 +74,16 @@
 //
 // A password knows no overlap: the change kills the old one and every token. So
 // old and new are in the journal before the one call, and the old one was found
-// right just before it (proof.go). Its answer says which is in
-// force, if it is a yes, or a no in Keystone's own words; all others, and none,
-// leave a doubt. The old password can only go from right to wrong, the new one
-// from wrong to right, and that long after everybody stopped waiting, for a
-// request may lie in a queue. So (which.go) a token of the old one is asked
-// first, which costs no login and dies with it. It lives: the old one stays. It is
-// dead: the new one is tried, then the old one. There is none, after a kill: the
-// old one is tried first, for its refusal is final. Each is tried once. Where the
-// old one stays, the new one is kept for a day, and then until the cloud has
-// accepted the old one again.
+// right just before it (proof.go). Its answer says which is in force, if it is a
+// yes, or a no in Keystone's own words; all others, and none, leave a doubt. The
+// old password can only go from right to wrong, the new one from wrong to right,
+// and that long after everybody stopped waiting, for a request may lie in a
+// queue. So (which.go) a token of the old one is asked first, which costs no
+// login and dies with it. It lives: the old one stays. It is dead: the new one is
+// tried, then the old one. There is none, after a kill: the old one is tried
+// first, for its refusal is final. Each is tried once. Where the old one stays,
+// the new one is kept for a day, and then until the cloud has accepted the old
+// one again.
 //
 // All steps to the flip are one hold of the user's gate. While there is a doubt
 // nothing but the rotation, or a person, sends a password of that user, and
