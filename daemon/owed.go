@@ -86,7 +86,7 @@ func (s *checks) check(ctx context.Context, d *Daemon, o *opened, name string) {
 	defer s.mu.Unlock()
 	t := s.tries[e.ID]
 	s.tries[e.ID] = rotate.Try{At: d.now(), Count: t.Count + 1}
-	if now, _, gone := o.keeper.Environment(name); gone != nil || !rotate.Awaits(o.keeper.Contents(), now) {
+	if now, _, gone := o.keeper.Environment(name); gone != nil || !rotate.Awaits(o.keeper.Contents(), now, d.now()) {
 		delete(s.tries, e.ID) // settled, one way or the other
 	} else if t.Count == 0 {
 		d.Log.Warn("check", "outcome", outcome, "environment", name)

@@ -59,7 +59,7 @@ func TestHowAnEnvironmentStands(t *testing.T) {
 			e.ID, e.Name, e.UserID, e.Project = "e", "dev", "u", "p"
 			e.Binding, e.AppCreds, e.KeysOwed = c.binding, c.creds, c.owed
 			contents := &vault.Contents{Users: map[string]vault.User{"u": u}, Environments: map[string]vault.Environment{"dev": e}}
-			got := fmt.Sprintln(ProjectState(contents, e), EnvironmentState(contents, e, epoch), Awaits(contents, e))
+			got := fmt.Sprintln(ProjectState(contents, e), EnvironmentState(contents, e, epoch), Awaits(contents, e, epoch))
 			if want := fmt.Sprintln(c.project, c.state, c.awaits); got != want {
 				t.Errorf("project, state, awaits: %swant %s", got, want)
 			}

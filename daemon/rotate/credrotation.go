@@ -61,6 +61,12 @@ func usable(u vault.User) bool {
 
 func (appCreds) look(r *run) (err error) {
 	r.creds, err = r.listedCredentials()
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	r.creds = slices.DeleteFunc(r.creds, func(l cloud.ListedCredential) bool {
+		_, back := r.env.AppCredsDeleted[l.Name]
+		return back && l.ProjectID == r.grant.ProjectID && r.cloud.DeleteApplicationCredential(ctx, r.user.User, r.grant, l.ID) == nil
+	})
 	return err
 }
 
@@ -75,8 +81,19 @@ func (appCreds) activate(r *run, _ *vault.Contents, e *vault.Environment, id str
 	e.AppCreds = e.AppCreds.Activate(id)
 }
 
-func (appCreds) drop(_ *run, _ *vault.Contents, e *vault.Environment, id string) {
+func (appCreds) drop(r *run, _ *vault.Contents, e *vault.Environment, id string) {
+	v, _ := e.AppCreds.Find(id)
 	e.AppCreds = e.AppCreds.Drop(id)
+	if v.Source == "rotation" {
+		e.AppCredsDeleted = remembered(e.AppCredsDeleted, v.Value.Name, namesOf(r.creds), r.now())
+	}
+}
+
+func namesOf(creds []cloud.ListedCredential) (names []string) {
+	for _, l := range creds {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
 // copies: Keystone binds a credential to one user and project, and so to one

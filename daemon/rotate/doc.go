@@ -121,11 +121,13 @@
 // cloud has not accepted since, ends nothing: then one of three is right. Where
 // none of the rotation's two is, both stay stored until the cloud accepts another.
 //
-// Nothing is deleted but the pair that the journal names, id and secret: keys
-// of others stay, also one that another machine's ccad made (cloud.MadeByCCAD)
-// and this one took up when its own was gone; where the cloud chooses the keys
-// nobody can tell that. What is there besides is told of (ForeignKeys). What is alive Keystone says (OS-EC2), not S3, whose 403 is
-// the same for a dead key, a wrong secret and a Keystone out of reach.
+// Nothing is deleted but the pair that the journal names, id and secret: keys of
+// others stay, also one that another machine's ccad made (cloud.MadeByCCAD) and
+// this one took up when its own was gone; where the cloud chooses the keys nobody
+// can tell that. What is there besides is told of (ForeignKeys). What is alive
+// Keystone says (OS-EC2), not S3, whose 403 is the same for a dead key, a wrong
+// secret and a Keystone out of reach. What ccad made and deleted a late request
+// may make anew: it is remembered for a day, and deleted again (deleted.go).
 //
 // A key that came twice is one: the environments that serve it at one origin get
 // the next one together, and while it is served at another it is not deleted

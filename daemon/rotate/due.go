@@ -19,7 +19,7 @@ const (
 // be owed (zero: none). tries counts the unanswered checks of each.
 func Owed(c *vault.Contents, last map[string]Try, now time.Time) (names []string, next time.Time) {
 	for name, e := range c.Environments {
-		if !Awaits(c, e) {
+		if !Awaits(c, e, now) {
 			continue
 		}
 		at := last[e.ID].next(e.ID)
@@ -52,15 +52,16 @@ func (t Try) next(id string) time.Time {
 }
 
 // Awaits reports whether an environment holds a value that was never judged, or
-// not since the user's password was replaced.
-func Awaits(c *vault.Contents, e vault.Environment) bool {
+// not since the user's password was replaced, or has a key whose end is to be seen
+// once more.
+func Awaits(c *vault.Contents, e vault.Environment, now time.Time) bool {
 	if u, ok := c.Users[e.UserID]; ok {
 		if u.Refused != nil {
 			return false
 		}
 		if v, ok := u.Passwords.Active(); ok && v.HandsOff {
 			return false
-		} else if ok && (!v.Accepted || awaitsProject(e)) {
+		} else if ok && (!v.Accepted || awaitsProject(e) || lookOwed(e, now)) {
 			return true
 		}
 	}

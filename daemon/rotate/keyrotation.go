@@ -45,6 +45,7 @@ func (s3Keys) intend(e *vault.Environment, now time.Time) (intended, former stri
 
 func (s3Keys) look(r *run) (err error) {
 	r.pairs, err = r.listed()
+	r.pairs = r.deleteAgain(r.ctx, r.user, r.env, r.grant, r.pairs)
 	return err
 }
 
@@ -63,6 +64,9 @@ func (s3Keys) drop(r *run, c *vault.Contents, e *vault.Environment, id string) {
 	v, _ := e.Keys.Find(id)
 	forgetCopies(c, *e, v.Value)
 	e.Keys, e.KeysListed = e.Keys.Drop(id), accessKeys(r.pairs)
+	if v.Source == "rotation" {
+		e.KeysDeleted = remembered(e.KeysDeleted, v.Value.AccessKeyID, e.KeysListed, r.now())
+	}
 }
 
 func (s3Keys) remove(r *run, id string) error {

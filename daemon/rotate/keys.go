@@ -24,6 +24,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		return err
 	}
 	offered := err == nil
+	listed = k.deleteAgain(ctx, u, e, g, listed)
 	err = k.commit("verified", func(c *vault.Contents) error {
 		id := e.ID
 		e, ok := c.Environments[e.Name]
@@ -37,6 +38,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		if _, has := e.Keys.Active(); offered || !has {
 			e.KeysOwed = false
 		}
+		e.KeysDeleted = stillRemembered(e.KeysDeleted, accessKeys(listed), k.now())
 		if offered {
 			e.KeysListed = accessKeys(listed)
 			was, moved := e, false
@@ -100,6 +102,7 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 		switch {
 		case !there || !pair.Secret.Equal(v.Value.Secret):
 			e.Keys = e.Keys.Drop(v.ID)
+			e.KeysDeleted = remembered(e.KeysDeleted, v.Value.AccessKeyID, accessKeys(listed), now)
 		case has: // made, and not needed any more: known as ours, never served
 			v.State, v.Accepted = vault.Retiring, true
 			e.Keys = e.Keys.With(v)

@@ -175,6 +175,9 @@ func (m *model) recorded() map[string]bool {
 		for _, v := range e.Keys.List {
 			ours[v.Value.AccessKeyID] = true
 		}
+		for access := range e.KeysDeleted {
+			ours[access] = true
+		}
 	}
 	return ours
 }
@@ -633,6 +636,11 @@ func (m *model) endsWell() {
 		e = m.Contents().Environments[name]
 		if pair, has := e.Keys.Active(); e.KeyRotation != nil || has && e.KeysRefused == nil && !m.look().cloud[pair.Value.AccessKeyID] {
 			m.Errorf("%s: its key is not at the cloud, or its rotation is not over: %+v", name, e.KeyRotation)
+		}
+		for access := range e.KeysDeleted {
+			if m.look().cloud[access] {
+				m.Errorf("%s: the key %s was deleted and is there again", name, access)
+			}
 		}
 	}
 	m.rotatesWell()

@@ -245,8 +245,8 @@ func TestHealingIsOwed(t *testing.T) {
 			w.open() // owed over a restart, too
 			for _, name := range []string{"dev", "system"} {
 				e, _, _ := w.Environment(name)
-				if KeyState(e) != StateUnverified || !Awaits(w.Contents(), e) {
-					t.Errorf("%s: the keys are %s, owed %v", name, KeyState(e), Awaits(w.Contents(), e))
+				if KeyState(e) != StateUnverified || !Awaits(w.Contents(), e, w.clock.Now()) {
+					t.Errorf("%s: the keys are %s, owed %v", name, KeyState(e), Awaits(w.Contents(), e, w.clock.Now()))
 				}
 			}
 			w.cloud.Heal()

@@ -13,8 +13,8 @@ func TestKeyGivenAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := w.Contents().Environments["dev"]
-	if state := KeyState(e); state != StateUnverified || Awaits(w.Contents(), e) || MayServeKeys(e) != nil {
-		t.Errorf("it is %s, asked about by itself: %v, served: %v", state, Awaits(w.Contents(), e), MayServeKeys(e))
+	if state := KeyState(e); state != StateUnverified || Awaits(w.Contents(), e, w.clock.Now()) || MayServeKeys(e) != nil {
+		t.Errorf("it is %s, asked about by itself: %v, served: %v", state, Awaits(w.Contents(), e, w.clock.Now()), MayServeKeys(e))
 	}
 	wantRefused(t, w.Verify(t.Context(), "dev", true))
 	if state := KeyState(w.Contents().Environments["dev"]); state != StateRefused {

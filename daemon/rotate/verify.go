@@ -46,7 +46,7 @@ func (k *Keeper) VerifyOwed(ctx context.Context, name string) (asked bool, err e
 		return false, err
 	}
 	defer k.gate(gateOf(e, u))()
-	if c := k.vault.Contents(); !Awaits(c, c.Environments[name]) {
+	if c := k.vault.Contents(); !Awaits(c, c.Environments[name], k.now()) {
 		return false, nil
 	}
 	return true, k.verifyLocked(ctx, name, nil)

@@ -70,6 +70,7 @@ func TestBackupBringsBindingsAndValues(t *testing.T) {
 		e.Keys, e.AppCreds = unverified(e.Keys), unverified(e.AppCreds)
 		e.Generation, e.Epoch, e.KeysRefused, e.KeysOwed, e.KeysListed, e.Sources[0].Watched, e.Sources[0].Emptied = 0, 0, nil, false, nil, false, false
 		e.KeyRotation, e.CredRotation, e.Binding, e.KeysUnhealed, e.AppCredUnhealed = nil, nil, Binding{}, false, false
+		e.KeysDeleted, e.AppCredsDeleted = nil, nil
 		want.Environments[name] = e
 	}
 	if d := diff(want, c); d != "" {

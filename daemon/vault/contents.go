@@ -112,7 +112,15 @@ type Environment struct {
 
 	KeyRotation  *Rotation // of the S3 key; nil: none is under way
 	CredRotation *Rotation // of the application credential
+
+	KeysDeleted     Deleted // by their access keys
+	AppCredsDeleted Deleted // by their names
 }
+
+// Deleted are values that ccad made, and that the cloud has no more, each with the
+// end of the time in which a request for it may still arrive, that nobody answered.
+// It is a value: nobody writes into one that someone else may be reading.
+type Deleted map[string]time.Time
 
 // A Binding is what the cloud has said of a user's way into a project. The zero
 // value: nothing yet.

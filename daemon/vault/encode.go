@@ -188,6 +188,8 @@ func recordEnvironment(e Environment) environmentRecord {
 		AppCredUnhealed:   e.AppCredUnhealed,
 		KeyRotation:       (*rotationRecord)(e.KeyRotation),
 		CredRotation:      (*rotationRecord)(e.CredRotation),
+		KeysDeleted:       e.KeysDeleted,
+		AppCredsDeleted:   e.AppCredsDeleted,
 	}
 	for _, s := range e.Sources {
 		r.Sources = append(r.Sources, sourceRecord(s))
@@ -226,6 +228,9 @@ func (r environmentRecord) environment() Environment {
 
 		KeyRotation:  (*Rotation)(r.KeyRotation),
 		CredRotation: (*Rotation)(r.CredRotation),
+
+		KeysDeleted:     r.KeysDeleted,
+		AppCredsDeleted: r.AppCredsDeleted,
 	}
 	for _, s := range r.Sources {
 		e.Sources = append(e.Sources, Source(s))

@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 8
+const schema = 9
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -105,6 +105,9 @@ type environmentRecord struct {
 
 	KeyRotation  *rotationRecord `json:"key_rotation,omitempty"`
 	CredRotation *rotationRecord `json:"application_credential_rotation,omitempty"`
+
+	KeysDeleted     map[string]time.Time `json:"keys_deleted,omitempty"`
+	AppCredsDeleted map[string]time.Time `json:"application_credentials_deleted,omitempty"`
 }
 
 type rotationRecord struct {
