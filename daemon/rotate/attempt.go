@@ -21,6 +21,11 @@ const (
 	// have been lost. Then it waits for a person, or for a token to show that the
 	// value is right: Keystone forgets no failed login, however long ago.
 	maxUnanswered = 2
+	// unansweredPause is how long a password rests then that is most likely right: the
+	// one in force that the cloud has accepted before, or one of a rotation's two. The
+	// pause doubles up to a day: after an outage it heals by itself, and where answers
+	// are lost for good few logins fail.
+	unansweredPause = time.Hour
 	// refusedPause is how long a refused value rests before a person, and nobody
 	// else, may have it sent once more: an account that was disabled or locked
 	// looks like a wrong password, and comes back.
@@ -37,7 +42,7 @@ type try struct {
 }
 
 // errUnanswered: a value was sent, and sent once more, and never judged.
-var errUnanswered = fmt.Errorf("the cloud answered none of %d attempts, and it is sent again by verify: %w", maxUnanswered, cloud.ErrUnreachable)
+var errUnanswered = fmt.Errorf("the cloud answered none of %d attempts: %w", maxUnanswered, cloud.ErrUnreachable)
 
 // A login is Keystone's unscoped grant for a password.
 type login struct {
@@ -219,10 +224,29 @@ func (k *Keeper) mayTry(mark string, t try) error {
 		return no
 	case a.Refused:
 		return refusedBefore(t, a)
-	case a.Unanswered >= maxUnanswered && !t.person:
-		return fmt.Errorf("%s: %w", t.subject(), errUnanswered)
+	case a.Unanswered < maxUnanswered || t.person || k.rested(t):
+		return nil
+	case likely(c, t):
+		return fmt.Errorf("%s is sent again at %s, or by verify: %w", t.subject(), stamp(a.At.Add(pauseAfter(a))), errUnanswered)
 	}
-	return nil
+	return fmt.Errorf("%s is sent again by verify: %w", t.subject(), errUnanswered)
+}
+
+// likely reports whether a password is most likely right.
+func likely(c *vault.Contents, t try) bool {
+	u := c.Users[t.user.ID]
+	active, ok := u.Passwords.Active()
+	return t.rotation || ok && active.Accepted && active.Value.Equal(t.password)
+}
+
+// rested reports whether such a one, of which no answer came, may be sent again.
+func (k *Keeper) rested(t try) bool {
+	a := k.attempt(t)
+	return a.Unanswered > 0 && !a.Refused && likely(k.vault.Contents(), t) && !k.now().Before(a.At.Add(pauseAfter(a)))
+}
+
+func pauseAfter(a vault.Attempt) time.Duration {
+	return min(unansweredPause<<min(max(a.Unanswered-maxUnanswered, 0), 5), 24*time.Hour)
 }
 
 // known returns the refusal that is on record for a value, whoever gave it:

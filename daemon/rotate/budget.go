@@ -22,10 +22,11 @@ var ErrWithheld = errors.New("it waits for a person")
 // affordable returns nil if a login may fail unattended, a rotation's too: it
 // keeps its passwords until a person acts. Where none may any
 // more, the password in force is sent all the same as long as a token of it
-// lives: then nobody has changed it.
+// lives, for then nobody has changed it, and when it has rested that nobody
+// answered.
 func (k *Keeper) affordable(ctx context.Context, t try) error {
 	u := k.vault.Contents().Users[t.user.ID]
-	if t.person || u.Failures < maxFailures || k.olderTokenLives(ctx, t) {
+	if t.person || u.Failures < maxFailures || k.rested(t) || k.olderTokenLives(ctx, t) {
 		return nil
 	}
 	return fmt.Errorf("%s: %d logins of this user have failed already, or were never answered: %w", t.subject(), u.Failures, ErrWithheld)

@@ -83,6 +83,48 @@ func TestUnansweredIsMadeUpFor(t *testing.T) {
 	}
 }
 
+// TestAcceptedIsSentAgain: a password that the cloud accepted once, and of which it
+// answered none of two attempts, heals by itself an hour after the outage.
+func TestAcceptedIsSentAgain(t *testing.T) {
+	for name, lost := range map[string]practice.Fault{"504": {Status: 504}, "hang up": {Break: practice.Cut}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.dev()
+			w.open()
+			lost.Route, lost.Times = tokenRoute, maxUnanswered
+			w.cloud.Fail(lost)
+			for range maxUnanswered {
+				wantIs(t, w.Verify(t.Context(), "dev", false), cloud.ErrUnreachable)
+			}
+			w.cloud.Heal()
+			_, _, err := w.Token(t.Context(), "dev")
+			wantIs(t, err, errUnanswered)
+			w.clock.step(unansweredPause)
+			w.open()
+			if _, _, err := w.Token(t.Context(), "dev"); err != nil || w.user().Failures != 0 {
+				t.Errorf("%v, %d failures", err, w.user().Failures)
+			}
+		})
+	}
+}
+
+// TestUnansweredIsSentAgainRarely: where it was replaced, and no answer comes through
+// for a day, it fails no oftener than that.
+func TestUnansweredIsSentAgainRarely(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	w.regenerated()
+	w.cloud.Fail(practice.Fault{Route: tokenRoute, Status: 504, AfterWork: true})
+	for range 24 * 4 {
+		_ = w.Verify(t.Context(), "dev", false)
+		_, _ = w.found("wrong-1")
+		w.clock.step(15 * time.Minute)
+		w.open()
+	}
+	w.cloud.Heal()
+	w.failed(maxFailures + 5) // then at the first, second, fourth, eighth and sixteenth hour
+}
+
 // TestOutageCostsNothing: while a cloud is down nothing is used up, and while it
 // hangs one attempt, of whichever value.
 func TestOutageCostsNothing(t *testing.T) {

@@ -366,3 +366,23 @@ func TestCredentialRemade(t *testing.T) {
 		t.Error("it is not rotated")
 	}
 }
+
+// TestServedCredentialIsAsked: a credential that is served is asked about whether
+// its user's password is stored or not.
+func TestServedCredentialIsAsked(t *testing.T) {
+	w := newWorld(t)
+	ac := w.imported(cloud.Limits{})
+	w.adoptWithoutKey("sys", "system-ccontini")
+	if err := w.Verify(t.Context(), "dev", false); err != nil {
+		t.Fatal(err)
+	}
+	u, g := w.byPassword()
+	if err := w.Keeper.cloud.DeleteApplicationCredential(t.Context(), u, g, ac.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, w.Verify(t.Context(), "dev", false))
+	wantRefused(t, w.Verify(t.Context(), "dev", true))
+	if e := w.Contents().Environments["dev"]; !CredentialAmiss(e) || EnvironmentState(w.Contents(), e, w.clock.Now()) != StateRefused {
+		t.Errorf("it is served: %+v", e.AppCreds.List)
+	}
+}

@@ -227,25 +227,35 @@ func (k *Keeper) refuseKeys(e vault.Environment, active vault.Version[account.Ke
 }
 
 // learnRegionLocked asks the S3 endpoint in which region it wants to be spoken
-// to. A refusal proves nothing here: Keystone has just listed the key.
+// to. A refusal proves nothing here: Keystone has just listed the key. Where S3 can't
+// be asked it is owed: what is known of the region may be a guess.
 func (k *Keeper) learnRegionLocked(ctx context.Context, e vault.Environment) error {
 	active, ok := e.Keys.Active()
 	if !ok {
 		return nil
 	}
-	s3, _, err := k.probeS3(ctx, e.S3, active.Value)
-	if err != nil {
-		return fmt.Errorf("the S3 key of %s is listed by Keystone, but S3 did not accept it: %v", e.Name, err) // of Keystone's word and this one, Keystone's counts
-	}
-	if s3.Region == e.S3.Region {
-		return nil
-	}
-	return k.commit("verified", func(c *vault.Contents) error {
-		return inEnvironment(c, e, func(e *vault.Environment) {
-			e.S3.Region = s3.Region
-			e.Generation = c.NextGeneration()
+	s3, _, answer := k.probeS3(ctx, e.S3, active.Value)
+	owed := errors.Is(answer, cloud.ErrUnreachable) || errors.Is(answer, cloud.ErrLimited)
+	if s3.Region != e.S3.Region || owed != e.KeysOwed {
+		err := k.commit("verified", func(c *vault.Contents) error {
+			return inEnvironment(c, e, func(e *vault.Environment) {
+				if e.KeysOwed = owed; s3.Region != e.S3.Region {
+					e.S3.Region = s3.Region
+					e.Generation = c.NextGeneration()
+				}
+			})
 		})
-	})
+		if err != nil {
+			return err
+		}
+	}
+	switch { // of Keystone's word and this one, Keystone's counts
+	case owed:
+		return fmt.Errorf("the S3 key of %s is listed by Keystone, but S3 can't be asked about it: %w", e.Name, answer)
+	case answer != nil:
+		return fmt.Errorf("the S3 key of %s is listed by Keystone, but S3 did not accept it: %v", e.Name, answer)
+	}
+	return nil
 }
 
 // probeS3 signs one request for the list of buckets, and once more for the

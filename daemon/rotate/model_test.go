@@ -191,7 +191,7 @@ func (m *model) check(before, after view, person bool) {
 		switch {
 		case more > 0 && was.Refused && !was.Expired && !(person && rested):
 			m.Errorf("%q was refused, and was sent again %d times", value, more)
-		case !person:
+		case !person && !sentAgain(was, after):
 			m.unattended[value] += more
 		}
 		if most := maxUnanswered + min(m.kills, 1); m.unattended[value] > most {
@@ -221,11 +221,18 @@ func (m *model) checkSpent(before, after view, person bool) {
 		return
 	}
 	for value, n := range after.wrong {
-		m.spent += n - before.wrong[value]
+		if !sentAgain(before.records[value], after) {
+			m.spent += n - before.wrong[value]
+		}
 	}
 	if m.spent > maxFailures {
 		m.Errorf("%d logins have failed unattended: %v", m.spent, after.wrong)
 	}
+}
+
+// sentAgain reports whether a value may be sent unattended since it has rested.
+func sentAgain(was vault.Attempt, after view) bool {
+	return was.Unanswered > 0 && !was.Refused && !after.now.Before(was.At.Add(pauseAfter(was)))
 }
 
 // checkMade sees that what is new at the cloud is on record, here or on the other

@@ -71,8 +71,8 @@ func KeyState(e vault.Environment) string {
 }
 
 // EnvironmentState is the worst of what it rests on: the user, his way into the
-// project, the S3 key. A user without a password is as good as each
-// environment's application credential.
+// project, the S3 key, and the application credential where that is served. A
+// user without a password is as good as each environment's.
 func EnvironmentState(c *vault.Contents, e vault.Environment, now time.Time) string {
 	keys := KeyState(e)
 	if e.UserID == "" {
@@ -83,7 +83,11 @@ func EnvironmentState(c *vault.Contents, e vault.Environment, now time.Time) str
 	if _, ok := u.Passwords.Active(); ok {
 		state = UserState(c, u, now)
 	}
-	for _, other := range []string{ProjectState(c, e), keys} {
+	rests := []string{ProjectState(c, e), keys}
+	if e.ByCredential {
+		rests = append(rests, credentialState([]vault.Environment{e}))
+	}
+	for _, other := range rests {
 		if gravity[other] > gravity[state] {
 			state = other
 		}

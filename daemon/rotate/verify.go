@@ -293,7 +293,9 @@ func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e va
 	switch {
 	case !ok && !hasPassword && (len(e.AppCreds.List) > 0 || !hasKeys):
 		return withoutCredential(e)
-	case !ok || active.HandsOff && !person || active.Accepted && hasPassword:
+	case e.ByCredential && !ok:
+		return withoutCredential(e)
+	case !ok || active.HandsOff && !person || active.Accepted && hasPassword && !e.ByCredential:
 		return nil
 	}
 	g, err := k.applicationLocked(ctx, u, e, person)
