@@ -208,7 +208,12 @@ func (r rotations) plan(name string) ipc.RotateLine {
 	switch {
 	case p.Spared != "":
 		line.Note += "; the former one would stay at the cloud: " + p.Spared
+	case p.Open:
+		line.Note += "; the former one would be kept until the programs have ended that run with it"
 	case p.Name != "":
+		if p.Unknown && r.wish.Grace == nil {
+			line.Note += "; others may hold the former one"
+		}
 		line.Until = &p.End
 		unhurried, _ := r.Plan(r.kind, name, nil)
 		line.Unknown = p.Unknown && p.End.Before(unhurried.End)

@@ -167,8 +167,14 @@ func (d *Daemon) remove(r *request) (any, error) {
 	for _, id := range perhaps {
 		change.Notes = append(change.Notes, "S3 key "+id+" may be at the cloud: it was asked for, and the answer never came")
 	}
-	if ac, ok := e.AppCreds.Active(); ok && ac.Source == "rotation" {
-		change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" stays valid at the cloud")
+	for _, ac := range e.AppCreds.List {
+		switch {
+		case ac.Source != "rotation" || ac.State == vault.Refused:
+		case ac.State == vault.Pending:
+			change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" may be at the cloud: it was asked for, and the answer never came")
+		default:
+			change.Notes = append(change.Notes, "application credential "+ac.Value.Name+" stays valid at the cloud")
+		}
 	}
 	for _, k := range r.open.keeper.Contents().Kept {
 		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(pairOf(s.Path), k.Path) }) {

@@ -30,7 +30,7 @@ type RotateLine struct {
 	Until   *time.Time `json:"until,omitempty"`   // of a plan: when the old key is deleted
 	Holders []Lease    `json:"holders,omitempty"` // of a plan, and with already: who holds the old key
 	Broken  []Lease    `json:"broken,omitempty"`  // of them, those who may hold it longer
-	Unknown bool       `json:"unknown,omitempty"` // others may, too: it was printed, or a daemon before this one may have handed it out
+	Unknown bool       `json:"unknown,omitempty"` // others may, too: it was printed, came from elsewhere, or a daemon before this one may have handed it out
 
 	// Of a plan, and of step "portal", which waits for a person: what he is to
 	// press, whom it concerns, and where ccad looks for what comes of it.

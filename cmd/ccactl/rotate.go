@@ -63,9 +63,6 @@ func rotateVerb() *cobra.Command {
 }
 
 func (r rotation) run() error {
-	if r.Password && !r.DryRun && !r.asJSON {
-		say("note: the portal goes on showing the former password of " + r.User)
-	}
 	if r.Grace != "" && !r.DryRun {
 		if err := r.warn(); err != nil {
 			return err
@@ -82,7 +79,13 @@ func (r rotation) run() error {
 	case err != nil:
 		return err
 	}
-	return t.sum()
+	if err := t.sum(); err != nil {
+		return err
+	}
+	if r.Password && !r.DryRun && !r.asJSON {
+		say("note: the portal goes on showing the former password of " + r.User)
+	}
+	return nil
 }
 
 // warn says whom a short grace breaks, and asks where somebody is there.
@@ -101,7 +104,7 @@ func (r rotation) warn() error {
 		}
 		if line.Unknown {
 			broken++
-			say("warning: others may hold " + line.Subject + " longer than that: it was printed, or handed out before ccad was started anew")
+			say("warning: others may hold " + line.Subject + " longer than that: it was printed, came from a file or a person, or was handed out before ccad was started anew")
 		}
 		return nil
 	})

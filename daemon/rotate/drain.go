@@ -29,14 +29,14 @@ type Wait struct {
 	Open    bool      // and not before the programs have ended that hold it
 	Holders []Lease   // those who hold it now
 	Broken  []Lease   // of them, those who may hold it longer than End
-	Unknown bool      // others may: it was printed for a program that has ended, or given out by a daemon before this one. End allows for them
+	Unknown bool      // others may: it was printed for a program that has ended, given out by a daemon before this one, or came from a file or a person. End allows for them
 }
 
 // waitFor returns how long a version of an environment's value must live on
 // after it was replaced at the moment flip. With a grace that is all there is;
 // else every lease ends by itself: the known ones when they say, a program's with
-// it, what was printed after the grace, and what an earlier daemon may have given
-// after the longest that there was.
+// it, what was printed, or did not come from ccad, after the grace, and what an
+// earlier daemon may have given after the longest that there was.
 func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip time.Time, grace *time.Duration) Wait {
 	p := k.patience
 	w := Wait{End: flip}
@@ -47,7 +47,7 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 	}
 	later(flip.Add(min(answering, p.Grace)))
 	c := k.vault.Contents()
-	for _, old := range what.copies(c, e, old.id) {
+	for _, old := range k.heldAs(what, e, old) {
 		for _, lease := range p.Ledger.Of(old.in) {
 			if what.held(lease.Held) != old.n {
 				continue
@@ -66,6 +66,10 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 			w.Unknown = true
 			later(flip.Add(p.Grace))
 		}
+		if old.brought {
+			w.Unknown = true
+			later(flip.Add(p.Grace))
+		}
 		if old.created.Before(p.Ledger.Since()) {
 			w.Unknown = true
 			later(flip.Add(p.Grace))
@@ -76,7 +80,8 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 		w.End = flip.Add(*grace)
 	}
 	for _, lease := range w.Holders {
-		if lease.Until.After(w.End) || lease.Until.IsZero() && !w.Open {
+		endless := lease.Until.IsZero() && !w.Open && (lease.View == ViewExec || w.End.Before(flip.Add(p.Grace)))
+		if endless || lease.Until.After(w.End) {
 			w.Broken = append(w.Broken, lease)
 		}
 	}

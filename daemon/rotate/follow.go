@@ -184,6 +184,9 @@ func (t ofEnvironment) note(k *Keeper, j vault.Rotation) (string, []Lease) {
 	if n := len(w.Holders); n > 0 {
 		note += fmt.Sprintf("; %d still hold it", n)
 	}
+	if w.Unknown && j.Grace == nil {
+		note += "; others may hold it"
+	}
 	return note, w.Holders
 }
 

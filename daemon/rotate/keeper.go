@@ -69,6 +69,7 @@ type Keeper struct {
 	order   sync.Mutex // held over a commit and its telling: the next one waits
 
 	patience Patience                 // set before the first rotation
+	removed  map[string][]version     // of environments that are gone, and may be held as theirs, by their names
 	stalls   map[string]stall         // rotations that could not go on, by subject
 	turn     chan struct{}            // closed at the next commit
 	ears     map[chan Progress]string // who follows which subject; "": all
@@ -84,13 +85,14 @@ type Keeper struct {
 func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(before, after *vault.Contents, why string)) *Keeper {
 	return &Keeper{
 		vault: v, cloud: c, now: now, after: time.After, watcher: changed,
-		gates:  map[string]*sync.Mutex{},
-		logins: map[string]login{},
-		tokens: map[string]cloud.Grant{},
-		proofs: map[string]proof{},
-		stalls: map[string]stall{},
-		turn:   make(chan struct{}),
-		ears:   map[chan Progress]string{},
+		gates:   map[string]*sync.Mutex{},
+		logins:  map[string]login{},
+		tokens:  map[string]cloud.Grant{},
+		proofs:  map[string]proof{},
+		removed: map[string][]version{},
+		stalls:  map[string]stall{},
+		turn:    make(chan struct{}),
+		ears:    map[chan Progress]string{},
 
 		patience: Patience{Ledger: NewLedger(now, func(Process) bool { return true })},
 	}

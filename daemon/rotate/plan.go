@@ -36,6 +36,9 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 	}
 	if old, ok := t.version(e, goes); ok {
 		p.Name, p.Spared, p.Wait = old.name, t.spared(c, e, old.id), k.waitFor(t.engine, e, old, flip, wished)
+		if p.Spared != "" {
+			p.Broken = nil
+		}
 	}
 	if p.Already { // that one is told of above
 		j = next(j.Left)

@@ -27,10 +27,39 @@ func (k *Keeper) Remove(name string) error {
 		return err
 	}
 	k.forget(e.UserID, []string{e.ID})
+	k.rememberHeld(e)
 	if err := k.vault.PrunePredecessors(); err != nil {
 		return fmt.Errorf("%s is removed, but older copies of the store are left: %w", name, err)
 	}
 	return nil
+}
+
+// rememberHeld keeps, for as long as this daemon has a ledger, what was held of an
+// environment that is gone: added anew, its key is still the one that they hold.
+func (k *Keeper) rememberHeld(e vault.Environment) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, v := range e.Keys.List {
+		one, _ := (s3Keys{}).version(e, v.ID)
+		k.removed[one.name] = append(k.removed[one.name], one)
+	}
+	for _, v := range e.AppCreds.List {
+		if one, _ := (appCreds{}).version(e, v.ID); one.name != "" { // a file need not name it
+			k.removed[one.name] = append(k.removed[one.name], one)
+		}
+	}
+}
+
+// heldAs are the versions as which one may be held: its copies, and those of
+// environments that were removed.
+func (k *Keeper) heldAs(what engine, e vault.Environment, v version) []version {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := what.copies(k.vault.Contents(), e, v.id)
+	if v.name == "" {
+		return all
+	}
+	return append(all, k.removed[v.name]...)
 }
 
 // KeysLeft are the access keys that stay at the cloud when an environment is

@@ -167,6 +167,7 @@ type version struct {
 	name     string // an access key, an application credential's name
 	created  time.Time
 	pending  bool // not in force yet
+	brought  bool // it came from elsewhere, where others may have it too
 	retiring bool // replaced, and by another
 }
 
@@ -179,7 +180,7 @@ func versionOf[T vault.Value](e vault.Environment, vs vault.Versions[T], id stri
 	if id == inForce {
 		v, ok = vs.Active()
 	}
-	return version{id: v.ID, in: e.ID, n: v.N, name: named(v.Value), created: v.Created, pending: v.State == vault.Pending, retiring: v.State == vault.Retiring}, ok
+	return version{id: v.ID, in: e.ID, n: v.N, name: named(v.Value), created: v.Created, brought: v.Source != "rotation", pending: v.State == vault.Pending, retiring: v.State == vault.Retiring}, ok
 }
 
 // advanceLocked does one step. The caller holds the user's gate. A waitError

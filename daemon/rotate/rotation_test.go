@@ -48,7 +48,8 @@ func TestDrainWaitsForHolders(t *testing.T) {
 	for name, c := range map[string]struct {
 		lease  Lease
 		grace  time.Duration // 0: none wished
-		reborn bool          // the daemon started anew after the import
+		theirs bool          // the key came from a file
+		reborn bool          // the daemon started anew after the key was made
 		ends   time.Duration // the holder ends then; 0: never, or before
 		kept   time.Duration // the old key is there then
 		gone   time.Duration // and gone then
@@ -62,12 +63,19 @@ func TestDrainWaitsForHolders(t *testing.T) {
 		"a program that ended":       {lease: Lease{View: ViewExec, Holder: Process{PID: 2}}, kept: time.Second, gone: 3 * time.Second},
 		"a shorter grace":            {lease: Lease{Until: epoch.Add(20 * time.Minute)}, grace: time.Minute, kept: 50 * time.Second, gone: 61 * time.Second},
 		"a longer grace":             {grace: 5 * time.Hour, kept: 4 * time.Hour, gone: 5*time.Hour + time.Second},
+		"who has the file":           {theirs: true, kept: 59 * time.Minute, gone: 61 * time.Minute},
+		"the file, a grace":          {theirs: true, grace: time.Minute, kept: 59 * time.Second, gone: 61 * time.Second},
 		"who knows, after a restart": {reborn: true, kept: 59 * time.Minute, gone: 61 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.alive[1] = true
 			w.dev()
+			if !c.theirs {
+				if err := w.atOnce(KindKey); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if c.reborn {
 				w.clock.step(time.Second)
 				w.open()
@@ -101,6 +109,37 @@ func TestDrainWaitsForHolders(t *testing.T) {
 			}
 			w.clean()
 		})
+	}
+}
+
+// Who holds a key keeps it alive also where its environment was removed and added
+// anew meanwhile.
+func TestDrainAfterRemoval(t *testing.T) {
+	w := newWorld(t)
+	key := w.dev()
+	w.handOut("dev", epoch.Add(80*time.Minute))
+	if err := w.Remove("dev"); err != nil {
+		t.Fatal(err)
+	}
+	w.take("dev", "dev-ccontini")
+	if w.active("dev").AccessKeyID != key.Access {
+		t.Fatalf("%s serves", w.active("dev").AccessKeyID)
+	}
+	if p, err := w.Plan(KindKey, "dev", new(time.Duration)); err != nil || len(p.Broken) != 1 {
+		t.Errorf("a grace of nothing breaks %+v, %v", p.Broken, err)
+	}
+	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []struct {
+		step time.Duration
+		keys int
+	}{{79 * time.Minute, 2}, {2 * time.Minute, 1}} {
+		w.clock.step(at.step)
+		w.GoOn(t.Context())
+		if n := len(w.keys()); n != at.keys {
+			t.Errorf("%d keys, want %d", n, at.keys)
+		}
 	}
 }
 

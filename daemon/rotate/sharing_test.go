@@ -30,7 +30,7 @@ func TestSharedKey(t *testing.T) {
 	w.alone("profile", key)
 	was := w.Contents().Environments["profile"]
 	v, _ := was.Keys.Active()
-	w.ledger.Add(Lease{Environment: was.ID, Held: Held{Keys: v.N}, Until: epoch.Add(20 * time.Minute)})
+	w.ledger.Add(Lease{Environment: was.ID, Held: Held{Keys: v.N}, Until: epoch.Add(80 * time.Minute)})
 	c := w.Contents()
 	if got := Followers(c, c.Environments["dev"]); !slices.Equal(got, []string{"profile"}) || Leader(c, "profile") != "dev" || Leader(c, "dev") != "dev" {
 		t.Errorf("dev is followed by %v, and profile follows %s", got, Leader(c, "profile"))
@@ -48,7 +48,7 @@ func TestSharedKey(t *testing.T) {
 	for _, at := range []struct {
 		step time.Duration
 		keys int
-	}{{19 * time.Minute, 2}, {2 * time.Minute, 1}} {
+	}{{79 * time.Minute, 2}, {2 * time.Minute, 1}} {
 		w.clock.step(at.step)
 		w.GoOn(t.Context())
 		if n := len(w.keys()); n != at.keys {
@@ -188,7 +188,7 @@ func TestSharedKeyOfTwoUsers(t *testing.T) {
 			if w.active("deveast") != w.active("dev") {
 				t.Fatal("they share no key")
 			}
-			w.handOut("deveast", epoch.Add(20*time.Minute))
+			w.handOut("deveast", epoch.Add(80*time.Minute))
 			c := w.Contents()
 			if got := Followers(c, c.Environments["dev"]); !slices.Equal(got, []string{"deveast"}) || Leader(c, "deveast") != "dev" || Leader(c, "dev") != "dev" {
 				t.Errorf("dev is followed by %v, and deveast follows %s", got, Leader(c, "deveast"))
@@ -203,7 +203,7 @@ func TestSharedKeyOfTwoUsers(t *testing.T) {
 			for _, at := range []struct {
 				step time.Duration
 				keys int
-			}{{19 * time.Minute, 2}, {2 * time.Minute, 1}} {
+			}{{79 * time.Minute, 2}, {2 * time.Minute, 1}} {
 				if err := w.Verify(t.Context(), "deveast", true); err != nil {
 					t.Error(err)
 				}
