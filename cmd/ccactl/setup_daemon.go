@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -197,6 +198,14 @@ func notStarted(path string) error {
 	return fmt.Errorf("ccad does not start%s (%s has all its words)", reason, path)
 }
 
+// serviceLog is where the words of the service go.
+func serviceLog() string {
+	if runtime.GOOS == "darwin" {
+		return "~/Library/Logs/ccad.log"
+	}
+	return "journalctl --user -u ccad"
+}
+
 // await waits until the daemon answers, or has ended.
 func (s *setup) await(ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
@@ -213,7 +222,7 @@ func (s *setup) await(ended <-chan struct{}) error {
 			return notStarted(logPath())
 		case <-ctx.Done():
 			if ended == nil {
-				return errors.New("ccad does not start: journalctl --user -u ccad has its words")
+				return fmt.Errorf("ccad does not start: %s has its words", serviceLog())
 			}
 			return notStarted(logPath())
 		case <-time.After(50 * time.Millisecond):
