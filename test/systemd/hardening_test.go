@@ -20,6 +20,7 @@ func TestHardening(t *testing.T) {
 	if x := m.exposure("ccad.service"); x > 4.9 {
 		t.Errorf("the default unit's exposure is %v", x)
 	}
+	m.says("systemctl --user show -p MemorySwapMax,LimitCORE,LimitCORESoft ccad", `^MemorySwapMax=0$`, `^LimitCORE=0$`, `^LimitCORESoft=0$`)
 	const daemon = "/proc/$(systemctl --user show -p MainPID --value ccad)"
 	m.fails("cat "+daemon+"/environ", `Permission denied`)
 	m.says("grep -e NoNewPrivs -e Seccomp: "+daemon+"/status; grep -i 'core file' "+daemon+"/limits || sudo grep -i 'core file' "+daemon+"/limits",
