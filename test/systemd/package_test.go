@@ -121,8 +121,7 @@ func TestPackage(t *testing.T) {
 	t.Log("the strict drop-in of its documentation")
 	m.says(`mkdir -p `+units+`ccad.service.d; cp /usr/share/doc/ccad/examples/strict.conf `+units+`ccad.service.d/
 		systemctl --user daemon-reload; ccad restart >/dev/null; ccactl unlock --passphrase-file passphrase; ccactl credential-process --env dev
-		systemd-analyze --user security --no-pager ccad.service | tail -1
-		rm -r `+units+`ccad.service.d; systemctl --user daemon-reload; systemd-analyze --user security --no-pager ccad.service | tail -1`, `s3-secret`, `: 1\.8 `, `: 4\.7 `)
+		rm -r `+units+`ccad.service.d; systemctl --user daemon-reload`, `s3-secret`)
 
 	t.Log("removed and installed again it listens")
 	m.root("SUDO_UID=1000 ccad install --seal </home/alice/passphrase; dpkg -r ccad >/dev/null; dpkg -i /opt/packages/ccad_0.2.0*.deb >/dev/null")
