@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,42 +22,58 @@ import (
 const startWithin = 15 * time.Second
 
 // startDaemon installs the service where there is an init system for it, else
-// starts a daemon that lives until it is told to end or the machine does.
+// starts a daemon that lives until it is told to end or the machine does. One that
+// a package's socket started is made the user's own service, too.
 func (s *setup) startDaemon() error {
 	st, err := status()
-	if err == nil {
-		if s.keyring != "" && s.keyring != st.Daemon.Keyring {
-			return fmt.Errorf("ccad runs with the %s keyring: end it, and setup --keyring %s starts it with another", st.Daemon.Keyring, s.keyring)
-		}
-		s.done("ccad %s runs", st.Daemon.Version)
-		return nil
-	}
-	if codeOf(err) != (&ipc.Error{Code: ipc.CodeNoDaemon}).Exit() {
+	if err != nil && codeOf(err) != (&ipc.Error{Code: ipc.CodeNoDaemon}).Exit() {
 		return err
+	}
+	d, runs, asService := st.Daemon, err == nil, serviceManager()
+	ours := runs && asService && managed(d.PID)
+	if another := runs && s.keyring != "" && s.keyring != d.Keyring; another && !d.Fresh {
+		return fmt.Errorf("the %s keyring is made already: what is in it does not move to %s by itself", d.Keyring, s.keyring)
+	} else if another && !ours {
+		return fmt.Errorf("ccad runs with the %s keyring: end it, and setup --keyring %s starts it with another", d.Keyring, s.keyring)
+	}
+	made := ownService()
+	if runs && (!ours || made && !d.Fresh) {
+		s.done("ccad %s runs", d.Version)
+		return nil
 	}
 	program, err := programBeside("ccad")
 	if err != nil {
 		return fmt.Errorf("find ccad: %w", err)
 	}
-	asService := serviceManager()
-	question := "Start it"
-	if asService {
-		question = "Install ccad as your service, started at login"
-	} else {
-		s.done("ccad runs in the background until this machine restarts; ccactl setup starts it again then.")
-	}
-	if err := s.agree("%s", question); err != nil {
-		return err
+	if !runs || !made {
+		if err := s.agreeToStart(asService); err != nil {
+			return err
+		}
 	}
 	forget, err := s.chooseKeyring(program)
 	if err != nil {
 		return err
 	}
-	if err := s.start(program, asService); err != nil {
-		forget() // so that another choice can be made
-		return err
+	switch {
+	case !runs || !made:
+		err = s.start(program, asService)
+	case forget != nil:
+		err = s.startAsService(program, "restart")
+	default:
+		s.done("ccad %s runs", d.Version)
 	}
-	return nil
+	if err != nil && forget != nil {
+		forget() // so that another choice can be made
+	}
+	return err
+}
+
+func (s *setup) agreeToStart(asService bool) error {
+	if asService {
+		return s.agree("Install ccad as your service, started at login")
+	}
+	s.done("ccad runs in the background until this machine restarts; ccactl setup starts it again then.")
+	return s.agree("Start it")
 }
 
 // start starts ccad as the user's service, or as a program in the background.
@@ -67,12 +84,17 @@ func (s *setup) start(program string, asService bool) error {
 	if err := noteService(program); err != nil {
 		return err
 	}
-	out, err := exec.Command(program, "install").CombinedOutput()
+	return s.startAsService(program, "install")
+}
+
+// startAsService starts ccad by one of its own verbs.
+func (s *setup) startAsService(program, verb string) error {
+	out, err := exec.Command(program, verb).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		s.done("%s", line)
 	}
 	if err != nil {
-		return fmt.Errorf("ccad install: %w", err)
+		return fmt.Errorf("ccad %s: %w", verb, err)
 	}
 	return s.await(nil)
 }
@@ -94,25 +116,38 @@ func (s *setup) startInBackground(program string) error {
 
 // serviceManager reports whether a service of this user can be had.
 func serviceManager() bool {
-	if _, err := os.Stat("/run/systemd/system"); err == nil {
-		return exec.Command("systemctl", "--user", "show-environment").Run() == nil
+	if exec.Command("systemctl", "--user", "show-environment").Run() == nil {
+		return true
 	}
 	_, err := exec.LookPath("launchctl")
 	return err == nil
 }
 
-// serviceInstalled reports whether ccad is a service of this user: what starts
-// and restarts it then is ccad's own verbs.
+// managed reports whether a process is the ccad that systemd started.
+func managed(pid int) bool {
+	out, err := exec.Command("systemctl", "--user", "show", "--property=MainPID", "--value", "ccad.service").Output()
+	return err == nil && pid > 0 && strings.TrimSpace(string(out)) == strconv.Itoa(pid)
+}
+
+// serviceInstalled reports whether ccad is a service of this user, by himself or
+// by a package: what starts and restarts it then is ccad's own verbs.
 func serviceInstalled() bool {
-	for _, unit := range []string{
-		filepath.Join(ipc.Home(), ".config/systemd/user/ccad.service"), filepath.Join(ipc.Home(), ".config/systemd/user/default.target.wants/ccad.service"),
-		filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "systemd/user/ccad.service"), filepath.Join(ipc.Home(), "Library/LaunchAgents/ccad.plist"),
-	} {
-		if _, err := os.Lstat(unit); err == nil {
+	return ownService() || present("/run/systemd/system") && present("/usr/lib/systemd/user/ccad.service")
+}
+
+// ownService reports whether it was made one in his home, started at login.
+func ownService() bool {
+	for _, config := range []string{filepath.Join(ipc.Home(), ".config"), filepath.Dir(filepath.Dir(ipc.ConfigPath()))} {
+		if units := filepath.Join(config, "systemd/user"); present(units+"/ccad.service") || present(units+"/default.target.wants/ccad.service") {
 			return true
 		}
 	}
-	return false
+	return present(filepath.Join(ipc.Home(), "Library/LaunchAgents/ccad.plist"))
+}
+
+func present(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // serviceNote names the ccad that setup made a service, for undo.
@@ -121,7 +156,7 @@ func serviceNote() string { return filepath.Join(ipc.StateDir(), "setup-service"
 // noteService notes, before it is one, what setup makes a service where there was
 // none.
 func noteService(program string) error {
-	if serviceInstalled() {
+	if ownService() {
 		return nil
 	}
 	_, err := configure.Edit(serviceNote(), func(string) (string, error) { return program + "\n", nil })
@@ -197,6 +232,14 @@ func notStarted(path string) error {
 	return fmt.Errorf("ccad does not start%s (%s has all its words)", reason, path)
 }
 
+// serviceLog is where the words of the service go.
+func serviceLog() string {
+	if runtime.GOOS == "darwin" {
+		return "~/Library/Logs/ccad.log"
+	}
+	return "journalctl --user -u ccad"
+}
+
 // await waits until the daemon answers, or has ended.
 func (s *setup) await(ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
@@ -213,7 +256,7 @@ func (s *setup) await(ended <-chan struct{}) error {
 			return notStarted(logPath())
 		case <-ctx.Done():
 			if ended == nil {
-				return errors.New("ccad does not start: journalctl --user -u ccad has its words")
+				return fmt.Errorf("ccad does not start: %s has its words", serviceLog())
 			}
 			return notStarted(logPath())
 		case <-time.After(50 * time.Millisecond):

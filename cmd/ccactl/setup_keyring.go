@@ -34,33 +34,34 @@ func kindOfKeyring(name string) string {
 }
 
 // chooseKeyring lets a person choose where the key to everything is kept, before
-// the first start, and writes the choice to the config. Undo takes it back, for
-// when ccad does not start with it.
+// the keyring is made, and writes the choice to the config. Undo takes it back, for
+// when ccad does not start with it; nil: nothing was written.
 func (s *setup) chooseKeyring(program string) (undo func(), err error) {
-	undo = func() {}
 	if _, err := os.Lstat(filepath.Join(ipc.DataDir(), "keyring.json")); err == nil {
-		return undo, nil // it is made already, and ccad goes by that
+		return nil, nil // it is made already, and ccad goes by that
 	}
 	path := ipc.ConfigPath()
 	config, err := os.ReadFile(path)
 	there := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return undo, err
+		return nil, err
 	}
 	choice := s.keyring
 	if choice == "" && !there && !s.yes {
 		if choice, err = askKeyring(s, program); err != nil {
-			return undo, err
+			return nil, err
 		}
 	}
 	switch named := regexp.MustCompile(`(?m)^[ \t]*backend[ \t]*=[ \t]*["']([a-z-]+)["']`).FindSubmatch(config); {
 	case choice == "", named != nil && string(named[1]) == choice, choice == "file" && named == nil:
-		return undo, nil
+		return nil, nil
 	case there:
-		return undo, fmt.Errorf("%s is there already: set backend = %q in its [keyring], and run setup without --keyring", path, choice)
+		return nil, fmt.Errorf("%s is there already: set backend = %q in its [keyring], and run setup without --keyring", path, choice)
 	}
-	_, err = configure.Edit(path, func(string) (string, error) { return fmt.Sprintf("[keyring]\nbackend = %q\n", choice), nil })
-	return func() { _ = os.Remove(path) }, err
+	if _, err := configure.Edit(path, func(string) (string, error) { return fmt.Sprintf("[keyring]\nbackend = %q\n", choice), nil }); err != nil {
+		return nil, err
+	}
+	return func() { _ = os.Remove(path) }, nil
 }
 
 // askKeyring asks where there is a choice.

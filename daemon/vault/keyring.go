@@ -61,9 +61,13 @@ func OpenKeyring(dir, backend string) (*Keyring, error) {
 	if !available(backend) {
 		return nil, fmt.Errorf("open keyring: this machine has no %s for this process (no session bus when it started, no such program, or not built in)", backend)
 	}
+	return newKeyring(dir, backend), nil
+}
+
+func newKeyring(dir, backend string) *Keyring {
 	k := &Keyring{dir: dir, backend: backend, turn: make(chan struct{}, 1), stretch: newStretch, open: keyring.Open}
 	k.turn <- struct{}{}
-	return k, nil
+	return k
 }
 
 // Backend returns the backend's name.
@@ -99,6 +103,21 @@ func (k *Keyring) Master(ctx context.Context, passphrase account.Secret) (Master
 	}
 	_ = k.sweep(m) // what stays is tried again at the next unlock
 	return master, nil
+}
+
+// Prove opens the file keyring of dir by a passphrase, and changes nothing there:
+// the folder may be a daemon's that runs. Before first use it proves nothing.
+func Prove(ctx context.Context, dir string, passphrase account.Secret) error {
+	m, made, err := readManifest(dir)
+	if err != nil || !made {
+		return err
+	}
+	k := newKeyring(dir, m.Backend)
+	if !k.NeedsPassphrase() {
+		return fmt.Errorf("the %s keyring has no passphrase of ours", k.backend)
+	}
+	_, err = k.fetch(ctx, m, passphrase)
+	return err
 }
 
 // ChangePassphrase replaces the passphrase of the file keyring. The new item is

@@ -1,10 +1,11 @@
 #!/bin/sh
 # After an installation or an upgrade. dpkg says "configure" and the version that
-# was there before, rpm says 1 or 2.
+# was configured last, also where that was removed since; rpm says 1 or 2.
 set -e
+enabled=${DPKG_ROOT-}/var/lib/ccad/enabled # there since a removal, by preremove.sh
 first=
 case "$1" in
-configure) [ -n "$2" ] || first=yes ;;
+configure) if [ -z "$2" ] || [ -e "$enabled" ]; then first=yes; fi ;;
 1) first=yes ;;
 2) ;;
 *) exit 0 ;;
@@ -15,8 +16,9 @@ command -v systemctl >/dev/null || exit 0
 # who never asks. Only the first time: an administrator may disable it.
 if [ -n "$first" ]; then
   systemctl --global enable --quiet ccad.socket || :
+  rm -rf "${enabled%/*}"
 fi
-[ -d /run/systemd/system ] || exit 0
+[ -d "${DPKG_ROOT-}/run/systemd/system" ] || exit 0
 
 # Those who are logged in have it now. An upgrade leaves a daemon that runs
 # alone, since a new one would be locked: it takes the new program at its next

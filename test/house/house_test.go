@@ -22,7 +22,7 @@ const module = "github.com/cloud-ca/ccad/"
 // arrows is who may import whom of ours, downward only.
 var arrows = map[string][]string{
 	"cmd/ccad":              {"cmd/ccad/service", "daemon", "daemon/session", "daemon/vault/busguard", "ipc"},
-	"cmd/ccad/service":      {"daemon", "daemon/vault", "ipc", "packaging"},
+	"cmd/ccad/service":      {"daemon", "daemon/account", "daemon/vault", "ipc", "packaging"},
 	"cmd/ccactl":            {"cmd/ccactl/configure", "cmd/ccactl/render", "cmd/ccactl/shell", "cmd/ccactl/stale", "cmd/ccactl/supervise", "ipc"},
 	"cmd/ccactl/configure":  {},
 	"cmd/ccactl/render":     {"ipc"},

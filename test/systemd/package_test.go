@@ -86,10 +86,10 @@ func TestPackage(t *testing.T) {
 		t.Errorf("bob: %v\n%s", err, out)
 	}
 
-	t.Log("its service comes up with the login")
-	m.says("ccad install", `!wrote .*ccad\.service`)
-	m.says(`ccactl unlock --passphrase-file passphrase
-		printf s3-secret | ccactl add dev --s3-endpoint http://127.0.0.1:9 --insecure-http --s3-access-key AKIA --s3-secret-stdin --no-verify
+	t.Log("setup makes it her own service, which comes up with the login")
+	m.says("ccactl setup --yes --passphrase-file passphrase --without import,aws,shell,scrub,verify", `Install ccad as your service`, `ccad-gateway\.socket$`, `!wrote .*ccad\.service`, `the file keyring is open`)
+	m.says("ccad status", `^ccad\.service +active \(running\), enabled`, `^ccad-gateway\.socket +active`)
+	m.says(`printf s3-secret | ccactl add dev --s3-endpoint http://127.0.0.1:9 --insecure-http --s3-access-key AKIA --s3-secret-stdin --no-verify
 		ccactl credential-process --env dev`, `"AccessKeyId":"AKIA","SecretAccessKey":"s3-secret"`)
 	m.says("journalctl --user -u ccad --no-pager", `ready version=0\.1\.0`, `!s3-secret`)
 	m.root("loginctl disable-linger alice; loginctl terminate-user alice; for i in $(seq 300); do [ -e /run/user/1000 ] || exit 0; sleep 0.1; done; exit 1")
@@ -98,22 +98,37 @@ func TestPackage(t *testing.T) {
 	m.alice("ccactl unlock --passphrase-file passphrase")
 
 	t.Log("upgraded to another protocol: what runs goes on, and what mends it is said")
+	m.root("loginctl enable-linger bob")
+	m.lab.Until(t, "bob", "ccactl status")
 	process := m.alice("systemctl --user show -p MainPID --value ccad")
 	m.root("dpkg -i /opt/packages/ccad_0.2.0*.deb >/dev/null")
 	m.says("systemctl --user show -p MainPID --value ccad", `^`+process+`$`)
 	if out, err := m.lab.Run("alice", "ccactl credential-process --env dev"); err == nil || !strings.Contains(out, "ccad restart") {
 		t.Errorf("an older daemon: %v\n%s", err, out)
 	}
+	if out, err := m.lab.Run("bob", "ccactl status"); err == nil || !strings.HasSuffix(out, "ccad restart") {
+		t.Errorf("of one who never installed it: %v\n%s", err, out)
+	}
 	m.says(`ccad restart >/dev/null; ccactl unlock --passphrase-file passphrase; ccactl version; ccactl credential-process --env dev; ccactl log --verify`,
 		`0\.2\.0`, `"AccessKeyId":"AKIA","SecretAccessKey":"s3-secret"`)
+
+	t.Log("a keyring is chosen while there is none, though the socket has started ccad")
+	if out, err := m.lab.Run("bob", "ccad restart && ccactl status && ccactl setup --yes --keyring keyctl --without import,aws,shell,scrub,verify && ccad status && ccactl status"); err != nil ||
+		!strings.Contains(out, "keyring file, locked") || !strings.Contains(out, "keyring keyctl, unlocked") {
+		t.Errorf("bob: %v\n%s", err, out)
+	}
 
 	t.Log("the strict drop-in of its documentation")
 	m.says(`mkdir -p `+units+`ccad.service.d; cp /usr/share/doc/ccad/examples/strict.conf `+units+`ccad.service.d/
 		systemctl --user daemon-reload; ccad restart >/dev/null; ccactl unlock --passphrase-file passphrase; ccactl credential-process --env dev
 		rm -r `+units+`ccad.service.d; systemctl --user daemon-reload`, `s3-secret`)
 
+	t.Log("removed and installed again it listens")
+	m.root("SUDO_UID=1000 ccad install --seal </home/alice/passphrase; dpkg -r ccad >/dev/null; dpkg -i /opt/packages/ccad_0.2.0*.deb >/dev/null")
+	m.says("systemctl --user is-active ccad.socket; ccactl status", `^active$`, `locked`)
+
 	t.Log("removed and purged: the user's data is all there is")
-	m.root("dpkg -r ccad >/dev/null")
+	m.root("dpkg -r ccad >/dev/null; ls /etc/credstore.encrypted/ccad.1000")
 	m.says("systemctl --user is-active ccad.service ccad.socket ccad-gateway.socket || :", `^inactive\ninactive\ninactive$`)
 	m.says("find ~/.config/systemd -type l", `^$`)
 	m.root("dpkg -P ccad >/dev/null")

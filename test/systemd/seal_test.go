@@ -12,6 +12,7 @@ func TestSeal(t *testing.T) {
 	m.fails("ccad install --seal <passphrase", `^ccad: sealing needs root`)
 	m.fails("sudo -u root env -u SUDO_UID $(which ccad) install --seal <passphrase", `^ccad: nothing says whose passphrase is meant`)
 	m.fails("sudo $(which ccad) install --seal </dev/null", `^ccad: the passphrase is empty; nothing was sealed$`)
+	m.fails("printf wrong | sudo $(which ccad) install --seal", `^ccad: the passphrase does not open the keyring in /home/alice/\.local/share/ccad, and nothing was sealed: `)
 	m.says("ls -A /etc/credstore.encrypted /etc/systemd/system/user@1000.service.d 2>/dev/null || :", `^$`)
 	const seal = "sudo $(which ccad) install --seal <passphrase"
 	m.says(seal, `^wrote /etc/credstore\.encrypted/ccad\.1000, which only this machine can open$`, `^wrote /etc/systemd/system/user@1000\.service\.d/ccad\.conf$`, `!correct horse`)

@@ -55,7 +55,7 @@ func (l *launchd) install() error {
 	}
 	if was == l.agent.text {
 		l.say("ccad is installed")
-		return nil
+		return l.start()
 	}
 	if there {
 		if err := l.lib.Uninstall(); err != nil {
@@ -87,8 +87,11 @@ func (l *launchd) uninstall() error {
 }
 
 func (l *launchd) start() error {
-	if err := l.lib.Start(); err != nil {
-		return fmt.Errorf("start ccad: %w", err)
+	if st, err := l.lib.Status(); err != nil || st != kardianos.StatusRunning {
+		_ = l.lib.Stop() // one that ended by itself is still loaded, and would not be loaded again
+		if err := l.lib.Start(); err != nil {
+			return fmt.Errorf("start ccad: %w", err)
+		}
 	}
 	l.say("ccad runs")
 	return nil

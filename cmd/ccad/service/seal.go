@@ -3,18 +3,23 @@ package service
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/packaging"
 )
 
@@ -62,11 +67,35 @@ func seal(w io.Writer, verb string) error {
 	if verb == "uninstall" {
 		return s.remove(w)
 	}
+	person, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return fmt.Errorf("find the home folder of user %d: %w", uid, err)
+	}
 	passphrase, err := askPassphrase(os.Stdin)
+	if err == nil {
+		err = proved(person.HomeDir, uid, passphrase)
+	}
 	if err != nil {
 		return err
 	}
 	return s.make(w, uid, passphrase)
+}
+
+// proved refuses a passphrase that does not open the keyring in a user's home: it
+// would leave ccad locked at each login. Where there is none the first start makes
+// one by it; one of another XDG_DATA_HOME is not known here. His files are read as
+// he, since folders and links on the way are his.
+func proved(home string, uid int, passphrase []byte) error {
+	root := os.Geteuid()
+	if err := syscall.Seteuid(uid); err != nil {
+		return fmt.Errorf("read the keyring as user %d: %w", uid, err)
+	}
+	dir := filepath.Join(home, ".local/share/ccad")
+	err := vault.Prove(context.Background(), dir, account.NewSecret(string(passphrase)))
+	if err != nil {
+		err = fmt.Errorf("the passphrase does not open the keyring in %s, and nothing was sealed: %w", dir, err)
+	}
+	return errors.Join(err, syscall.Seteuid(root))
 }
 
 func (s sealing) make(w io.Writer, uid int, passphrase []byte) error {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/packaging"
 )
 
@@ -180,5 +182,31 @@ func TestAskPassphrase(t *testing.T) {
 		if string(got) != want || (err == nil) != (want != "") {
 			t.Errorf("piped %q: %q, %v", piped[:min(len(piped), 20)], got, err)
 		}
+	}
+}
+
+// What does not open the keyring is not sealed: ccad would be locked at each login.
+func TestProved(t *testing.T) {
+	home, uid := t.TempDir(), os.Getuid()
+	if err := proved(home, uid, []byte("any")); err != nil {
+		t.Errorf("before first use: %v", err)
+	}
+	dir := filepath.Join(home, ".local/share/ccad")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	k, err := vault.OpenKeyring(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Master(t.Context(), account.NewSecret("correct horse")); err != nil {
+		t.Fatal(err)
+	}
+	if err := proved(home, uid, []byte("correct horse")); err != nil {
+		t.Errorf("the right one: %v", err)
+	}
+	want := "the passphrase does not open the keyring in " + dir + ", and nothing was sealed: file keyring: wrong passphrase"
+	if err := proved(home, uid, []byte("battery staple")); err == nil || err.Error() != want {
+		t.Errorf("another: %v, want %s", err, want)
 	}
 }
