@@ -74,5 +74,5 @@ func Awaits(c *vault.Contents, e vault.Environment, now time.Time) bool {
 		}
 	}
 	v, ok := e.Keys.Active()
-	return ok && !v.Accepted && !v.HandsOff && e.KeysRefused == nil
+	return ok && !v.HandsOff && (!v.Accepted && e.KeysRefused == nil || keysRested(e, now))
 }

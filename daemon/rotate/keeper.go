@@ -28,7 +28,7 @@ type RefusedError struct {
 	At      time.Time // when it was refused
 	Reason  string    // the cloud's, in our words
 	Again   bool      // it was not sent this time
-	Until   time.Time // when a person may have it sent once more; zero: nobody may
+	Until   time.Time // when a person may have it sent once more, or S3 is asked again; zero: nobody may
 
 	expired    bool   // it is right, and has to be changed before it is good for anything else
 	keystoneID string // the user's, as Keystone tells with that

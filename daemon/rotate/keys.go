@@ -147,6 +147,12 @@ func reconciled(e vault.Environment, listed []account.KeyPair, now time.Time) (_
 	return e, moved
 }
 
+// keysRested reports whether S3 may be asked once more about a key that it refused
+// and that nobody else knows of: what it says is no proof, and locks nobody out.
+func keysRested(e vault.Environment, now time.Time) bool {
+	return e.UserID == "" && e.KeysRefused != nil && !now.Before(e.KeysRefused.At.Add(refusedPause))
+}
+
 // proveKeysLocked checks the S3 key of an environment by a signed request,
 // where Keystone can't be asked about it. A refusal proves a dead key only where
 // there is no user: a Swift that can't reach its Keystone says the same.
@@ -155,7 +161,7 @@ func (k *Keeper) proveKeysLocked(ctx context.Context, e vault.Environment, perso
 	if !ok || active.HandsOff && !person {
 		return nil
 	}
-	if e.KeysRefused != nil && !person {
+	if e.KeysRefused != nil && !person && !keysRested(e, k.now()) {
 		return MayServeKeys(e)
 	}
 	s3, owner, answer := k.probeS3(ctx, e.S3, active.Value)

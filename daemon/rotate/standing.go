@@ -114,10 +114,14 @@ func MayServePassword(u vault.User) error {
 
 // MayServeKeys is MayServePassword for an environment's S3 key.
 func MayServeKeys(e vault.Environment) error {
-	if e.KeysRefused != nil {
-		return &RefusedError{Subject: keySubject(e), At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
+	if e.KeysRefused == nil {
+		return nil
 	}
-	return nil
+	no := &RefusedError{Subject: keySubject(e), At: e.KeysRefused.At, Reason: e.KeysRefused.Reason, Again: true}
+	if e.UserID == "" {
+		no.Until = no.At.Add(refusedPause)
+	}
+	return no
 }
 
 // keySubject names the S3 key that an environment has, or is to have.
