@@ -6,31 +6,35 @@ import (
 )
 
 // changed is told of every commit: generations first, then the audit trail, then
-// whoever watches.
+// whoever watches, of an incident before what it does to each environment.
 func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 	if err := d.gens.publish(before, after); err != nil {
 		d.Log.Error("generations", "error", err)
 	}
 	now := d.now()
+	var events []ipc.Event
 	for name, e := range after.Environments {
 		was := before.Environments[name]
 		d.recordMade(o, after.Users[e.UserID].Called, was, e)
 		said := ipc.Event{Time: now, Event: why, User: after.Users[e.UserID].Called, Environment: name, Generation: e.Generation}
 		if e.Generation != was.Generation {
-			d.feed.publish(said)
+			events = append(events, said)
 		}
 		verdict := verdictOn(before, after, was, e, now)
 		if said.Event = verdict; verdict != "" && (verdict != why || e.Generation == was.Generation) {
-			d.feed.publish(said)
+			events = append(events, said)
 		}
 	}
 	d.recordRotations(o, before, after)
 	for name, e := range before.Environments {
 		if _, ok := after.Environments[name]; !ok {
-			d.feed.publish(ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Called, Environment: name})
+			events = append(events, ipc.Event{Time: now, Event: "removed", User: before.Users[e.UserID].Called, Environment: name})
 		}
 	}
 	d.tell(before, after)
+	if len(events) > 0 {
+		d.feed.publish(events...)
+	}
 	if sourcesMoved(before, after) {
 		d.lookAfter(after)
 	}

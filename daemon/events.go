@@ -9,22 +9,23 @@ import (
 	"github.com/cloud-ca/ccad/ipc"
 )
 
-// feedBuffer is how many events a reader may be behind before it is let go.
+// feedBuffer is how many times what happens at once a reader may be behind before
+// it is let go: one commit may be news of 10,000 environments.
 const feedBuffer = 256
 
 // A feed gives every event to every reader. A reader that does not keep up
 // loses the feed, not the daemon its time.
 type feed struct {
 	mu      sync.Mutex
-	readers map[chan ipc.Event]struct{}
+	readers map[chan []ipc.Event]struct{}
 }
 
-func newFeed() *feed { return &feed{readers: map[chan ipc.Event]struct{}{}} }
+func newFeed() *feed { return &feed{readers: map[chan []ipc.Event]struct{}{}} }
 
 // subscribe returns a channel of events; it is closed when the reader falls
 // behind. cancel ends it.
-func (f *feed) subscribe() (events <-chan ipc.Event, cancel func()) {
-	c := make(chan ipc.Event, feedBuffer)
+func (f *feed) subscribe() (events <-chan []ipc.Event, cancel func()) {
+	c := make(chan []ipc.Event, feedBuffer)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.readers[c] = struct{}{}
@@ -35,13 +36,13 @@ func (f *feed) subscribe() (events <-chan ipc.Event, cancel func()) {
 	}
 }
 
-// publish never waits.
-func (f *feed) publish(e ipc.Event) {
+// publish tells what happened at once. It never waits.
+func (f *feed) publish(events ...ipc.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.readers {
 		select {
-		case c <- e:
+		case c <- events:
 		default:
 			delete(f.readers, c)
 			close(c)

@@ -288,3 +288,29 @@ func TestTenEnvironments(t *testing.T) {
 func nextSecond() {
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 }
+
+// TestProfileIsGone: of a file in which only another profile is left nothing is
+// taken, and nobody is asked about that one's key.
+func TestProfileIsGone(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		w := newWorld(t, practice.Options{})
+		if !alone {
+			w.add("dev", "dev-ccontini")
+		}
+		path := filepath.Join(w.dir, "credentials")
+		key := w.newKey()
+		w.save(path, profile(w, "work", key))
+		w.importAll("dev", path)
+		w.cloud.ResetCounts()
+		w.save(path, profile(w, "amazon", practice.Key{Access: "AKIAIOSFODNN7EXAMPLE", Secret: "another's"}))
+		if f := w.becomes("missing"); f.Reason != "work is not in it any more" {
+			t.Errorf("%+v", f)
+		}
+		if n := w.cloud.Count("*"); n != 0 {
+			t.Errorf("the cloud was asked %d times", n)
+		}
+		next := w.newKey()
+		w.save(path, profile(w, "work", next))
+		w.hasKey("dev", next.Access)
+	}
+}

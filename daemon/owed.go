@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 
@@ -10,22 +9,57 @@ import (
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
 
-// checks are those of values that were stored unverified: one environment of a
-// cloud after the other, and the clouds side by side, for one that hangs must not
-// hold up the others.
-type checks struct {
+// clouds are asked side by side, each about one environment after the other: one
+// that hangs must not hold up the others.
+type clouds struct {
 	all sync.WaitGroup
+
+	mu   sync.Mutex
+	busy map[string]bool // those that are being asked, by their origin
+}
+
+// ask has each cloud asked about its environments that is not being asked, and
+// then calls ended. It waits for none, and returns the environments that are left.
+func (s *clouds) ask(ctx context.Context, c *vault.Contents, names []string, about func(name string), ended func()) (left []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for origin, names := range byCloud(c, names) {
+		if s.busy[origin] {
+			left = append(left, names...)
+			continue
+		}
+		if s.busy == nil {
+			s.busy = map[string]bool{}
+		}
+		s.busy[origin] = true
+		s.all.Go(func() {
+			for _, name := range names {
+				if ctx.Err() == nil {
+					about(name)
+				}
+			}
+			s.mu.Lock()
+			delete(s.busy, origin)
+			s.mu.Unlock()
+			ended()
+		})
+	}
+	return left
+}
+
+// checks are those of values that were stored unverified.
+type checks struct {
+	clouds clouds
 
 	mu    sync.Mutex
 	tries map[string]rotate.Try // in vain, by account.Environment.ID
-	busy  map[string]bool       // clouds that are being asked, by their origin
 }
 
 // checkOwed asks the clouds about values that were stored unverified, once one
 // may have an answer, until ctx ends.
 func (d *Daemon) checkOwed(ctx context.Context) {
-	s := &checks{tries: map[string]rotate.Try{}, busy: map[string]bool{}}
-	defer s.all.Wait()
+	s := &checks{tries: map[string]rotate.Try{}}
+	defer s.clouds.all.Wait()
 	timer := time.NewTimer(longestSleep)
 	for {
 		wait := longestSleep
@@ -52,22 +86,7 @@ func (s *checks) begin(ctx context.Context, d *Daemon, o *opened) (next time.Tim
 	defer s.mu.Unlock()
 	c := o.keeper.Contents()
 	names, next := rotate.Owed(c, s.tries, d.now())
-	due := byCloud(c, names)
-	maps.DeleteFunc(due, func(origin string, _ []string) bool { return s.busy[origin] })
-	for origin, names := range due {
-		s.busy[origin] = true
-		s.all.Go(func() {
-			for _, name := range names {
-				if ctx.Err() == nil {
-					s.check(ctx, d, o, name)
-				}
-			}
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.busy, origin)
-			kick(d.askOwed)
-		})
-	}
+	s.clouds.ask(ctx, c, names, func(name string) { s.check(ctx, d, o, name) }, func() { kick(d.askOwed) })
 	return next
 }
 

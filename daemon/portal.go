@@ -39,7 +39,8 @@ func (d *Daemon) portalLogin(r *request) (any, error) {
 	}
 	former := r.open.vault.Contents().Portal
 	p := &vault.Portal{Base: base, Key: account.NewSecret(in.Key)}
-	out, err := d.readPortal(r.Context(), r.open, p, true)
+	out, denied, err := d.readPortal(r.Context(), r.open, p, true)
+	p.Denied = denied
 	accepted := err == nil
 	if errors.Is(err, cloud.ErrUnreachable) || errors.Is(err, cloud.ErrLimited) {
 		out = ipc.PortalReply{URL: base.URL, Environments: []ipc.PortalEnvironment{}, Notes: []string{"stored unverified: " + err.Error()}}
@@ -77,7 +78,8 @@ func (d *Daemon) portalFields(r *request) (any, error) {
 	if p == nil {
 		return nil, errNoPortal
 	}
-	return d.readPortal(r.Context(), r.open, p, true)
+	out, _, err := d.readPortal(r.Context(), r.open, p, true)
+	return out, err
 }
 
 // pollPortal reads the portal now and then until ctx ends, and at once when the
@@ -102,7 +104,7 @@ func (d *Daemon) pollPortal(ctx context.Context) {
 }
 
 func (d *Daemon) pollOnce(ctx context.Context, o *opened, p *vault.Portal) {
-	_, err := d.readPortal(ctx, o, p, false)
+	_, _, err := d.readPortal(ctx, o, p, false)
 	outcome := "read"
 	switch {
 	case errors.Is(err, cloud.ErrRefused):
@@ -146,23 +148,23 @@ func (d *Daemon) refusePortal(o *opened, p *vault.Portal, reason error) {
 }
 
 // readPortal reads what the portal shows and adopts what is new. A person's
-// reading asks for everything; the poll leaves out what was denied before.
-func (d *Daemon) readPortal(ctx context.Context, o *opened, p *vault.Portal, person bool) (ipc.PortalReply, error) {
-	out := ipc.PortalReply{URL: p.Base.URL, Environments: []ipc.PortalEnvironment{}}
+// reading asks for everything; the poll leaves out what was denied before. What is
+// denied now it stores of the stored key, and returns.
+func (d *Daemon) readPortal(ctx context.Context, o *opened, p *vault.Portal, person bool) (out ipc.PortalReply, denied []string, err error) {
+	out = ipc.PortalReply{URL: p.Base.URL, Environments: []ipc.PortalEnvironment{}}
 	if p.Refused != nil {
-		return out, &ipc.Error{Code: ipc.CodeRefused, Message: "the portal has refused this API key, it is not sent again: ccactl portal login takes another"}
+		return out, nil, &ipc.Error{Code: ipc.CodeRefused, Message: "the portal has refused this API key, it is not sent again: ccactl portal login takes another"}
 	}
 	if configured, err := account.ParseEndpoint(d.Config.Portal.URL, false); err != nil || !configured.SameOrigin(p.Base) {
-		return out, &ipc.Error{Code: ipc.CodeFailed, Message: "the API key was given for " + p.Base.Host() + ", and config.toml names another portal: ccactl portal login"}
+		return out, nil, &ipc.Error{Code: ipc.CodeFailed, Message: "the API key was given for " + p.Base.Host() + ", and config.toml names another portal: ccactl portal login"}
 	}
 	shown, err := d.newCloud().ReadPortal(ctx, p.Base, p.Key, func(id string) bool { return !person && slices.Contains(p.Denied, id) })
 	if errors.Is(err, cloud.ErrRefused) {
 		d.refusePortal(o, p, err)
 	}
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
-	var denied []string
 	if !person {
 		denied = slices.Clone(p.Denied)
 	}
@@ -173,12 +175,11 @@ func (d *Daemon) readPortal(ctx context.Context, o *opened, p *vault.Portal, per
 		out.Environments = append(out.Environments, d.takePortal(ctx, o, e))
 	}
 	if !slices.Equal(denied, p.Denied) {
-		p.Denied = denied // of a key that is not stored yet
 		d.changePortal(o, p, func(p *vault.Portal) { p.Denied = denied })
 	}
 	slices.SortFunc(out.Environments, func(a, b ipc.PortalEnvironment) int { return cmp.Compare(a.Name, b.Name) })
 	d.portalSays(out.Environments)
-	return out, nil
+	return out, denied, nil
 }
 
 // takePortal adopts what one environment of the portal shows.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -232,6 +233,55 @@ func TestPortalDenies(t *testing.T) {
 	w.do("GET", "/v1/portal", nil, nil) // ccactl portal fields
 	w.cloud.Reset(w.cloud.User.Name, "second")
 	w.until("the poll adopts again", func() bool { return w.shown("dev").Password == "second" })
+}
+
+// TestPortalReadBySeveral: who read the portal at once, while the key comes to see
+// other environments, do not write in what all of them read.
+func TestPortalReadBySeveral(t *testing.T) {
+	var readings atomic.Int64
+	w, _ := newPortalWorld(t, func(shown []practice.PortalEnvironment) []practice.PortalEnvironment {
+		for i := range shown {
+			shown[i].Stranger = readings.Add(1)%3 == 0
+		}
+		return shown
+	})
+	w.add("dev", "dev-ccontini")
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 20 {
+				if err := w.try("GET", "/v1/portal", nil, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestPortalFields: config.toml says what a field means that ccad does not know.
+func TestPortalFields(t *testing.T) {
+	w, p := newPortalWorld(t, func(shown []practice.PortalEnvironment) []practice.PortalEnvironment {
+		for _, e := range shown {
+			for i := range e.Fields {
+				if e.Fields[i][0] == "Password" {
+					e.Fields[i][0] = "Losung"
+				}
+			}
+		}
+		return shown
+	})
+	w.add("dev", "dev-ccontini")
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	if _, err := w.portalLogin(portalKey); err != nil || w.shown("dev").Password != secret {
+		t.Fatalf("a field of which nobody knows what it means was taken: %v", err)
+	}
+	w.stop()
+	w.start(fmt.Sprintf("[portal]\nurl = %q\n[portal.fields]\npassword = \"Losung\"\n", p.URL))
+	w.until("it is taken", func() bool { return w.shown("dev").Password == "second" })
 }
 
 // TestPortalAtUnlock: what was regenerated while ccad was locked is there soon

@@ -67,8 +67,8 @@ func (r *rejected) due(version string, now time.Time) bool {
 }
 
 // probeUsed asks the cloud now and then whether what is in use is still good,
-// and at once about what a program reports, until ctx ends. A user whose password
-// it refuses has failed one login by that, and no probe sends that password again.
+// until ctx ends. A user whose password it refuses has failed one login by that,
+// and no probe sends that password again.
 func (d *Daemon) probeUsed(ctx context.Context) {
 	probe := newRecurring(time.Duration(*d.Config.Watch.Probe))
 	defer probe.stop()
@@ -77,11 +77,9 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 	var last sync.WaitGroup
 	defer last.Wait()
 	for {
-		var report string
 		select {
 		case <-ctx.Done():
 			return
-		case report = <-d.rejected.reports:
 		case <-d.askCloud:
 		case <-probe.due:
 			probe.again()
@@ -93,9 +91,7 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 		o := d.open.Load()
 		switch {
 		case o == nil:
-		case report != "":
-			_, _ = d.checkRejected(ctx, o, report) // status tells, and metrics count
-		case under: // a cloud that hangs must not keep reports of others waiting
+		case under:
 			missed = true
 		default:
 			under, missed = true, false
@@ -103,6 +99,30 @@ func (d *Daemon) probeUsed(ctx context.Context) {
 				d.probe(ctx, o)
 				ended <- struct{}{}
 			})
+		}
+	}
+}
+
+// followReports asks the cloud at once about what programs report, until ctx ends.
+func (d *Daemon) followReports(ctx context.Context) {
+	var reported []string // environments whose cloud is busy with another's report
+	var asked clouds
+	defer asked.all.Wait()
+	free := make(chan struct{}, 1) // one of these clouds is
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case name := <-d.rejected.reports:
+			if !slices.Contains(reported, name) {
+				reported = append(reported, name)
+			}
+		case <-free:
+		}
+		if o := d.open.Load(); o != nil {
+			reported = asked.ask(ctx, o.keeper.Contents(), reported,
+				func(name string) { _, _ = d.checkRejected(ctx, o, name) }, // status tells, and metrics count
+				func() { kick(free) })
 		}
 	}
 }

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +136,62 @@ func TestRejectedReports(t *testing.T) {
 	<-asked
 	w.until("the check finds it refused", func() bool { return w.status().Users[0].State == "refused" })
 	w.want(w.try("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "nonesuch", Background: true}, nil), ipc.CodeUnknown, "nonesuch")
+}
+
+// TestRejectedAtACloudThatHangs: while one cloud lets two reports wait, a report
+// about another's is followed.
+func TestRejectedAtACloudThatHangs(t *testing.T) {
+	w, _ := imported(t, "dev-ccontini")
+	far, err := practice.Start(practice.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(far.Close)
+	far.AddUser("other", "first", "others")
+	for user, r := range map[string]ipc.AddRequest{
+		far.User.Name: {Name: "far", Project: "dev-ccontini", Password: secret}, "other": {Name: "other", Project: "others", Password: "first"},
+	} {
+		r.User, r.AuthURL, r.S3Endpoint = user, far.AuthURL, far.S3URL
+		w.do("POST", "/v1/environments", r, nil)
+	}
+	report := func(name string) {
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: name, Background: true}, nil)
+	}
+	var begun atomic.Int32
+	far.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Break: practice.Hang, Begun: func() { begun.Add(1) }})
+	report("far")
+	report("other")
+	w.until("the one that hangs is asked", func() bool { return begun.Load() == 1 })
+	w.cloud.SetPassword(w.cloud.User.Name, "second")
+	report("dev-ccontini")
+	w.until("the report about the other cloud is followed", func() bool { return w.refusals() == 1 })
+	if n := begun.Load(); n != 1 {
+		t.Errorf("it waited for %d reports about the cloud that hangs", n)
+	}
+	w.until("the second is followed", func() bool { return begun.Load() == 2 })
+}
+
+// TestProbesOnlyWhatIsUsed: of a user whose environments nobody works with the
+// cloud is not asked.
+func TestProbesOnlyWhatIsUsed(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.cloud.AddUser("other", "first", "others")
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "other", User: "other", Project: "others", Password: "first", AuthURL: w.cloud.AuthURL, S3Endpoint: w.cloud.S3URL}, nil)
+	w.stop()
+	w.start("[watch]\nprobe = \"1s\"\n")
+	used := w.cloud.User.Name
+	before, _ := w.cloud.Passwords("other")
+	for range 3 {
+		mine, _ := w.cloud.Passwords(used)
+		if _, err := w.view("dev", ""); err != nil {
+			t.Fatal(err)
+		}
+		w.until("what is used is probed", func() bool { now, _ := w.cloud.Passwords(used); return now > mine })
+	}
+	if after, _ := w.cloud.Passwords("other"); after != before {
+		t.Errorf("what nobody uses was asked about %d times", after-before)
+	}
 }
 
 // TestRejectedKeys: an S3 key is an environment's own, so the report about one is

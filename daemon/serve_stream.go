@@ -38,9 +38,21 @@ func (s *stream) line(v any) error {
 	return s.flush.Flush()
 }
 
+func (s *stream) events(events []ipc.Event) error {
+	for _, e := range events {
+		if err := s.line(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (d *Daemon) endStream(s *stream, reason string) {
 	_ = s.line(ipc.Event{Time: d.now(), Event: ipc.EventEnd, Message: reason})
 }
+
+// errSlow ends the stream of a reader that misses what comes next.
+var errSlow = &ipc.Error{Code: ipc.CodeFailed, Message: "events were not read as fast as they came, and the next are lost"}
 
 // events streams what happens until the client hangs up or the daemon locks. It
 // begins with how things stand: a lock ends every stream, so that a client is
@@ -64,12 +76,12 @@ func (d *Daemon) events(r *request) (any, error) {
 			d.drain(s, events)
 			d.endStream(s, "the daemon locks or ends")
 			return hijacked{}, nil
-		case e, ok := <-events:
+		case together, ok := <-events:
 			if !ok {
-				d.endStream(s, "too slow a reader")
+				_ = s.line(ipc.Event{Time: d.now(), Event: ipc.EventEnd, Error: errSlow})
 				return hijacked{}, nil
 			}
-			if err := s.line(e); err != nil {
+			if s.events(together) != nil {
 				return hijacked{}, nil
 			}
 		}
@@ -77,11 +89,11 @@ func (d *Daemon) events(r *request) (any, error) {
 }
 
 // drain writes what was published before the end, "locked" above all.
-func (d *Daemon) drain(s *stream, events <-chan ipc.Event) {
+func (d *Daemon) drain(s *stream, events <-chan []ipc.Event) {
 	for {
 		select {
-		case e, ok := <-events:
-			if !ok || s.line(e) != nil {
+		case together, ok := <-events:
+			if !ok || s.events(together) != nil {
 				return
 			}
 		default:

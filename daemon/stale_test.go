@@ -39,3 +39,23 @@ func TestStale(t *testing.T) {
 		t.Errorf("after the first came back: %v", found)
 	}
 }
+
+// TestStaleRefused: a password in force that the cloud refuses counts as former, and
+// one that has expired does not: it is right, and has only to be changed.
+func TestStaleRefused(t *testing.T) {
+	for _, expired := range []bool{false, true} {
+		w := newWorld(t, practice.Options{})
+		w.add("dev", "dev-ccontini")
+		if expired {
+			w.cloud.ExpirePassword(w.cloud.User.Name)
+		} else {
+			w.cloud.Reset(w.cloud.User.Name, "second")
+		}
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+		var reply ipc.StaleReply
+		w.do("POST", "/v1/stale", ipc.StaleRequest{Words: []string{secret}}, &reply)
+		if u := w.status().Users[0]; u.State != "refused" || u.Expired != expired || (len(reply.Found) == 0) != expired {
+			t.Errorf("%+v: found %+v", u, reply.Found)
+		}
+	}
+}

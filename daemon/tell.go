@@ -16,8 +16,9 @@ import (
 // notifyTimeout bounds how long a desktop may take to show a line.
 const notifyTimeout = 5 * time.Second
 
-// maxTold is how many lines are kept for the prompts of shells that sleep.
-const maxTold = 256
+// maxTold is how many lines are kept for the prompts of shells that sleep: one
+// for a user's password, one for each environment's own value.
+const maxTold = 4096
 
 // maxHeard is how many shells are told apart before all are forgotten.
 const maxHeard = 4096
@@ -40,16 +41,16 @@ type hearing struct {
 }
 
 type toldLine struct {
-	environment string // vault's id
-	generation  uint64
-	at          time.Time
-	line        string
+	about      string // a user's id, for all his environments, or an environment's
+	generation uint64 // the first that came with it, of whichever environment
+	at         time.Time
+	line       string
 }
 
-func (t *told) add(e vault.Environment, at time.Time, line string) {
+func (t *told) add(l toldLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lines = append(t.lines, toldLine{e.ID, e.Generation, at, line})
+	t.lines = append(t.lines, l)
 	t.lines = t.lines[max(0, len(t.lines)-maxTold):]
 }
 
@@ -67,8 +68,9 @@ func (t *told) hear(shell rotate.Process, selected bool, e vault.Environment) (l
 	t.heard[h] = e.Generation
 	begun := startOf(shell)
 	for _, l := range t.lines {
+		concerns := (l.about == e.ID || l.about == e.UserID) && l.generation <= e.Generation
 		missed := before && l.generation > last || !before && selected && !begun.IsZero() && l.at.After(begun)
-		if l.environment == e.ID && missed {
+		if concerns && missed {
 			lines = append(lines, l.line)
 		}
 	}
@@ -99,11 +101,11 @@ func (d *Daemon) tell(before, after *vault.Contents) {
 		case rotate.PasswordAmiss(was) && !rotate.PasswordAmiss(is):
 			line := fmt.Sprintf("the password of %s works again", name)
 			d.incident("password", "healed", name, "", line)
-			d.toShells(after.EnvironmentsOf(id), line)
+			d.toShells(id, before.Generation+1, line)
 		case noticed(was.Passwords, is.Passwords, rotate.ByFile, rotate.ByPortal):
 			line := fmt.Sprintf("the password of %s was changed elsewhere, its %d environments have the new one", name, len(after.NamesOf(id)))
 			d.incident("password", "noticed", name, "", line)
-			d.toShells(after.EnvironmentsOf(id), line)
+			d.toShells(id, before.Generation+1, line)
 		}
 	}
 	for name, is := range after.Environments {
@@ -128,7 +130,7 @@ func (d *Daemon) tellEnvironment(was, is vault.Environment) {
 func (d *Daemon) tellValue(kind, called string, e vault.Environment, was, is, noticed bool) {
 	tell := func(state, line string) {
 		d.incident(kind, state, "", e.Name, line)
-		d.toShells([]vault.Environment{e}, line)
+		d.toShells(e.ID, e.Generation, line)
 	}
 	switch {
 	case !was && is:
@@ -148,10 +150,8 @@ func noticed[T vault.Value](was, is vault.Versions[T], sources ...string) bool {
 	return had && ok && v.ID != former.ID && slices.Contains(sources, v.Source)
 }
 
-func (d *Daemon) toShells(environments []vault.Environment, line string) {
-	for _, e := range environments {
-		d.told.add(e, d.now(), line)
-	}
+func (d *Daemon) toShells(about string, generation uint64, line string) {
+	d.told.add(toldLine{about, generation, d.now(), line})
 }
 
 // incident makes one known: as an event, a count, and on the desktop. A shell

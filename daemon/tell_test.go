@@ -65,6 +65,17 @@ func (h *heardEvents) count(event, words string) (n int) {
 	return n
 }
 
+func (h *heardEvents) first(event string) ipc.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.all {
+		if e.Event == event {
+			return e
+		}
+	}
+	return ipc.Event{}
+}
+
 // once: it was told, and is not told again.
 func (h *heardEvents) once(event, words string) {
 	h.Helper()

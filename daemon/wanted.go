@@ -18,7 +18,7 @@ func (w *watched) wants(e vault.Environment, entry string, found []source.Found)
 	}
 	for _, f := range found {
 		name, _ := account.NameFrom(f.Name)
-		if f.Missing == source.MissingS3Secret && isAbout(f, e, account.User{}) && (f.Name == entry || name == e.Name) {
+		if f.Missing == source.MissingS3Secret && isAbout(f, e, account.User{}, "") && (f.Name == entry || name == e.Name) {
 			w.mu.Lock()
 			w.wanted[e.ID] = f.Keys.AccessKeyID
 			w.mu.Unlock()

@@ -111,16 +111,17 @@ func (d *Daemon) takeFile(ctx context.Context, o *opened, r watch.Reading) (agai
 	}
 	for _, name := range fromFile(c, path) {
 		is, why := state, reason
+		var wish time.Duration
 		switch {
 		case state == "empty" && emptied(c.Environments[name], path):
 			is, why = "ok", ""
 		case state == "empty":
 			is = "unparsed"
 		case state == "":
-			is, why = d.takeFound(ctx, o, c.Environments[name], found, path)
+			is, why, wish = d.takeFound(ctx, o, c.Environments[name], found, path)
 		}
 		if is == "waiting" {
-			again = min(max(d.now().Sub(r.Since), firstUnasked), lastUnasked)
+			again = max(again, wish, min(max(d.now().Sub(r.Since), firstUnasked), lastUnasked))
 		}
 		d.fileIs(ipc.WatchedFile{Path: path, Environment: name, State: is, Reason: why})
 	}
@@ -187,23 +188,31 @@ func readingOf(read []watch.File) (found []source.Found, state, reason string) {
 	return found, "", ""
 }
 
-// takeFound notices what a file says of one environment.
-func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, found []source.Found, path string) (state, reason string) {
+// takeFound notices what a file says of one environment. wish is the cloud's, after
+// how long it wants to be asked again.
+func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, found []source.Found, path string) (state, reason string, wish time.Duration) {
 	u := o.keeper.Contents().Users[e.UserID]
 	from, _ := watchedSource(e, path)
 	f, ok := foundFor(e, u.User, from.Name, found)
 	if from.Emptied && (!ok || e.UserID == "" && f.Name != from.Name) {
-		return "ok", "" // another profile's key is none of its own
+		return "ok", "", 0 // another profile's key is none of its own
 	}
-	if !ok {
-		return "foreign", "it does not name the cloud, user and project of " + e.Name + " any more: nothing is taken from it"
+	switch {
+	case !ok && from.Name != "" && !slices.ContainsFunc(found, func(f source.Found) bool { return f.User.Name != "" || f.Name == from.Name }):
+		return "missing", from.Name + " is not in it any more", 0
+	case !ok:
+		return "foreign", "it does not name the cloud, user and project of " + e.Name + " any more: nothing is taken from it", 0
 	}
 	d.watched.wants(e, from.Name, found)
 	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: rotate.ByFile})
 	if changed {
 		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Name, Note: path})
 	}
-	return noticedState(err)
+	if limited := (*cloud.Error)(nil); errors.As(err, &limited) {
+		wish = limited.RetryAfter
+	}
+	state, reason = noticedState(err)
+	return state, reason, wish
 }
 
 // noticedState is what became of a notice, in the words of the wire.
@@ -228,7 +237,7 @@ func foundFor(e vault.Environment, u account.User, entry string, found []source.
 	active, _ := e.Keys.Active()
 	var fits []source.Found
 	for _, f := range found {
-		if !isAbout(f, e, u) {
+		if !isAbout(f, e, u, entry) {
 			continue
 		}
 		if f.Missing == source.MissingS3Secret || f.Keys != nil && f.Keys.Secret.Empty() {
@@ -253,18 +262,23 @@ func foundFor(e vault.Environment, u account.User, entry string, found []source.
 
 // isAbout reports whether an entry may be about an environment: it names its
 // cloud, user and project, or nothing but S3 keys or an application credential,
-// of which the cloud says whose they are. Which authority a file trusts counts
-// for nothing, since the stored one is asked.
-func isAbout(f source.Found, e vault.Environment, u account.User) bool {
+// of which the cloud says whose they are. Those have to bear the name of the entry
+// that was imported, where both have names: another profile's key is not sent to
+// the stored origin. Which authority a file trusts counts for nothing, since the
+// stored one is asked.
+func isAbout(f source.Found, e vault.Environment, u account.User, entry string) bool {
 	s3 := f.Environment.S3.Endpoint
+	userless := f.User.Auth.IsZero() || f.AppCred != nil && f.User.Name == ""
 	switch {
+	case userless && f.Name != "" && entry != "" && f.Name != entry:
+		return false
 	case !s3.IsZero() && !e.S3.Endpoint.IsZero() && s3.Origin() != e.S3.Endpoint.Origin():
 		return false
 	case f.User.Auth.IsZero():
 		return true
 	case e.UserID == "" || f.User.Auth.Origin() != u.Auth.Origin():
 		return false
-	case f.AppCred != nil && f.User.Name == "":
+	case userless:
 		return true
 	}
 	return u.Key() == settledUser(f.User).Key() && e.SameProject(settledProject(f.Environment))

@@ -114,6 +114,7 @@ func TestWatchedFileTurnsHostile(t *testing.T) {
 		strings.Replace(mine, w.cloud.AuthURL, trap.AuthURL, 1),
 		strings.Replace(mine, w.cloud.User.Name, "mallory", 1),
 		strings.Replace(mine, "dev-ccontini", "system-ccontini", 1),
+		mine + "export AWS_ENDPOINT_URL_S3=https://evil.example\nexport AWS_ACCESS_KEY_ID=stolen\nexport AWS_SECRET_ACCESS_KEY=stolen\n",
 	} {
 		w.save(path, w.openrc(secret, "dev-ccontini", ""))
 		w.becomes("")
@@ -352,6 +353,58 @@ func TestCloudDown(t *testing.T) {
 	w.cloud.Heal()
 	w.until("it is in force", func() bool { return w.shown("dev-ccontini").Password == "second" })
 	w.becomes("")
+}
+
+// TestCloudLimits: a cloud that says when it wants to be asked again is not asked
+// before.
+func TestCloudLimits(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	var mu sync.Mutex
+	var asked []time.Time
+	fault := practice.Limited("POST /v3/auth/tokens", "4")
+	fault.Begun = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, time.Now())
+	}
+	w.cloud.Fail(fault)
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	w.save(path, w.openrc("second", "dev-ccontini", ""))
+	w.until("it is asked again", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(asked) > 1
+	})
+	if wait := asked[1].Sub(asked[0]); wait < 4*time.Second {
+		t.Errorf("after %v", wait)
+	}
+}
+
+// TestRescanOfConfig: [watch] rescan finds what no event tells of: here a link two
+// folders above the file is pointed elsewhere, more than once in a usual rescan.
+func TestRescanOfConfig(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.stop()
+	w.start("[watch]\nrescan = \"1s\"\n")
+	current := filepath.Join(w.dir, "current")
+	point := func(password string) {
+		w.Helper()
+		deep := filepath.Join(w.dir, password, "deep")
+		if err := os.MkdirAll(deep, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		w.save(filepath.Join(deep, "openrc.sh"), w.openrc(password, "dev-ccontini", ""))
+		if err := errors.Join(os.Symlink(password, current+".new"), os.Rename(current+".new", current)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point(secret)
+	w.importFile(filepath.Join(current, "deep", "openrc.sh"), "dev-ccontini")
+	for _, password := range []string{"second", "third"} {
+		w.cloud.Reset(w.cloud.User.Name, password)
+		point(password)
+		w.has("dev-ccontini", password)
+	}
 }
 
 // TestAnotherCloudHangs: no file waits for the cloud of another.

@@ -81,7 +81,8 @@ func Get(path string) (body []byte, warnings []string, err error) {
 
 // Stream hands each line of a reply to line, without its newline, until the
 // daemon ends the stream. A stream that stops without its last line is an
-// error, and so is what line returns; after a cancel it is ctx.Err().
+// error, and so is one that its last line gives and what line returns; after a
+// cancel it is ctx.Err().
 func Stream(ctx context.Context, method, path string, line func([]byte) error) error {
 	return StreamOf(ctx, method, path, nil, line)
 }
@@ -113,8 +114,12 @@ func stream(ctx context.Context, method, path string, body []byte, begun func(),
 		}
 		var last struct {
 			Event string `json:"event"`
+			Error *Error `json:"error"`
 		}
 		if json.Unmarshal(data, &last) == nil && last.Event == EventEnd {
+			if last.Error != nil {
+				return last.Error
+			}
 			return nil
 		}
 		if err := line(bytes.TrimSuffix(data, []byte("\n"))); err != nil {

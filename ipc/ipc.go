@@ -350,6 +350,7 @@ type Event struct {
 	Environment string    `json:"environment,omitempty"`
 	Generation  uint64    `json:"generation,omitempty"`
 	Message     string    `json:"message,omitempty"`
+	Error       *Error    `json:"error,omitempty"` // of an end that is a failure
 }
 
 // EventEnd is the last line of every stream: {"event":"end",…}.

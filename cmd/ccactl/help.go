@@ -126,7 +126,8 @@ What is here already, and is another's, is not replaced.`, "  ccactl restore sav
 		return `
 
 One line is one event: adopted, rotated, refused, verified, locked, unlocked,
-lease and the like. No secret is in it.`, `  ccactl watch | jq -r 'select(.event=="refused").environment'`
+lease and the like. No secret is in it. Where they are not read as fast as they
+come, it ends with exit 1.`, `  ccactl watch | jq -r 'select(.event=="refused").environment'`
 	}
 	return "", ""
 }

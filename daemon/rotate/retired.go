@@ -71,8 +71,8 @@ func staleMark(c *vault.Contents, value string) string {
 }
 
 // Stale returns what the words are that were in force once, or are and the cloud
-// refuses them, by their index. Words in force and words never known are not in
-// it: it tells nobody what a living secret is.
+// refuses them as wrong, by their index. Words in force and words never known are
+// not in it: it tells nobody what a living secret is.
 func (k *Keeper) Stale(words []string) map[int]vault.Retired {
 	c := k.vault.Contents()
 	dead := map[string]vault.Retired{}
@@ -80,7 +80,7 @@ func (k *Keeper) Stale(words []string) map[int]vault.Retired {
 		dead[mark] = r
 	}
 	for _, u := range c.Users {
-		if v := active(u.Passwords); u.Refused != nil && !u.Refused.LockedOut && !v.Empty() {
+		if v := active(u.Passwords); u.Refused != nil && !u.Refused.LockedOut && !u.Refused.Expired && !v.Empty() {
 			dead[staleMark(c, v.Reveal())] = vault.Retired{Kind: "password", Subject: u.User.String(), At: u.Refused.At}
 		}
 	}

@@ -33,15 +33,19 @@ type file struct {
 	digest [sha256.Size]byte
 	since  time.Time // when the digest was seen first
 	told   bool
-	there  []bool    // which of the paths were there when it was told last
-	again  time.Time // when the same contents are to be told once more; zero: never
+	last   [][sha256.Size]byte // of each of the paths, when it was told last
+	again  time.Time           // when the same contents are to be told once more; zero: never
 }
 
 func newFile(paths []string, stop context.CancelFunc) *file {
-	return &file{
-		paths: paths, stop: stop, there: make([]bool, len(paths)),
+	f := &file{
+		paths: paths, stop: stop, last: make([][sha256.Size]byte, len(paths)),
 		hinted: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 	}
+	for i := range f.last[1:] { // one that goes with another may be missing for good
+		f.last[i+1] = digestOf([]File{{Err: fs.ErrNotExist}})
+	}
+	return f
 }
 
 // follow looks at a file whenever it is due, until ctx ends.
@@ -130,7 +134,7 @@ func (w *Watcher) tell(f *file, files []File) (half bool) {
 	}
 	f.told, f.again = true, time.Time{}
 	for i := range files {
-		f.there[i] = files[i].Err == nil
+		f.last[i] = digestOf(files[i : i+1])
 	}
 	if wait := w.settled(Reading{Files: files, Since: f.since}); wait > 0 {
 		f.again = time.Now().Add(wait)
@@ -138,13 +142,13 @@ func (w *Watcher) tell(f *file, files []File) (half bool) {
 	return false
 }
 
-// halfWritten reports whether somebody may be writing one of the files just now.
-// One that goes with another may be missing for good.
+// halfWritten reports whether somebody may be writing one of the files just now:
+// not one that is as it was when it was told last.
 func (f *file) halfWritten(files []File) bool {
 	for i, r := range files {
-		missing := errors.Is(r.Err, fs.ErrNotExist) && (i == 0 || f.there[i])
+		missing := errors.Is(r.Err, fs.ErrNotExist)
 		unended := r.Err == nil && (len(r.Data) == 0 || r.Data[len(r.Data)-1] != '\n')
-		if missing || unended {
+		if (missing || unended) && digestOf(files[i:i+1]) != f.last[i] {
 			return true
 		}
 	}

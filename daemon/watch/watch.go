@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,9 +56,11 @@ type Watcher struct {
 	rescan  time.Duration
 	settled func(Reading) time.Duration
 	wake    chan struct{}
+	refused chan error // cap 1: why a folder can't be watched
 
-	read     func(path string) ([]byte, error) // Read; in tests a file system that hangs
-	patience time.Duration                     // how long a file system may take to answer before that is told
+	read     func(path string) ([]byte, error)                   // Read; in tests a file system that hangs
+	add      func(notify *fsnotify.Watcher, folder string) error // its Add; in tests one that fails
+	patience time.Duration                                       // how long a file system may take to answer before that is told
 
 	mu      sync.Mutex // guards what follows; held over no file system
 	wanted  [][]string
@@ -72,7 +75,8 @@ type Watcher struct {
 // contents again.
 func New(rescan time.Duration, settled func(Reading) time.Duration) *Watcher {
 	return &Watcher{
-		rescan: rescan, settled: settled, wake: make(chan struct{}, 1), read: Read, patience: 10 * time.Second,
+		rescan: rescan, settled: settled, wake: make(chan struct{}, 1), refused: make(chan error, 1),
+		read: Read, add: (*fsnotify.Watcher).Add, patience: 10 * time.Second,
 		files: map[string]*file{}, folders: map[string]bool{},
 	}
 }
@@ -119,12 +123,16 @@ func (w *Watcher) Run(ctx context.Context, trouble func(error)) {
 		events, failures = notify.Events, notify.Errors
 		defer notify.Close()
 	}
+	refused := w.refused
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case err := <-refused:
+			refused = nil // it is told once
+			trouble(fmt.Errorf("watch files: the system gives no more watches, and the rescan has to do: %w", err))
 		case <-w.wake:
 			w.adopt(ctx, &running)
 		case e := <-events:
@@ -194,12 +202,21 @@ func (w *Watcher) watchFolders(f *file) {
 		// One that hangs has to hang here: fsnotify would hang for all. Adding
 		// one again is harmless, and the way to a folder that was removed and
 		// made anew: its former watch is dead.
-		if _, err := os.Stat(folder); err != nil || notify.Add(folder) != nil {
+		if _, err := os.Stat(folder); err != nil {
 			continue
 		}
-		w.mu.Lock()
-		w.folders[folder] = true
-		w.mu.Unlock()
+		switch err := w.add(notify, folder); {
+		case err == nil:
+			w.mu.Lock()
+			w.folders[folder] = true
+			w.mu.Unlock()
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission): // the folder's own, and no limit
+		default:
+			select {
+			case w.refused <- err:
+			default:
+			}
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type looker struct {
 	*testing.T
 	watcher *watch.Watcher
 	told    chan watch.Reading
+	trouble func(error) // nil: there may be none
 	mu      sync.Mutex
 	again   time.Duration
 }
@@ -55,9 +56,12 @@ func (l *looker) run(paths ...string) {
 		files = append(files, []string{path})
 	}
 	l.watcher.Set(files)
+	if l.trouble == nil {
+		l.trouble = func(err error) { l.Error(err) }
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); l.watcher.Run(ctx, func(err error) { l.Error(err) }) }()
+	go func() { defer close(done); l.watcher.Run(ctx, l.trouble) }()
 	l.Cleanup(func() { cancel(); <-done })
 }
 
@@ -223,6 +227,30 @@ func TestRescan(t *testing.T) {
 	l.quiet()
 }
 
+// TestNoWatches: where the system has no watch left, that is told once, and the
+// rescan finds what changes.
+func TestNoWatches(t *testing.T) {
+	t.Parallel()
+	paths := []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")}
+	l := newLooker(t, 200*time.Millisecond)
+	troubles := make(chan error, 100)
+	l.trouble = func(err error) { troubles <- err }
+	l.watcher.Deaf(syscall.ENOSPC)
+	for _, path := range paths {
+		write(t, path, "one")
+	}
+	l.run(paths...)
+	l.want("one")
+	l.want("one")
+	for _, path := range paths {
+		write(t, path, path)
+		l.want(path)
+	}
+	if err := <-troubles; !errors.Is(err, syscall.ENOSPC) || len(troubles) != 0 {
+		t.Errorf("told %v, and %d times more", err, len(troubles))
+	}
+}
+
 // TestManyEvents: a folder in which something happens all the time keeps no
 // file from being read, nor makes it be read each time.
 func TestManyEvents(t *testing.T) {
@@ -363,6 +391,44 @@ func TestTogether(t *testing.T) {
 	l.watcher.Set(nil)
 	write(t, secure, "s3")
 	l.quiet()
+}
+
+// TestEmptyBeside: a file is told soon though the one that is read with it is
+// empty, or has no end to its last line, and is left so.
+func TestEmptyBeside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	credentials, config := filepath.Join(dir, "credentials"), filepath.Join(dir, "config")
+	write(t, credentials, "c0")
+	must(t, os.WriteFile(config, nil, 0o600))
+	l := newLooker(t, time.Hour)
+	var looks atomic.Int64
+	l.watcher.ReadBy(func(path string) ([]byte, error) {
+		if path == credentials {
+			looks.Add(1)
+		}
+		return watch.Read(path)
+	})
+	l.run()
+	l.watcher.Set([][]string{{credentials, config}})
+	l.want("c0 with ")
+	soon := func(data, want string) {
+		t.Helper()
+		before := looks.Load()
+		write(t, credentials, data)
+		l.want(want)
+		if n := looks.Load() - before; n > 5 { // a file that may be half written is looked at all the time
+			t.Errorf("%s was told after %d looks", data, n)
+		}
+	}
+	soon("c1", "c1 with ")
+	must(t, os.WriteFile(config, []byte("no end"), 0o600))
+	l.want("c1 with no end")
+	soon("c2", "c2 with no end")
+	must(t, os.Truncate(config, 0)) // somebody writes it anew
+	time.Sleep(500 * time.Millisecond)
+	must(t, os.WriteFile(config, []byte("whole\n"), 0o600))
+	l.want("c2 with whole")
 }
 
 // TestHalfWritten: an empty or missing file is told only once it stays so, and
