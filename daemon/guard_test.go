@@ -255,6 +255,40 @@ func TestApplicationCredentialAlone(t *testing.T) {
 	}
 }
 
+// TestServedCredentialIsReported: a report is about what is served, also where the
+// user's password is stored and was asked about just now.
+func TestServedCredentialIsReported(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.add("system", "system-ccontini")
+	token, err := w.view("dev", "&auth=token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars, err := w.view("dev", "&auth=application-credential")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := vars["OS_APPLICATION_CREDENTIAL_ID"]
+	if err := w.importText("", fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\nexport OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n",
+		w.cloud.AuthURL, id, vars["OS_APPLICATION_CREDENTIAL_SECRET"])); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := http.NewRequest("DELETE", w.cloud.AuthURL+"/users/"+w.cloud.User.ID+"/application_credentials/"+id, nil)
+	r.Header.Set("X-Auth-Token", token["OS_TOKEN"])
+	if answer, err := http.DefaultClient.Do(r); err != nil || answer.StatusCode != http.StatusNoContent {
+		t.Fatal(answer, err)
+	}
+	var out ipc.Changes
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "system"}, &out)
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev"}, &out)
+	for _, e := range w.status().Environments {
+		if want := map[string]string{"dev": "refused", "system": "ok"}[e.Name]; e.State != want {
+			t.Errorf("%s is %s, not %s", e.Name, e.State, want)
+		}
+	}
+}
+
 func TestS3KeyWhileThePasswordIsRefused(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.add("dev", "dev-ccontini")

@@ -146,7 +146,8 @@ func (d *Daemon) probe(ctx context.Context, o *opened) {
 }
 
 // probeCloud costs one login for each user; the other environments of his are
-// looked at with what that login gave.
+// looked at with what that login gave, but for those that are served by an
+// application credential.
 func (d *Daemon) probeCloud(ctx context.Context, o *opened, names []string) {
 	asked := map[string]bool{}
 	for _, name := range names {
@@ -155,7 +156,7 @@ func (d *Daemon) probeCloud(ctx context.Context, o *opened, names []string) {
 			continue
 		}
 		ask := o.keeper.KeyRejected
-		if e.UserID == "" || !asked[e.UserID] {
+		if e.UserID == "" || e.ByCredential || !asked[e.UserID] {
 			ask = func(ctx context.Context, name string) error { return o.keeper.Verify(ctx, name, false) }
 		}
 		asked[e.UserID] = true
@@ -165,8 +166,8 @@ func (d *Daemon) probeCloud(ctx context.Context, o *opened, names []string) {
 
 // checkRejected makes one check of an environment that a program reports, unless
 // what is in force was asked about just now: then asked is false. The password is
-// the user's, the S3 key the environment's own, so the key alone is asked about
-// where another environment's report was first. Of what is refused already nobody
+// the user's, the S3 key the environment's own, as an application credential is, so
+// the key alone is asked about where another environment's report was first. Of what is refused already nobody
 // asks.
 func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) (asked bool, err error) {
 	e, u, err := o.keeper.Environment(name)
@@ -177,7 +178,11 @@ func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) (ask
 	password, has := u.Passwords.Active()
 	keys, _ := e.Keys.Active()
 	ofKey := !refused && d.rejected.due(cmp.Or(keys.ID, e.ID), d.now())
-	ofUser := !refused && has && d.rejected.due(password.ID, d.now())
+	served := password.ID
+	if credential, ok := e.AppCreds.Active(); ok && e.ByCredential {
+		served = credential.ID
+	}
+	ofUser := !refused && has && d.rejected.due(served, d.now())
 	switch {
 	case refused, ofUser, ofKey && !has:
 		err = o.keeper.Verify(ctx, name, false)
