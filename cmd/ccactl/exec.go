@@ -62,9 +62,10 @@ func execVerb() *cobra.Command {
 --on-change says what happens to the command when one of them changes (a new
 password, a new S3 key):
 
-  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; one that
-               fails within 10 s of that is started again, 5 times at most, the
-               pause between growing from 1 to 16 s
+  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; without a
+               terminal all that it started gets them too, and ends first; one
+               that fails within 10 s of that is started again, 5 times at most,
+               the pause between growing from 1 to 16 s
   signal:SIG   it gets the signal, such as signal:HUP, and reads by itself what
                it needs: its variables stay as they were
   ignore       nothing (the default); without a terminal the command takes
