@@ -71,10 +71,14 @@ password, a new S3 key):
   ignore       nothing (the default); without a terminal the command takes
                ccactl's place
 
-A lock changes nothing for a command that runs. Signals to ccactl go on to the
-command, and its exit code is ccactl's. A command that ccactl waited for and that
-failed is a reason to ask the cloud whether what it was given is still good: ccad
-does that in the background, at most once in ten seconds for each password and S3 key.`
+A lock changes nothing for a command that runs. Nor does it when the cloud
+refuses what the command was given, until there is a new value: its logins
+fail, and most clouds lock a user out after some.
+
+Signals to ccactl go on to the command, and its exit code is ccactl's. A command
+that ccactl waited for and that failed is a reason to ask the cloud whether what
+it was given is still good: ccad does that in the background, at most once in
+ten seconds for each password and S3 key.`
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~
   ccactl exec dev --on-change restart -- ./server`
