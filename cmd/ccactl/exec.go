@@ -71,9 +71,9 @@ password, a new S3 key):
   ignore       nothing (the default); without a terminal the command takes
                ccactl's place
 
-A lock changes nothing for a command that runs. Nor does it when the cloud
-refuses what the command was given, until there is a new value: its logins
-fail, and most clouds lock a user out after some.
+A command that runs goes on through a lock. It goes on, too, when the cloud
+refuses what it was given, until there is a new value: its logins fail, and
+most clouds lock a user out after some.
 
 Signals to ccactl go on to the command, and its exit code is ccactl's. A command
 that ccactl waited for and that failed is a reason to ask the cloud whether what
