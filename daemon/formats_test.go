@@ -82,7 +82,7 @@ func TestWatchedPasswordFiles(t *testing.T) {
 	if err := os.Chmod(in("secure.yaml"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if f := w.becomes("unsafe"); f.Path != in("clouds.yaml") || !strings.Contains(f.Reason, "secure.yaml beside it") {
+	if f := w.becomes("unsafe"); f.Path != in("clouds.yaml") || f.At != in("secure.yaml") || !strings.Contains(f.Reason, "secure.yaml beside it") {
 		t.Errorf("%+v", f)
 	}
 	var stale ipc.StaleFiles
@@ -214,7 +214,9 @@ func TestWatchedCredential(t *testing.T) {
 	w.importAll("app", path)
 	events := w.events()
 	save(foreign)
-	w.becomes("refused")
+	if f := w.becomes("refused"); f.Kind != "application-credential" {
+		t.Errorf("%+v", f)
+	}
 	save(second)
 	w.until("the new one is in force", func() bool {
 		v, err := w.view("app", "&auth=application-credential")

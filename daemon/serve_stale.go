@@ -40,7 +40,7 @@ func (d *Daemon) stale(r *request) (any, error) {
 	}
 	out := ipc.StaleReply{Found: []ipc.StaleWord{}}
 	for i, v := range r.open.keeper.Stale(in.Words) {
-		out.Found = append(out.Found, ipc.StaleWord{Index: i, Kind: v.Kind, Subject: v.Subject, Since: v.At})
+		out.Found = append(out.Found, ipc.StaleWord{Index: i, Kind: v.Kind, Subject: v.Subject, Since: v.At, Refused: v.Refused})
 	}
 	slices.SortFunc(out.Found, func(a, b ipc.StaleWord) int { return cmp.Compare(a.Index, b.Index) })
 	return out, nil

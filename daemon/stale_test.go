@@ -22,6 +22,9 @@ func TestStale(t *testing.T) {
 		kinds := map[int]string{}
 		for _, s := range reply.Found {
 			kinds[s.Index] = s.Kind + " of " + s.Subject
+			if s.Refused {
+				kinds[s.Index] += ", refused"
+			}
 		}
 		return kinds
 	}
@@ -37,6 +40,11 @@ func TestStale(t *testing.T) {
 	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: secret}, nil)
 	if found := ask(); len(found) != 2 || found[2] == "" || found[1] != "" {
 		t.Errorf("after the first came back: %v", found)
+	}
+	w.cloud.SetPassword(w.cloud.User.Name, "third-password")
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if found := ask(); found[1] != "password of "+w.cloud.User.Name+", refused" {
+		t.Errorf("after the cloud refuses what is in force: %v", found)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -100,30 +99,31 @@ func sourcesMoved(before, after *vault.Contents) bool {
 // and returns after how long it wants to see the same again.
 func (d *Daemon) takeFile(ctx context.Context, o *opened, r watch.Reading) (again time.Duration) {
 	c, path := o.keeper.Contents(), r.Files[0].Path
-	found, state, reason := readingOf(r.Files)
+	found, read := readingOf(r.Files)
 	for i := range found { // a profile that configure aws wrote beside the watched one says nothing of where the key belongs
 		if s3 := &found[i].Environment.S3.Endpoint; s3.URL != "" && s3.URL == d.s3.url() {
 			*s3 = account.Endpoint{}
 		}
 	}
-	if state == "unparsed" && d.now().Sub(r.Since) < unparsedFor {
+	if read.State == "unparsed" && d.now().Sub(r.Since) < unparsedFor {
 		return unparsedRetry // an editor may be writing it
 	}
 	for _, name := range fromFile(c, path) {
-		is, why := state, reason
+		is := read
 		var wish time.Duration
 		switch {
-		case state == "empty" && emptied(c.Environments[name], path):
-			is, why = "ok", ""
-		case state == "empty":
-			is = "unparsed"
-		case state == "":
-			is, why, wish = d.takeFound(ctx, o, c.Environments[name], found, path)
+		case read.State == "empty" && emptied(c.Environments[name], path):
+			is.State, is.Reason = "ok", ""
+		case read.State == "empty":
+			is.State = "unparsed"
+		case read.State == "":
+			is, wish = d.takeFound(ctx, o, c.Environments[name], found, path)
 		}
-		if is == "waiting" {
+		if is.State == "waiting" {
 			again = max(again, wish, min(max(d.now().Sub(r.Since), firstUnasked), lastUnasked))
 		}
-		d.fileIs(ipc.WatchedFile{Path: path, Environment: name, State: is, Reason: why})
+		is.Path, is.Environment = path, name
+		d.fileIs(is)
 	}
 	return again
 }
@@ -152,56 +152,23 @@ func emptied(e vault.Environment, path string) bool {
 	return slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return s.Path == path && s.Emptied })
 }
 
-// readingOf parses a file and the one that belongs to it, or says what is wrong
-// with them. The second may be missing, and nothing else: an unsafe one would
-// leave out the secrets without a word.
-func readingOf(read []watch.File) (found []source.Found, state, reason string) {
-	var files []source.File
-	for i, f := range read {
-		about := ""
-		if i > 0 {
-			about = filepath.Base(f.Path) + " beside it: "
-		}
-		switch {
-		case errors.Is(f.Err, fs.ErrNotExist) && i > 0:
-		case errors.Is(f.Err, fs.ErrNotExist):
-			return nil, "missing", "it is not there any more"
-		case errors.Is(f.Err, watch.ErrUnsafe):
-			return nil, "unsafe", about + f.Err.Error()
-		case errors.Is(f.Err, watch.ErrSlow):
-			return nil, "unreadable", about + f.Err.Error()
-		case f.Err != nil:
-			return nil, "unreadable", about + "it can't be read"
-		default:
-			files = append(files, source.File{Path: f.Path, Data: f.Data})
-		}
-	}
-	// Plain http is let pass here: where anything goes is not the file's to say.
-	found, _, err := source.Parse(files, true)
-	var syntax *source.SyntaxError
-	switch {
-	case errors.As(err, &syntax) && syntax.Empty:
-		return nil, "empty", err.Error()
-	case err != nil:
-		return nil, "unparsed", err.Error()
-	}
-	return found, "", ""
-}
-
 // takeFound notices what a file says of one environment. wish is the cloud's, after
 // how long it wants to be asked again.
-func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, found []source.Found, path string) (state, reason string, wish time.Duration) {
+func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, found []source.Found, path string) (is ipc.WatchedFile, wish time.Duration) {
 	u := o.keeper.Contents().Users[e.UserID]
 	from, _ := watchedSource(e, path)
 	f, ok := foundFor(e, u.User, from.Name, found)
 	if from.Emptied && (!ok || e.UserID == "" && f.Name != from.Name) {
-		return "ok", "", 0 // another profile's key is none of its own
+		is.State = "ok" // another profile's key is none of its own
+		return is, 0
 	}
 	switch {
 	case !ok && from.Name != "" && !slices.ContainsFunc(found, func(f source.Found) bool { return f.User.Name != "" || f.Name == from.Name }):
-		return "missing", from.Name + " is not in it any more", 0
+		is.State, is.Reason = "missing", from.Name+" is not in it any more"
+		return is, 0
 	case !ok:
-		return "foreign", "it does not name the cloud, user and project of " + e.Name + " any more: nothing is taken from it", 0
+		is.State, is.Reason = "foreign", "it does not name the cloud, user and project of "+e.Name+" any more: nothing is taken from it"
+		return is, 0
 	}
 	d.watched.wants(e, from.Name, found)
 	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: rotate.ByFile})
@@ -211,8 +178,11 @@ func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, 
 	if limited := (*cloud.Error)(nil); errors.As(err, &limited) {
 		wish = limited.RetryAfter
 	}
-	state, reason = noticedState(err)
-	return state, reason, wish
+	is.State, is.Reason = noticedState(err)
+	if no := (*rotate.NoticeError)(nil); errors.As(err, &no) {
+		is.Kind = string(no.Kind)
+	}
+	return is, wish
 }
 
 // noticedState is what became of a notice, in the words of the wire.

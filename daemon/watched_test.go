@@ -146,8 +146,16 @@ func TestWatchedFileTurnsHostile(t *testing.T) {
 // none; the one in force goes on. A value that nobody could judge waits.
 func TestWatchedFileIsWrong(t *testing.T) {
 	w, path := imported(t, "dev-ccontini")
+	w.save(path, w.openrc(secret, "dev-ccontini", "")+"export AWS_ACCESS_KEY_ID=nobodys\nexport AWS_SECRET_ACCESS_KEY=none-of-his\n")
+	if f := w.becomes("refused"); f.Kind != "s3-key" {
+		t.Errorf("%+v", f)
+	}
+	w.save(path, w.openrc(secret, "dev-ccontini", ""))
+	w.becomes("")
 	w.save(path, w.openrc("mistyped", "dev-ccontini", ""))
-	w.becomes("refused")
+	if f := w.becomes("refused"); f.Kind != "password" {
+		t.Errorf("%+v", f)
+	}
 	w.save(path, w.openrc(secret, "dev-ccontini", ""))
 	w.becomes("")
 	w.save(path, w.openrc("mistyped", "dev-ccontini", "")) // it flips
@@ -286,7 +294,11 @@ func TestFileGuards(t *testing.T) {
 		if err := errors.Join(os.RemoveAll(path), make()); err != nil {
 			t.Fatal(err)
 		}
-		if f := w.becomes("unsafe"); !strings.Contains(f.Reason, "not read") {
+		state := "unfit"
+		if strings.HasSuffix(what, "'s to write") || strings.HasSuffix(what, "everybody's") {
+			state = "unsafe"
+		}
+		if f := w.becomes(state); !strings.Contains(f.Reason, "not read") {
 			t.Errorf("%s: %+v", what, f)
 		}
 		if err := os.RemoveAll(path); err != nil {

@@ -98,8 +98,10 @@ type Status struct {
 // WatchedFile is a file that an environment was imported from.
 type WatchedFile struct {
 	Path        string `json:"path"`
+	At          string `json:"at,omitempty"` // the file beside it that is at fault
 	Environment string `json:"environment"`
-	State       string `json:"state"` // missing | unsafe | unreadable | unparsed | foreign | older | refused | waiting | withheld
+	State       string `json:"state"`          // missing | unsafe | unfit | unreadable | failing | unparsed | foreign | older | refused | waiting | withheld
+	Kind        string `json:"kind,omitempty"` // what it is about: password, s3-key or application-credential
 	Reason      string `json:"reason"`
 }
 

@@ -67,7 +67,8 @@ type StaleReply struct {
 // StaleWord is one of a StaleRequest's.
 type StaleWord struct {
 	Index   int       `json:"index"`
-	Kind    string    `json:"kind"`    // password | s3-key | application-credential
-	Subject string    `json:"subject"` // the user's or the environment's name
-	Since   time.Time `json:"since"`   // when it went out of force
+	Kind    string    `json:"kind"`              // password | s3-key | application-credential
+	Subject string    `json:"subject"`           // the user's or the environment's name
+	Since   time.Time `json:"since"`             // when it went out of force, or was refused
+	Refused bool      `json:"refused,omitempty"` // it is in force, and the cloud refuses it
 }

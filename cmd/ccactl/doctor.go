@@ -72,7 +72,7 @@ hook, what stops or misleads AWS clients, and files that hold secrets in plain
 text. Nothing is changed and no secret is printed.
 
 It ends with 0 where nothing is wrong, with 1 where something is.`
-	c.Flags().BoolVar(&stale, "stale", false, "look for former secrets in your processes, dotfiles and shell histories too")
+	c.Flags().BoolVar(&stale, "stale", false, "look for former secrets, of six characters or more, in your processes, dotfiles and shell histories too")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -60,8 +60,12 @@ func leftovers() (found []leftover, unread []string, err error) {
 
 // what says which secret it is, and where says where it lies; neither shows it.
 func (l leftover) what() string {
-	kind := map[string]string{"password": "a former password of ", "s3-key": "a former S3 secret of ", "application-credential": "a former application credential of "}[l.Kind]
-	return kind + l.Subject + ", replaced " + l.Since.Local().Format(time.DateTime)
+	which, became := "a former ", ", replaced "
+	if l.Refused {
+		which, became = "the ", ", refused "
+	}
+	kind := map[string]string{"password": "password of ", "s3-key": "S3 secret of ", "application-credential": "application credential of "}[l.Kind]
+	return which + kind + l.Subject + became + l.Since.Local().Format(time.DateTime)
 }
 
 func (l leftover) where() string {
@@ -81,7 +85,9 @@ func checkLeftovers() (found []finding, err error) {
 	}
 	for _, l := range left {
 		mend := "take it out of the file: ccactl env, exec and configure serve the present one"
-		if l.PID != 0 {
+		if l.Refused {
+			mend = "ccactl status says how its successor is handed in"
+		} else if l.PID != 0 {
 			mend = "restart the program: ccactl exec --on-change restart does that by itself"
 		}
 		found = append(found, wrong(check, mend, "%s: %s", l.where(), l.what()))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -130,28 +131,41 @@ func named(st ipc.Status, name string) ipc.Environment {
 // fileTrouble tells of a watched file that ccad takes nothing from. One that is
 // gone is no trouble: what it held is here.
 func fileTrouble(f ipc.WatchedFile, e ipc.Environment) (trouble, bool) {
-	path := shellWord(f.Path)
+	path, at := shellWord(f.Path), cmp.Or(f.At, f.Path)
 	t := found(f.Environment, f.State)
 	t.what = f.Environment + ": watched file " + f.Path + ": " + f.Reason
 	switch f.State {
 	case "missing":
 		return t, false
 	case "refused":
-		t.mend = "ccactl update " + e.Name
-		if e.User != "" {
-			t.mend = "ccactl update --user " + shellWord(e.User)
-		}
+		t.mend = refusedAdvice(f.Kind, e)
 	case "older":
 		t.mend = "ccactl import --no-watch " + path + " looks at it no more"
 	case "unsafe":
-		t.mend = "chmod go-w " + path
+		t.mend = "chmod go-w " + shellWord(at)
 	case "unreadable":
-		t.mend = "chmod u+r " + path
+		t.mend = "chmod u+r " + shellWord(at)
+	case "failing":
+		t.mend = "ccad reads it again by itself, once its file system answers"
+	}
+	if f.State == "unfit" || f.State == "unreadable" && !owned(at) {
+		t.mend = "put a regular file of yours there, of 1 MiB at most"
 	}
 	if t.mend == "" {
 		t.mend = "ccactl import " + path
 	}
 	return t, true
+}
+
+// refusedAdvice is how a value is handed in that takes the place of a refused one.
+func refusedAdvice(kind string, e ipc.Environment) string {
+	switch {
+	case kind == "application-credential":
+		return "ccactl import the file of a new one"
+	case kind == "s3-key" || e.User == "":
+		return "ccactl update " + e.Name
+	}
+	return "ccactl update --user " + shellWord(e.User)
 }
 
 // environmentTrouble tells what is wrong with an environment beside its user:

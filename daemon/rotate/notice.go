@@ -34,6 +34,15 @@ var ErrOlder = errors.New("it was replaced before")
 // at its source may find that somebody can.
 var ErrWaits = errors.New("it is taken once the user's password works")
 
+// A NoticeError is why one of the values was not taken.
+type NoticeError struct {
+	Kind Kind
+	err  error
+}
+
+func (e *NoticeError) Error() string { return e.err.Error() }
+func (e *NoticeError) Unwrap() error { return e.err }
+
 // Notice adopts values, each once the cloud has accepted it as the same user's
 // and project's, and with a new password brings the S3 keys of all his
 // environments in line. What is in force already is nothing new and no error. A
@@ -46,18 +55,19 @@ func (k *Keeper) Notice(ctx context.Context, n Notice) (changed bool, err error)
 		return false, err
 	}
 	defer k.gate(gateOf(e, u))()
-	steps := []func(context.Context, vault.User, vault.Environment, Notice) (bool, error){
-		k.noticePasswordLocked, k.noticeCredentialLocked, k.noticeKeysLocked,
-	}
+	steps := []struct {
+		kind Kind
+		take func(context.Context, vault.User, vault.Environment, Notice) (bool, error)
+	}{{KindPassword, k.noticePasswordLocked}, {KindAppCred, k.noticeCredentialLocked}, {KindKey, k.noticeKeysLocked}}
 	for _, step := range steps {
 		e, u, gone := k.Environment(n.Environment) // as it is now that we are alone
 		if gone != nil {
 			return changed, gone
 		}
-		did, no := step(ctx, u, e, n)
+		did, no := step.take(ctx, u, e, n)
 		changed = changed || did
 		if no != nil {
-			err = no
+			err = &NoticeError{step.kind, no}
 		}
 		// An older value says nothing of what else the source has. After any
 		// other failure asking on would cost another login, or time.

@@ -70,26 +70,32 @@ func staleMark(c *vault.Contents, value string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// A Dead value went out of force or, where it is Refused, is in force and no good.
+type Dead struct {
+	vault.Retired
+	Refused bool
+}
+
 // Stale returns what the words are that were in force once, or are and the cloud
 // refuses them as wrong, by their index. Words in force and words never known are
 // not in it: it tells nobody what a living secret is.
-func (k *Keeper) Stale(words []string) map[int]vault.Retired {
+func (k *Keeper) Stale(words []string) map[int]Dead {
 	c := k.vault.Contents()
-	dead := map[string]vault.Retired{}
+	dead := map[string]Dead{}
 	for mark, r := range c.Retired {
-		dead[mark] = r
+		dead[mark] = Dead{Retired: r}
 	}
 	for _, u := range c.Users {
 		if v := active(u.Passwords); u.Refused != nil && !u.Refused.LockedOut && !u.Refused.Expired && !v.Empty() {
-			dead[staleMark(c, v.Reveal())] = vault.Retired{Kind: "password", Subject: u.User.String(), At: u.Refused.At}
+			dead[staleMark(c, v.Reveal())] = Dead{vault.Retired{Kind: "password", Subject: u.User.String(), At: u.Refused.At}, true}
 		}
 	}
 	for name, e := range c.Environments {
 		if v := active(e.Keys); e.KeysRefused != nil && !v.Secret.Empty() {
-			dead[staleMark(c, v.Secret.Reveal())] = vault.Retired{Kind: "s3-key", Subject: name, At: e.KeysRefused.At}
+			dead[staleMark(c, v.Secret.Reveal())] = Dead{vault.Retired{Kind: "s3-key", Subject: name, At: e.KeysRefused.At}, true}
 		}
 	}
-	found := map[int]vault.Retired{}
+	found := map[int]Dead{}
 	for i, word := range words {
 		if r, ok := dead[staleMark(c, word)]; ok {
 			found[i] = r

@@ -172,8 +172,11 @@ func kind(err error) string {
 		return "read"
 	case errors.Is(err, fs.ErrNotExist):
 		return "missing"
-	case errors.Is(err, ErrUnsafe), errors.Is(err, ErrSlow):
+	case errors.Is(err, ErrUnsafe), errors.Is(err, ErrUnfit), errors.Is(err, ErrSlow):
 		return err.Error()
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "forbidden"
 	}
 	return "unreadable"
 }

@@ -13,9 +13,12 @@ import (
 // MaxSize is the size of the largest file that is read.
 const MaxSize = 1 << 20
 
-// ErrUnsafe: the file is not one that only this user can have written, or not
-// one that can be read without harm.
-var ErrUnsafe = errors.New("not read")
+// ErrUnsafe: others may write the file. ErrUnfit: it is none of this user's, or none
+// that can be read without harm.
+var (
+	ErrUnsafe = errors.New("not read")
+	ErrUnfit  = errors.New("not read")
+)
 
 // ErrSlow: the file system gives no answer, as a network's whose server is gone.
 var ErrSlow = errors.New("its file system does not answer")
@@ -26,7 +29,7 @@ var ErrSlow = errors.New("its file system does not answer")
 func Read(path string) ([]byte, error) {
 	// Opening some devices does something, so they are told before.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is no regular file", ErrUnsafe)
+		return nil, fmt.Errorf("%w: it is no regular file", ErrUnfit)
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -40,17 +43,17 @@ func Read(path string) ([]byte, error) {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: it is no regular file", ErrUnsafe)
+		return nil, fmt.Errorf("%w: it is no regular file", ErrUnfit)
 	case !ok || int(owner.Uid) != os.Getuid():
-		return nil, fmt.Errorf("%w: it is another user's", ErrUnsafe)
+		return nil, fmt.Errorf("%w: it is another user's", ErrUnfit)
 	case ipc.OthersMayWrite(info):
 		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe)
 	case info.Size() > MaxSize:
-		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnsafe)
+		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnfit)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err == nil && len(data) > MaxSize {
-		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnsafe)
+		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnfit)
 	}
 	return data, err
 }

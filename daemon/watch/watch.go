@@ -43,7 +43,7 @@ type Reading struct {
 }
 
 // A File is one file's contents, or why it could not be read: Err is
-// fs.ErrNotExist, ErrUnsafe, ErrSlow or the system's.
+// fs.ErrNotExist, ErrUnsafe, ErrUnfit, ErrSlow or the system's.
 type File struct {
 	Path string
 	Data []byte

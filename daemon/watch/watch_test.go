@@ -490,14 +490,18 @@ func TestGuard(t *testing.T) {
 		"loose": "others may write it", "group's": "others may write it", "huge": "it is larger than 1 MiB", "good": "", "link": "",
 	} {
 		_, err := watch.Read(in(name))
-		if want == "" && err != nil || want != "" && (!errors.Is(err, watch.ErrUnsafe) || err.Error() != "not read: "+want) {
+		is := watch.ErrUnfit
+		if want == "others may write it" {
+			is = watch.ErrUnsafe
+		}
+		if want == "" && err != nil || want != "" && (!errors.Is(err, is) || err.Error() != "not read: "+want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
 	if os.Getuid() == 0 { // only root can make a file another's
 		write(t, in("foreign"), "x")
 		must(t, os.Chown(in("foreign"), 12345, 12345))
-		if _, err := watch.Read(in("foreign")); !errors.Is(err, watch.ErrUnsafe) {
+		if _, err := watch.Read(in("foreign")); !errors.Is(err, watch.ErrUnfit) {
 			t.Errorf("another user's file: %v", err)
 		}
 	}

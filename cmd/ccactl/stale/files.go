@@ -18,7 +18,7 @@ const maxFile = 8 << 20
 var usual = []string{
 	".aws/credentials", ".aws/config", ".s3cfg", ".boto", ".passwd-s3fs", ".config/rclone/rclone.conf", ".rclone.conf",
 	".config/openstack/clouds.yaml", ".config/openstack/secure.yaml", "clouds.yaml", ".env",
-	"*openrc*", "*.openrc", ".config/openstack/*openrc*", ".config/restic/*", ".netrc",
+	"*openrc*", "Downloads/*openrc*", "Downloads/clouds.yaml", ".config/openstack/*openrc*", ".config/restic/*", ".netrc",
 	".profile", ".bash_profile", ".bashrc", ".zshenv", ".zshrc", ".zprofile", ".config/fish/config.fish", ".config/environment.d/*.conf",
 	".bash_history", ".zsh_history", ".histfile", ".local/share/fish/fish_history", ".python_history", ".lesshst", ".viminfo",
 }

@@ -5,10 +5,11 @@
 //
 //	processes, files ─▶ guard (files.go) ─▶ words ─▶ Word{place, text}
 //
-// A word is what could be a value: what stands between spaces and quotes, and
-// what stands behind the first "=" or ":" of a line or of an environment
-// variable. So a secret that is cut up (by an editor's wrapping, in an encoding
-// such as base64) is not found.
+// A word is what could be a value: what stands between spaces and quotes, what
+// stands behind the first "=" or ":" of a line or of an environment variable, and
+// what shells, YAML and JSON read where quotes are. So a secret that is cut up (by
+// an editor's wrapping, in an encoding such as base64) or is of less than six
+// characters is not found.
 package stale
 
 import "strings"
@@ -58,9 +59,7 @@ func candidates(line string) (words []string) {
 	line = strings.TrimSpace(line)
 	for _, separator := range []string{"=", ":"} {
 		if _, value, ok := strings.Cut(line, separator); ok {
-			value = strings.TrimSpace(value)
-			add(value)
-			add(unquoted(value))
+			add(strings.TrimSpace(value))
 		}
 	}
 	for field := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '\t' || r == '"' || r == '\'' || r == ',' || r == ';' }) {
@@ -71,16 +70,15 @@ func candidates(line string) (words []string) {
 			}
 		}
 	}
-	return words
-}
-
-// unquoted is a value without the quotes around it.
-func unquoted(value string) string {
-	for _, quote := range []string{`"`, "'"} {
-		if rest, ok := strings.CutPrefix(value, quote); ok {
-			inner, _, _ := strings.Cut(rest, quote)
-			return inner
+	if !strings.ContainsAny(line, "'\"\\") {
+		return words
+	}
+	for i := range len(line) {
+		if i == 0 || strings.IndexByte(" \t=:,{[(", line[i-1]) >= 0 {
+			for _, word := range meanings(line[i:min(len(line), i+2*maxWord)]) {
+				add(word)
+			}
 		}
 	}
-	return value
+	return words
 }

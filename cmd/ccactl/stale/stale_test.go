@@ -49,6 +49,7 @@ func TestFiles(t *testing.T) {
 	}
 	history := write(".bash_history", "ls\nexport OS_PASSWORD=first-secret\n")
 	openrc := write("dev-openrc.sh", "export OS_PASSWORD=second-secret\n")
+	download := write("Downloads/dev-openrc (1).sh", "export OS_PASSWORD=fourth-secret\n")
 	rendered := write("elsewhere/x.conf", "key = third-secret\n")
 	fifo := filepath.Join(home, ".env")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -78,7 +79,7 @@ func TestFiles(t *testing.T) {
 		places[w.Text] = append(places[w.Text], w.Place)
 	}
 	for word, want := range map[string]Place{
-		"first-secret": {File: history, Line: 2}, "second-secret": {File: openrc, Line: 1}, "third-secret": {File: rendered, Line: 1},
+		"first-secret": {File: history, Line: 2}, "second-secret": {File: openrc, Line: 1}, "third-secret": {File: rendered, Line: 1}, "fourth-secret": {File: download, Line: 1},
 	} {
 		if got := places[word]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s at %v, want %v", word, got, want)

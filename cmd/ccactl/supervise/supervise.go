@@ -9,7 +9,8 @@
 //     then reach it from the terminal, in pipelines too, and we pass on only what
 //     was sent to us alone.
 //   - Without one it has a group of its own, so that a restart ends what it
-//     started as well, and a signal to us reaches all of it.
+//     started as well, and comes when all of it is gone; and a signal to us
+//     reaches all of it.
 //   - A command that ends ends us, by its code or by its signal. Only one that
 //     fails soon after a restart is tried again, later each time and not for
 //     ever: what it was given may not have arrived everywhere yet.
@@ -27,17 +28,16 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // How long things take. Backoff is how long a command that fails soon after a
 // restart rests, from first to last.
 const (
 	grace       = 10 * time.Second       // from SIGTERM to SIGKILL
+	dying       = 3 * time.Second        // from SIGKILL until nothing more is waited for
+	glance      = 20 * time.Millisecond  // between two looks at what a command that ended left running
 	heed        = 10 * time.Second       // from a HUP, for a command that ends by it
 	heedINT     = 5 * time.Minute        // and from a Ctrl-C, after which some wind down for long
 	soon        = 10 * time.Second       // a command that ran longer has taken its start
@@ -64,12 +64,6 @@ type Command struct {
 	hinted   time.Time // until when it may end by a signal that some programs outlive
 	attempts int       // in a row that failed soon after a restart
 	started  time.Time // when the running command was, if by a restart
-}
-
-// A child is the command, running.
-type child struct {
-	process *os.Process
-	ended   chan syscall.WaitStatus
 }
 
 // Run runs the command until it ends for good and returns how it ended. An
@@ -124,50 +118,6 @@ func (c *Command) Run() (syscall.WaitStatus, error) {
 	}
 }
 
-// start starts the command, which ends when we are killed where the system can
-// do that.
-func (c *Command) start() (child, error) {
-	// os and os/exec would make the descriptors block, for everybody who has them.
-	pid, _, err := syscall.StartProcess(c.Path, c.Args, &syscall.ProcAttr{Env: c.Env, Files: inherited(), Sys: attributes(c.grouped)})
-	if err != nil {
-		return child{}, fmt.Errorf("run %q: %w", c.Args[0], err)
-	}
-	process, err := os.FindProcess(pid)
-	if err != nil {
-		return child{}, fmt.Errorf("run %q: %w", c.Args[0], err)
-	}
-	ended := make(chan syscall.WaitStatus, 1)
-	go func() {
-		var status syscall.WaitStatus
-		if state, err := process.Wait(); err == nil {
-			status, _ = state.Sys().(syscall.WaitStatus)
-		}
-		ended <- status
-	}()
-	return child{process, ended}, nil
-}
-
-// inherited are the descriptors that we got from who started us, each at its
-// number: our own close at an exec.
-func inherited() []uintptr {
-	files := []uintptr{0, 1, 2}
-	open, _ := os.ReadDir("/dev/fd")
-	for _, entry := range open {
-		fd, err := strconv.Atoi(entry.Name())
-		if err != nil || fd < 3 {
-			continue
-		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
-			continue
-		}
-		for len(files) <= fd {
-			files = append(files, ^uintptr(0)) // closed
-		}
-		files[fd] = uintptr(fd)
-	}
-	return files
-}
-
 // attend waits until the command ends by itself, or until it is to be started
 // anew.
 func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) {
@@ -201,19 +151,36 @@ func (c *Command) attend(running child) (status syscall.WaitStatus, ended bool) 
 	}
 }
 
-// stop ends the command: asked first, killed when it does not listen.
-func (c *Command) stop(running child) syscall.WaitStatus {
+// stop ends the command, and what it started where that is told from others:
+// asked first, killed when it does not listen.
+func (c *Command) stop(running child) (status syscall.WaitStatus) {
 	c.kill(running, syscall.SIGTERM)
-	patience := c.After(grace)
+	patience, killed := c.After(grace), false
+	var look <-chan time.Time // at what the command has left running
+	what := c.Args[0]
 	for {
 		select {
-		case status := <-running.ended:
-			return status
+		case status = <-running.ended:
+			if !c.grouped || gone(running.process.Pid) {
+				return status
+			}
+			what, look = "what "+what+" started", c.After(glance)
+		case <-look:
+			if gone(running.process.Pid) {
+				return status
+			}
+			look = c.After(glance)
 		case s := <-c.signals:
 			c.forward(running, s)
 		case <-patience:
-			c.Say(fmt.Sprintf("%s does not end within %v: it is killed", c.Args[0], grace))
+			if killed && look != nil {
+				return status
+			}
+			if !killed {
+				c.Say(fmt.Sprintf("%s does not end within %v: it is killed", what, grace))
+			}
 			c.kill(running, syscall.SIGKILL)
+			patience, killed = c.After(dying), true
 		}
 	}
 }
@@ -267,14 +234,4 @@ func (c *Command) forward(running child, s os.Signal) {
 	if s, ok := s.(syscall.Signal); ok {
 		c.kill(running, s)
 	}
-}
-
-// kill sends a signal to the command, and to what it started where that is told
-// from others.
-func (c *Command) kill(running child, s syscall.Signal) {
-	if c.grouped {
-		_ = syscall.Kill(-running.process.Pid, s)
-		return
-	}
-	_ = running.process.Signal(s)
 }

@@ -36,14 +36,14 @@ type world struct {
 }
 
 // begin runs a shell script. hold are the waits that fire when the test says so,
-// as the one before a SIGKILL always does.
+// as the ones before and after a SIGKILL always do.
 func begin(t *testing.T, script string, signal syscall.Signal, hold ...time.Duration) *world {
 	t.Helper()
 	w := &world{
 		T: t, changes: make(chan struct{}), file: filepath.Join(t.TempDir(), "said"),
 		ended: make(chan syscall.WaitStatus, 1), timers: map[time.Duration]chan time.Time{}, now: time.Unix(1e9, 0),
 	}
-	for _, d := range append(hold, grace) {
+	for _, d := range append(hold, grace, dying) {
 		w.timers[d] = make(chan time.Time)
 	}
 	starts := 0
@@ -91,6 +91,9 @@ func (w *world) after(d time.Duration) <-chan time.Time {
 	w.waited = append(w.waited, d)
 	if c, held := w.timers[d]; held {
 		return c
+	}
+	if d == glance {
+		return time.After(time.Millisecond)
 	}
 	c := make(chan time.Time)
 	close(c)
@@ -226,7 +229,7 @@ func TestCrashLoop(t *testing.T) {
 	w.reads("start1", "term1", "start2", "start3", "start4", "start5", "start6", "start7")
 	var pauses []time.Duration
 	for _, d := range w.waited {
-		if d != grace && d != rest {
+		if d != grace && d != rest && d != glance {
 			pauses = append(pauses, d)
 		}
 	}
