@@ -162,13 +162,14 @@ func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
 		return true, nil
 	case !force && (!there || !bytes.Equal(now[:], k.After)):
 		return false, nil
-	case k.Absent:
-		return true, os.Remove(k.Path)
 	}
 	if there && !bytes.Equal(now[:], k.After) {
 		if err := setAside(k.Path, data); err != nil {
 			return false, err
 		}
+	}
+	if k.Absent {
+		return true, os.Remove(k.Path)
 	}
 	if there { // without its secrets it may have been opened to others
 		if err := tighten(k.Path, fs.FileMode(k.Mode)); err != nil {
@@ -196,9 +197,16 @@ func tighten(path string, mode fs.FileMode) error {
 	return nil
 }
 
-// setAside keeps what was written into a file since.
+// setAside keeps what was written into a file since, beside what was set aside
+// before.
 func setAside(path string, data []byte) error {
 	aside := path + ".before-undo"
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); err != nil {
+			break // there is none, or the write says what is wrong
+		}
+		aside = fmt.Sprintf("%s.before-undo.%d", path, n)
+	}
 	if _, err := configure.Edit(aside, func(string) (string, error) { return string(data), nil }); err != nil {
 		return err
 	}
