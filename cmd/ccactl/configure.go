@@ -33,7 +33,7 @@ func configureAWSVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return awsWriting{profile, way, configure.Edit, printOut}.write(args)
+		return awsWriting{profile, way, editFollowing, printOut}.write(args)
 	})
 	wayFlags(c)
 	c.Flags().StringVar(&profile, "profile", "", "the profile's name, if not the environment's")
@@ -197,7 +197,7 @@ func configureOpenStackVerb() *cobra.Command {
 			request.Environments = append(request.Environments, e.Name)
 		}
 		var reply ipc.CloudsFileReply
-		changed, err := configure.Edit(request.Path, func(text string) (string, error) {
+		changed, err := editFollowing(request.Path, func(text string) (string, error) {
 			request.Data = []byte(text)
 			err := call("POST", "/v1/clouds-file", request, &reply)
 			return string(reply.Data), err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
@@ -22,6 +23,17 @@ type editor func(path string, change func(text string) (string, error)) (changed
 // sealed. A crash in between leaves a file that is as it was.
 func editKept(path string, change func(string) (string, error)) (bool, error) {
 	return keeping(path, false, change)
+}
+
+// editFollowing is the editor of configure. Where setup edited a file before, what
+// ccactl makes of it is kept as well: it is no change of a person's, which would
+// hold up undo.
+func editFollowing(path string, change func(string) (string, error)) (bool, error) {
+	edited, _ := os.ReadFile(keptNote())
+	if abs, err := filepath.Abs(path); err == nil && slices.Contains(strings.Split(string(edited), "\n"), abs) {
+		return editKept(path, change)
+	}
+	return configure.Edit(path, change)
 }
 
 func keeping(path string, emptied bool, change func(string) (string, error)) (bool, error) {
