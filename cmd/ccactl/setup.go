@@ -223,7 +223,7 @@ func (s *setup) scrub() error {
 				s.done("%s", f.Left)
 			case len(f.Lines) > 0:
 				found++
-				s.done("%s holds in plain text what ccad keeps now (line %s). Scripts that read it there will need ccactl instead; ccactl setup --undo brings it back.", f.Path, joined(f.Lines))
+				s.done("%s holds in plain text what ccad keeps now (line %s)%s. Scripts that read it there will need ccactl instead; ccactl setup --undo brings it back.", f.Path, joined(f.Lines), f.also())
 				err := s.agree("Take it out")
 				if err == nil {
 					err = f.takeOut(s.done)
