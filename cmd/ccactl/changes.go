@@ -21,6 +21,8 @@ type teller func(format string, args ...any)
 
 func printOut(format string, args ...any) { _, _ = fmt.Println(fmt.Sprintf(format, args...)) }
 
+func printWarning(format string, args ...any) { warn([]string{fmt.Sprintf(format, args...)}) }
+
 func tellBy(print teller, done ipc.Changes, hint func(ipc.Change) string) error {
 	for _, c := range done.Changes {
 		if c.Error == nil {

@@ -33,7 +33,7 @@ func configureAWSVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return awsWriting{profile, way, configure.Edit, printOut}.write(args)
+		return awsWriting{profile, way, editFollowing, printOut, printWarning}.write(args)
 	})
 	wayFlags(c)
 	c.Flags().StringVar(&profile, "profile", "", "the profile's name, if not the environment's")
@@ -45,8 +45,9 @@ func configureAWSVerb() *cobra.Command {
 type awsWriting struct {
 	profile string            // its name, if not the environment's
 	way     map[string]string // gateway or direct, where the person chose
-	edit    editor
+	edit    editor            // of the config file
 	tell    teller
+	warn    teller // of what wins over a profile
 }
 
 // write writes the profiles of environments. A name that is taken, and a file
@@ -152,20 +153,18 @@ func (w awsWriting) profileOf(program, name string) (configure.AWSProfile, error
 	}, nil
 }
 
-// writeProfiles writes the profiles, mends what stops AWS clients altogether,
-// and says what in the credentials file would win over the profiles.
+// writeProfiles writes the profiles, mends what stops AWS clients altogether, and
+// takes out of the credentials file what would win over the profiles. It says of
+// the keys that do.
 func (w awsWriting) writeProfiles(profiles []configure.AWSProfile) error {
-	config, credentials := awsFile("AWS_CONFIG_FILE", "config"), awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
-	for _, path := range []string{config, credentials} {
-		mended, err := w.edit(path, func(text string) (string, error) { return configure.MendSample(path, text) })
-		if err != nil {
-			return err
-		}
-		if mended {
-			w.tell("took the empty \"s3 =\" out of %s: current AWS clients fail on it", plain(path))
-		}
+	config, credentials := awsFiles()[0], awsFiles()[1]
+	if err := w.mendSample(w.edit, config); err != nil {
+		return err
 	}
-	var changed []string
+	if err := w.mendSample(editKept, credentials); err != nil {
+		return err
+	}
+	var changed, names []string
 	_, err := w.edit(config, func(text string) (after string, err error) {
 		after, changed, err = configure.AWS(config, text, profiles)
 		return after, err
@@ -175,12 +174,41 @@ func (w awsWriting) writeProfiles(profiles []configure.AWSProfile) error {
 	}
 	for _, p := range profiles {
 		sayWritten(w.tell, slices.Contains(changed, p.Name), "profile "+p.Name, config)
-		conflicts, err := configure.Conflicts(credentials, p.Name)
+		names = append(names, p.Name)
+	}
+	return w.clearWay(credentials, names)
+}
+
+func (w awsWriting) mendSample(edit editor, path string) error {
+	mended, err := edit(path, func(text string) (string, error) { return configure.MendSample(path, text) })
+	if mended {
+		w.tell("took the empty \"s3 =\" out of %s: current AWS clients fail on it", plain(path))
+	}
+	return err
+}
+
+// clearWay makes comments of what would win over profiles. Keys stay: they may be
+// held nowhere else.
+func (w awsWriting) clearWay(credentials string, profiles []string) error {
+	var yielded []int
+	_, err := keeping(credentials, true, func(text string) (after string, err error) {
+		after, yielded, err = configure.Yield(credentials, text, profiles)
+		return after, err
+	})
+	if err != nil {
+		return err
+	}
+	if len(yielded) > 0 {
+		w.tell("made comments in %s of what would win over it (line %s); ccactl setup --undo brings it back", plain(credentials), joined(yielded))
+	}
+	for _, name := range profiles {
+		conflicts, err := configure.Conflicts(credentials, name)
 		if err != nil {
 			return err
 		}
-		for _, conflict := range conflicts {
-			warn([]string{conflict.String()})
+		if len(conflicts) > 0 {
+			w.warn("the key of profile %s in %s is used instead of those that ccad serves, until ccactl import --scrub %s takes it out",
+				name, plain(credentials), shellWord(credentials))
 		}
 	}
 	return nil
@@ -197,7 +225,7 @@ func configureOpenStackVerb() *cobra.Command {
 			request.Environments = append(request.Environments, e.Name)
 		}
 		var reply ipc.CloudsFileReply
-		changed, err := configure.Edit(request.Path, func(text string) (string, error) {
+		changed, err := editFollowing(request.Path, func(text string) (string, error) {
 			request.Data = []byte(text)
 			err := call("POST", "/v1/clouds-file", request, &reply)
 			return string(reply.Data), err

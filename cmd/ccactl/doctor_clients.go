@@ -117,7 +117,7 @@ func checkAWSFiles(x examination) (found []finding) {
 		}
 		conflicts, _ := configure.Conflicts(credentials, profile)
 		for _, c := range conflicts {
-			found = append(found, wrong(check, "take that line out, once ccactl has it", "%s", c))
+			found = append(found, wrong(check, x.conflictAdvice(credentials), "%s", c))
 		}
 	}
 	if len(found) == 0 && len(ours) > 0 {
@@ -140,6 +140,15 @@ func checkAWSFolder(examination) []finding {
 	default:
 		return []finding{wrong("AWS", writableAdvice(folder, err), "%s can't be written (%v), and ccactl configure aws writes %s", folder, err, config)}
 	}
+}
+
+// conflictAdvice mends what wins over a profile: import --scrub takes it out along
+// with the key.
+func (x examination) conflictAdvice(credentials string) string {
+	if s, err := x.importable(real(credentials)); err == nil && len(s.Lines) > 0 && x.formerAdvice(real(credentials)) == "" {
+		return "ccactl import --scrub " + shellWord(credentials)
+	}
+	return "take that line out, once ccactl has it"
 }
 
 // trapAdvice mends a trap in an AWS file. Where neither file has a secret, as in

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
@@ -22,6 +23,17 @@ type editor func(path string, change func(text string) (string, error)) (changed
 // sealed. A crash in between leaves a file that is as it was.
 func editKept(path string, change func(string) (string, error)) (bool, error) {
 	return keeping(path, false, change)
+}
+
+// editFollowing is the editor of configure. Where setup edited a file before, what
+// ccactl makes of it is kept as well: it is no change of a person's, which would
+// hold up undo.
+func editFollowing(path string, change func(string) (string, error)) (bool, error) {
+	edited, _ := os.ReadFile(keptNote())
+	if abs, err := filepath.Abs(path); err == nil && slices.Contains(strings.Split(string(edited), "\n"), abs) {
+		return editKept(path, change)
+	}
+	return configure.Edit(path, change)
 }
 
 func keeping(path string, emptied bool, change func(string) (string, error)) (bool, error) {
@@ -162,13 +174,14 @@ func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
 		return true, nil
 	case !force && (!there || !bytes.Equal(now[:], k.After)):
 		return false, nil
-	case k.Absent:
-		return true, os.Remove(k.Path)
 	}
 	if there && !bytes.Equal(now[:], k.After) {
 		if err := setAside(k.Path, data); err != nil {
 			return false, err
 		}
+	}
+	if k.Absent {
+		return true, os.Remove(k.Path)
 	}
 	if there { // without its secrets it may have been opened to others
 		if err := tighten(k.Path, fs.FileMode(k.Mode)); err != nil {
@@ -196,9 +209,16 @@ func tighten(path string, mode fs.FileMode) error {
 	return nil
 }
 
-// setAside keeps what was written into a file since.
+// setAside keeps what was written into a file since, beside what was set aside
+// before.
 func setAside(path string, data []byte) error {
 	aside := path + ".before-undo"
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); err != nil {
+			break // there is none, or the write says what is wrong
+		}
+		aside = fmt.Sprintf("%s.before-undo.%d", path, n)
+	}
 	if _, err := configure.Edit(aside, func(string) (string, error) { return string(data), nil }); err != nil {
 		return err
 	}

@@ -3,15 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
 // scrubbing is a file from which ccad would take secrets that it holds.
 type scrubbing struct {
 	ipc.ScrubbedFile
-	before []byte
+	before  []byte
+	yielded []int // lines that would win over a profile of ours, and go with them
 }
 
 // scrubs asks what is left of a file, and of those that belong to it, without
@@ -30,9 +33,33 @@ func scrubs(path string) (list []scrubbing, err error) {
 		if at < 0 {
 			return nil, errors.New("the daemon answers about a file that it was not given")
 		}
-		list = append(list, scrubbing{s, files[at].Data})
+		one := scrubbing{ScrubbedFile: s, before: files[at].Data}
+		if len(s.Lines) > 0 && s.Path == real(awsFiles()[1]) {
+			one.yield()
+		}
+		list = append(list, one)
 	}
 	return list, nil
+}
+
+// yield lets what is left of the AWS credentials file give way to our profiles.
+// One that can't be read is doctor's to tell of.
+func (s *scrubbing) yield() {
+	ours, err := configure.Profiles(awsFiles()[0])
+	if err != nil {
+		return
+	}
+	if after, lines, err := configure.Yield(s.Path, string(s.Data), slices.Collect(maps.Keys(ours))); err == nil {
+		s.Data, s.yielded = []byte(after), lines
+	}
+}
+
+// also says what goes beside the secrets.
+func (s scrubbing) also() string {
+	if len(s.yielded) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and what would win over a profile of ccactl (line %s)", joined(s.yielded))
 }
 
 // takeOut writes the file without them. What it was is kept in the keyring.
@@ -46,7 +73,7 @@ func (s scrubbing) takeOut(print teller) error {
 	if err != nil {
 		return fmt.Errorf("take the secrets out of %s: %w", s.Path, err)
 	}
-	print("took %s out of %s; ccactl setup --undo brings it back", count(len(s.Lines), "line"), plain(s.Path))
+	print("took %s out of %s%s; ccactl setup --undo brings it back", count(len(s.Lines), "line"), plain(s.Path), s.also())
 	return nil
 }
 

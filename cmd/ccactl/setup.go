@@ -11,8 +11,9 @@ import (
 	"github.com/cloud-ca/ccad/ipc"
 )
 
-// setup is one guided run. Each step asks before it changes anything, says what
-// it did, and finds nothing to do the next time.
+// setup is one guided run. Each step asks before it changes anything (that of the
+// keyring for a passphrase), says what it did, and finds nothing to do the next
+// time.
 type setup struct {
 	yes        bool
 	leave      []string // steps left out
@@ -75,10 +76,12 @@ import the files of credentials that lie in the usual places (or what the
 portal's page shows), write the AWS profiles and the shell's line, take the
 secrets out of the files that had them, and see that it works.
 
-Each step asks first; it can be left out, and run again later. --yes agrees to
-all of them. --undo gives the files that setup and import --scrub edited their
-former bytes back, the named ones even if they were changed since, and takes
-away the service that setup installed; the keyring stays.`
+Each step asks before it changes anything: no leaves it out, at a passphrase
+Ctrl-D does, and another run makes up for it. --yes agrees to all of them.
+--undo gives the files that setup and import --scrub edited their former bytes
+back, the named ones even if they were changed since, and takes away the service
+that setup installed; the keyring stays, and so does the choice of it in ccad's
+config.toml.`
 	c.Example = `  ccactl setup
   ccactl setup openrc.sh --yes --passphrase-file F --without shell,scrub
   ccactl setup --undo`
@@ -100,7 +103,7 @@ away the service that setup installed; the keyring stays.`
 func (s *setup) all() error {
 	if !s.yes {
 		s.done("ccad keeps your cloud credentials in one encrypted keyring, and hands them to the programs that ask. This sets it up in %d steps. "+
-			"Each asks first: Enter agrees, no leaves it out. ccactl setup --undo puts back every file that it edits.", len(setupSteps))
+			"Before it changes anything it asks: Enter agrees, no leaves it out, Ctrl-D ends setup. ccactl setup --undo puts back every file of yours that it edits.", len(setupSteps))
 	}
 	var failed error
 	for i, step := range setupSteps {
@@ -223,7 +226,7 @@ func (s *setup) scrub() error {
 				s.done("%s", f.Left)
 			case len(f.Lines) > 0:
 				found++
-				s.done("%s holds in plain text what ccad keeps now (line %s). Scripts that read it there will need ccactl instead; ccactl setup --undo brings it back.", f.Path, joined(f.Lines))
+				s.done("%s holds in plain text what ccad keeps now (line %s)%s. Scripts that read it there will need ccactl instead; ccactl setup --undo brings it back.", f.Path, joined(f.Lines), f.also())
 				err := s.agree("Take it out")
 				if err == nil {
 					err = f.takeOut(s.done)

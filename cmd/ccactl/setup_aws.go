@@ -16,10 +16,14 @@ func (s *setup) writeAWS() error {
 		return err
 	}
 	var names, keyless, taken, unkeyed []string
-	config := awsFiles()[0]
+	config, credentials := awsFiles()[0], awsFiles()[1]
 	for _, e := range st.Environments {
 		var exists *configure.ExistsError
-		switch err := configure.Free(config, e.Name); {
+		key, err := configure.KeyOf(credentials, e.Name)
+		if err == nil {
+			err = configure.Free(config, e.Name)
+		}
+		switch {
 		case e.S3.Endpoint == "":
 			continue
 		case lacksKey(st, e):
@@ -31,7 +35,7 @@ func (s *setup) writeAWS() error {
 			s.done("%s has no S3 key, and making one takes the password of %s: ccactl update --user %s%s brings that, ccactl update %[1]s --s3-access-key K%[5]s a key.",
 				e.Name, e.User, shellWord(e.User), unattended(" --password-stdin"), unattended(" --s3-secret-stdin"))
 			continue
-		case errors.As(err, &exists):
+		case errors.As(err, &exists), key != "" && key != e.S3.AccessKeyID:
 			taken = append(taken, e.Name)
 		case err != nil:
 			return err
@@ -52,7 +56,7 @@ func (s *setup) writeAWS() error {
 	if len(keyless) > 0 {
 		s.done("No S3 key is known for %s: yes looks for one at the cloud, and makes one there if there is none.", strings.Join(keyless, ", "))
 	}
-	w := awsWriting{edit: editKept, tell: s.done}
+	w := awsWriting{edit: editKept, tell: s.done, warn: s.done}
 	var failed error
 	if len(names) > 0 {
 		if err := s.agree("Write the %s %s to %s, by which AWS clients get their keys from ccactl", plural(len(names), "profile"), strings.Join(names, ", "), config); err != nil {

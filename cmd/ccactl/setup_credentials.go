@@ -29,6 +29,9 @@ func (s *setup) bringCredentials() error {
 		return err
 	}
 	files, err := s.promising()
+	if err == nil {
+		err = s.oneName(files)
+	}
 	if err != nil {
 		return err
 	}
@@ -230,51 +233,4 @@ func heldIn(c ipc.Change) string {
 		said += "; its secret is asked for"
 	}
 	return said
-}
-
-// nameFor asks what a new environment is to be called.
-func (s *setup) nameFor(c ipc.Change) (string, error) {
-	name := shortName(c.Environment, c.User)
-	for _, known := range environmentNames() {
-		if known == name {
-			name = c.Environment
-		}
-	}
-	return s.askName("A short name for it, for commands", name)
-}
-
-func (s *setup) askName(question, preset string) (name string, err error) {
-	if s.yes {
-		return preset, nil
-	}
-	for {
-		if name, err = askLine(question, preset); err != nil || validName(name) {
-			return name, err
-		}
-		s.done(nameRule)
-	}
-}
-
-// shortName takes off a name what the user's has too: cloud.ca calls projects
-// and users after the organisation, dev-ccontini and system-ccontini-2925.
-func shortName(name, user string) string {
-	for parts := strings.Split(user, "-"); ; {
-		at := strings.LastIndexByte(name, '-')
-		if at <= 0 || !slices.Contains(parts, name[at+1:]) {
-			return name
-		}
-		name = name[:at]
-	}
-}
-
-// suggestedName makes a project's name one of an environment.
-func suggestedName(project string) string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r) {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(project))
-	name = strings.TrimLeft(name, "._-")
-	return name[:min(len(name), 63)]
 }

@@ -98,7 +98,7 @@ func (s *setup) openKeyring() error {
 		return nil
 	}
 	if d.Keyring == "file" && d.Fresh {
-		s.done("There is none yet. It is sealed with a passphrase of your choice, which nobody can give back to you.")
+		s.done("There is none yet. It is sealed with a passphrase of your choice, which nobody can give back to you. Ctrl-D ends setup here, and makes none.")
 	}
 	for try := 1; ; try++ {
 		err := s.unlock(d)

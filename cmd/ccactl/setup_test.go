@@ -99,6 +99,7 @@ func TestSetupIsLeft(t *testing.T) {
 	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Fresh: true, Keyring: "file"}})
 	f.set("POST /v1/unlock", struct{}{})
 	c, terminal := setUp(t, f, t.TempDir())
+	until(t, terminal, "Ctrl-D ends setup here, and makes none")
 	typed(t, terminal, terminal, [][2]string{
 		{"New passphrase: ", ""}, {"the secret is empty\r\n   New passphrase: ", "correct horse"},
 		{"the same again: ", "correct mare"}, {"New passphrase (the two differ): ", "correct horse"},
@@ -113,6 +114,25 @@ func TestSetupIsLeft(t *testing.T) {
 	until(t, terminal, "ended here: ccactl setup goes on another time\r\n")
 	if _ = c.Wait(); c.ProcessState.ExitCode() != 1 {
 		t.Errorf("ended by %v", c.ProcessState)
+	}
+}
+
+// So it does where the passphrase is asked for, and no keyring is made.
+func TestSetupIsLeftAtThePassphrase(t *testing.T) {
+	f := daemonFor(t)
+	f.set("GET /v1/status", ipc.Status{Daemon: ipc.Daemon{Version: "dev", Locked: true, Fresh: true, Keyring: "file"}})
+	c, terminal := setUp(t, f, t.TempDir())
+	until(t, terminal, "New passphrase: ")
+	waitForEcho(t, terminal, false)
+	_, _ = io.WriteString(terminal, "\x04")
+	until(t, terminal, "ended here: ccactl setup goes on another time\r\n")
+	if _ = c.Wait(); c.ProcessState.ExitCode() != 1 {
+		t.Errorf("ended by %v", c.ProcessState)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if body, asked := f.asked["POST /v1/unlock"]; asked {
+		t.Errorf("asked to unlock: %q", body)
 	}
 }
 

@@ -23,6 +23,7 @@ var (
 	awsHeader = regexp.MustCompile(`(?m)^[ \t]*\[`)
 	awsMark   = regexp.MustCompile(`(?m)^[ \t]*(\[[ \t]*(profile|services|sso-session)[ \t]|` +
 		`(aws_\w+|credential_process|role_arn|source_profile|sso_\w+|region|output|endpoint_url|services)[ \t]*[=:])`)
+	ccactlProcess = regexp.MustCompile(`^(\S*/|'.*/|".*/)?ccactl['"]? credential-process( |$)`)
 )
 
 func looksLikeAWS(text string) bool {
@@ -95,6 +96,12 @@ func awsSection(header string) (kind, name string) {
 
 func (p profile) hasKeys() bool { return p.vs.has("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") }
 
+// served reports whether a profile has its keys from ccactl: it speaks of ccad's
+// own gateway, and adds nothing to what a file says.
+func (p profile) served() bool {
+	return ccactlProcess.MatchString(p.vs["credential_process"].text)
+}
+
 // parse reads one profile. Sections without keys only add to those with keys.
 func (p profile) parse(namesakes []profile, services map[string]values, out *findings) error {
 	vs := p.vs
@@ -105,7 +112,7 @@ func (p profile) parse(namesakes []profile, services map[string]values, out *fin
 		if !p.hasKeys() && other.hasKeys() {
 			return nil
 		}
-		if p.hasKeys() && !other.hasKeys() {
+		if p.hasKeys() && !other.hasKeys() && !other.served() {
 			vs = other.vs.over(vs)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -284,6 +285,38 @@ func TestConflicts(t *testing.T) {
 				t.Errorf("a warning shows a key: %v", all[i])
 			}
 		}
+	}
+}
+
+// What would win over a profile of ours becomes a comment, once no secret is in
+// its section; what such a profile does not say stays.
+func TestYield(t *testing.T) {
+	yielded := "[default]\n# region = cloud.ca\n# aws_access_key_id = 076d7a255a4236965ba97b4f91363f2\n# aws_secret_access_key = ********************\n# s3 =\n# endpoint_url = https://objects.cloud.ca\n"
+	keyed := strings.ReplaceAll(sample, "********************", "hunter2")
+	for before, after := range map[string]string{
+		"":                                  "",
+		sample:                              yielded,
+		yielded:                             yielded,
+		keyed:                               keyed,
+		"[x]\nregion = cloud.ca\n" + sample: "[x]\nregion = cloud.ca\n" + yielded,
+		bom + "[default]\r\n\toutput = json\r\n\tregion=a\r\n":                                         bom + "[default]\r\n\toutput = json\r\n\t# region=a\r\n",
+		"[default]\ns3 =\n  # mine\n  addressing_style = path\n\n[dev]\nregion = x\n[other]\nregion=y": "[default]\n# s3 =\n  # mine\n  # addressing_style = path\n\n[dev]\n# region = x\n[other]\nregion=y",
+	} {
+		got, err := run(t, before, func(path string) (bool, error) {
+			return Edit(path, func(text string) (string, error) {
+				after, lines, err := Yield(path, text, []string{"dev", "default", "gone"})
+				if (len(lines) > 0) != (after != text) {
+					t.Errorf("%q: yielded %v", text, lines)
+				}
+				return after, err
+			})
+		})
+		if err != nil || got != after {
+			t.Errorf("%q: %q, %v", before, got, err)
+		}
+	}
+	if _, lines, err := Yield("", sample, []string{"default"}); err != nil || !slices.Equal(lines, []int{2, 3, 4, 5, 6}) {
+		t.Errorf("yielded %v, %v", lines, err)
 	}
 }
 

@@ -1,13 +1,14 @@
 // Package configure writes environments into the files of other programs: the
-// AWS config file (INI), and by Edit whatever the caller makes of a text, such
+// AWS files (INI), and by Edit whatever the caller makes of a text, such
 // as the clouds.yaml that the daemon edits. No secret is ever written.
 //
 // The files are edited as text. What a person wrote stays byte for byte:
 // comments, order, spacing, line ends, a byte order mark. An entry is added at
 // the end; in an entry of ours that is already there, single values are replaced
-// and missing ones added. An entry of somebody else is never touched. A file
-// that its own programs could not read, and one whose form leaves no safe place
-// for an edit, is refused with file and line.
+// and missing ones added. An entry of somebody else is never touched; but what in
+// the AWS credentials file would win over ours becomes a comment, unless it goes
+// with a secret. A file that its own programs could not read, and one whose form
+// leaves no safe place for an edit, is refused with file and line.
 //
 // The file is first read as botocore does, through Python's configparser, and
 // written only if something changed: to a new file beside it, flushed, then
