@@ -28,6 +28,9 @@ func (d *Daemon) status(r *request) (any, error) {
 		}
 	}
 	warnings = slices.DeleteFunc(warnings, func(s string) bool { return s == "" })
+	for i, what := range warnings { // on the wire they are one line, parted by this
+		warnings[i] = strings.ReplaceAll(what, "; ", ", ")
+	}
 	s := ipc.Status{
 		Daemon: ipc.Daemon{Version: d.Version, PID: os.Getpid(), Locked: r.open == nil, Keyring: d.keyring.Backend(), Gateway: d.s3.url(), Warning: strings.Join(warnings, "; ")},
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},

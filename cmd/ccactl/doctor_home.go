@@ -86,6 +86,9 @@ func checkHook(examination) []finding {
 		return []finding{wrong(check, "add it where that file comes from: "+s.line, "%s does not follow: its line is not in %s, and %s can't be written (%v)", s.name, s.rc, at, err)}
 	}
 	mend := "echo " + shellWord(s.line) + " >> " + shellWord(s.rc)
+	if lines, err := os.ReadFile(s.rc); err == nil && len(lines) > 0 && lines[len(lines)-1] != '\n' { // its last line has no end
+		mend = `printf '\n%s\n' ` + shellWord(s.line) + " >> " + shellWord(s.rc)
+	}
 	folder := filepath.Dir(s.rc)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		mend = "mkdir -p " + shellWord(folder) + " && " + mend

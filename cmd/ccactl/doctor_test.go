@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -88,5 +89,18 @@ func TestHookOfANewUser(t *testing.T) {
 	}
 	if got := mends(); !slices.Equal(got, []string{add}) {
 		t.Errorf("with its folder: %q", got)
+	}
+	if err := os.WriteFile(s.rc, []byte("# mine, without an end"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mend := mends()
+	if len(mend) != 1 {
+		t.Fatalf("with a file: %q", mend)
+	}
+	if out, err := exec.Command("sh", "-c", mend[0]).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if text, _ := os.ReadFile(s.rc); string(text) != "# mine, without an end\n"+s.line+"\n" {
+		t.Errorf("mended: %q", text)
 	}
 }

@@ -68,11 +68,12 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 			all = append(all, t)
 		}
 	}
-	return append(all, portalTroubles(st.Portal)...)
+	return append(all, portalTroubles(st)...)
 }
 
 // portalTroubles tells of what the portal's API shows and ccad does not take.
-func portalTroubles(p *ipc.Portal) (all []trouble) {
+func portalTroubles(st ipc.Status) (all []trouble) {
+	p := st.Portal
 	switch {
 	case p == nil:
 		return nil
@@ -84,7 +85,7 @@ func portalTroubles(p *ipc.Portal) (all []trouble) {
 		t.what = "portal, " + shown.Name + ": " + shown.Reason
 		switch shown.State {
 		case "refused":
-			t.mend = "ccactl update"
+			t.mend = refusedAdvice("", named(st, shown.Environment))
 		case "older":
 			t.mend = "nothing is wrong with what ccad has"
 		case "foreign":
@@ -114,8 +115,14 @@ func mendOf(warning string, pid int) string {
 		return restartAdvice(pid) + ", once that port is free (or with another as [gateway] listen in " + ipc.ConfigPath() + ")"
 	case strings.Contains(warning, "metrics"):
 		return restartAdvice(pid) + ", with another port as [metrics] listen in " + ipc.ConfigPath()
+	case strings.Contains(warning, "audit trail"):
+		return "ccactl log --verify"
+	case strings.Contains(warning, "schedule for"):
+		return restartAdvice(pid) + ", with a name that ccactl list has in " + ipc.ConfigPath()
+	case strings.Contains(warning, "does not lock with"), strings.Contains(warning, "may sleep before"):
+		return "ccactl lock locks by hand; ccad follows logind by itself, once that answers"
 	}
-	return "ccactl log --verify"
+	return restartAdvice(pid)
 }
 
 // named returns the environment of that name, or an empty one of that name.
@@ -186,6 +193,9 @@ func environmentTrouble(e ipc.Environment, password bool) (trouble, bool) {
 		t.mend += " once that is mended, or ccactl remove " + e.Name
 	case e.S3.State == "refused":
 		t.what, t.mend = "the cloud refuses the S3 key", "ccactl update "+e.Name
+		if password { // no person need bring another
+			t.mend = "ccactl rotate " + e.Name
+		}
 	case credential && e.ProjectState == "unverified":
 		t.what = "the cloud has not answered about the application credential yet"
 	case password && e.ProjectState == "unverified":
