@@ -223,6 +223,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	_ = server.Shutdown(grace)
+	_ = d.gate.Close() // which a Serve that has not begun yet would do after the end
 	select {
 	case <-checked:
 	case <-grace.Done():

@@ -99,15 +99,17 @@ func TestPasswordStoreUnwritable(t *testing.T) {
 // A disk that is full from the change on takes what comes of it, for that much
 // was reserved; where nothing can be reserved nothing is asked for.
 func TestRotationsOnAFullDisk(t *testing.T) {
-	for _, what := range []string{"password", "key"} {
+	for _, what := range []string{"password", "key", "credential"} {
 		w := newWorld(t)
 		w.both()
-		rotate := w.rotatePassword
-		if what == "key" {
-			rotate = func() error {
-				return w.Rotate(t.Context(), KindKey, "dev", Wish{Grace: new(time.Duration), Wait: true}, silent)
-			}
+		if _, err := w.ApplicationCredential(t.Context(), "dev"); err != nil {
+			t.Fatal(err)
 		}
+		rotate := map[string]func() error{
+			"password":   w.rotatePassword,
+			"key":        func() error { return w.atOnce(KindKey) },
+			"credential": func() error { return w.atOnce(KindAppCred) },
+		}[what]
 		reserve := filepath.Join(w.dir, "reserve")
 		full := func(step string) error {
 			if _, err := os.Stat(reserve); step == "write" && err == nil {
@@ -117,6 +119,9 @@ func TestRotationsOnAFullDisk(t *testing.T) {
 		}
 		w.fault = func(point string) error {
 			if point == "change: recorded" || point == "create: begun" {
+				if _, err := os.Stat(reserve); err != nil {
+					t.Errorf("%s: nothing is reserved at %s: %v", what, point, err)
+				}
 				w.vault.Fault(full)
 			}
 			return nil
@@ -139,7 +144,7 @@ func TestRotationsOnAFullDisk(t *testing.T) {
 		if err := rotate(); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%s: on a full disk: %v", what, err)
 		}
-		if n := w.cloud.Count(changeRoute) + w.cloud.Count("POST /v3/credentials"); n != 0 {
+		if n := w.cloud.Count(changeRoute) + w.cloud.Count(createRoute) + w.cloud.Count("POST "+credentialRoute); n != 0 {
 			t.Errorf("%s: %d changes were asked for", what, n)
 		}
 	}
