@@ -228,5 +228,8 @@ func (d *Daemon) serveMetrics(failed chan<- error) (stop func()) {
 			failed <- fmt.Errorf("metrics: %w", err)
 		}
 	}()
-	return func() { _ = server.Close() }
+	return func() {
+		_ = server.Close()
+		_ = gate.Close() // which it does not know of before it serves
+	}
 }

@@ -72,6 +72,8 @@ func (k *Keeper) offered(r *run, t ofEnvironment) (looked bool, err error) {
 	err = t.look(r)
 	var no *RefusedError
 	switch {
+	case errors.Is(err, cloud.ErrNotOffered) && t.engine == engines[KindAppCred]: // nor does a portal
+		return false, fmt.Errorf("%s: %w", t.subject(), err)
 	case cloud.Denied(err):
 		return false, fmt.Errorf("%s: %w: %w", t.subject(), err, ErrPortal)
 	case errors.As(err, &no):
