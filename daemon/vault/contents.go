@@ -100,7 +100,7 @@ type Environment struct {
 	Keys         Versions[account.KeyPair]
 	AppCreds     Versions[account.ApplicationCredential]
 	KeysRefused  *Refusal
-	KeysOwed     bool     // the user's password is new, and Keystone has not told of the keys since
+	KeysOwed     bool     // the user's password is new, and Keystone has not told of the keys since; or S3 could not be asked in which region it is
 	KeyWanted    string   // the access key that a person named, and Keystone's list must give the secret of
 	KeysListed   []string // the access keys that Keystone had for it at the last look
 	ByCredential bool     // it came with its application credential: views have that, and not the user's password
