@@ -129,13 +129,16 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 			return err
 		}
 		done = merge(done, bare)
-		missing = lacking(done.Changes)
-		for _, c := range missing {
+		tellDone(print, done)
+		for _, c := range lacking(done.Changes) {
+			if c.Error == nil {
+				c.Notes = nil // told with what was stored
+			}
 			if c.Error == nil || c.Error.Code == ipc.CodeFailed {
 				c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
 			}
 		}
-		told := tellBy(print, done, afterwards)
+		told := failures(done, afterwards)
 		if errors.Is(err, errNoAnswer) {
 			return errors.Join(told, errNoAnswer)
 		}
