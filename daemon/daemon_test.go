@@ -78,7 +78,7 @@ func (w *world) startWith(config, passphraseFile string) {
 		Version: "test", Binary: "/nonexistent", Socket: w.socket,
 		DataDir: filepath.Join(w.dir, "data"), StateDir: filepath.Join(w.dir, "state"),
 		PassphraseFile: passphraseFile, Config: c, Inherited: w.inherited,
-		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Now: w.now,
+		Ready: readyWriter(func() { close(ready) }), Log: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: w.now,
 	}
 	go func() { done <- daemon.Run(ctx, o) }()
 	select {
@@ -458,6 +458,11 @@ func TestMetricsAndLogsTellNothing(t *testing.T) {
 		_, _ = w.view("dev", query)
 	}
 	key := w.cloud.Keys(w.cloud.User.Name)[0]
+	w.want(w.importText("dev", w.openrc("wrong-password", "dev-ccontini", "")), ipc.CodeRefused, "")
+	w.do("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "correct horse", New: "battery staple"}, nil)
+	w.want(w.try("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "wrong horse", New: "x"}, nil), ipc.CodeFailed, "wrong passphrase")
+	w.do("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "battery staple", New: "correct horse"}, nil)
+	w.do("POST", "/v1/backup", ipc.BackupRequest{Passphrase: "of the backup"}, new([]byte))
 	w.restart()
 	w.status()
 	body, _, err := w.get("/metrics")
@@ -478,7 +483,7 @@ func TestMetricsAndLogsTellNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for where, text := range map[string][]byte{"metrics": body, "logs": w.log.Bytes(), "audit trail": trail, "store": store} {
-		for _, s := range []string{secret, key.Secret, "correct horse"} {
+		for _, s := range []string{secret, key.Secret, "correct horse", "wrong-password", "battery staple", "wrong horse", "of the backup"} {
 			if bytes.Contains(text, []byte(s)) {
 				t.Errorf("a secret is in the %s", where)
 			}

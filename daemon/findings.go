@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"github.com/cloud-ca/ccad/daemon/rotate"
@@ -17,6 +18,23 @@ func offered(in ipc.ImportRequest, f source.Found) rotate.Offer {
 		Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: "import", NoVerify: in.NoVerify,
 		From: &vault.Source{Path: f.File, Format: f.Format, Name: f.Name, Watched: !in.NoWatch && f.File != "-"},
 	}
+}
+
+// ours leaves out, with a note each, the S3 keys that nothing says the endpoint of,
+// as Amazon's are: where all are such, the person named the file for them.
+func ours(k *rotate.Keeper, in ipc.ImportRequest, all []source.Found) (found []source.Found, notes []string) {
+	for _, f := range all {
+		o := offered(in, f)
+		if _, err := k.Preview(o); in.S3Endpoint == "" && errors.Is(err, rotate.ErrNoEndpoint) {
+			notes = append(notes, origin(f)+": skipped: its keys name no S3 endpoint, as Amazon's do")
+		} else {
+			found = append(found, f)
+		}
+	}
+	if len(found) == 0 {
+		return all, nil
+	}
+	return found, notes
 }
 
 // distinct refuses findings that would take one name and are not one thing: the

@@ -27,6 +27,25 @@ func squat(t *testing.T, address string) net.Listener {
 	return l
 }
 
+// Who can't be served after a key was made for him hears that it was made.
+func TestKeyMadeBeforeAFailure(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	url := w.status().Daemon.Gateway
+	w.stop()
+	squat(t, strings.TrimPrefix(url, "http://"))
+	w.start("")
+	err := w.try("POST", "/v1/environments/dev/s3-key", nil, nil)
+	made := w.cloud.Keys(w.cloud.User.Name)
+	if len(made) != 1 {
+		t.Fatalf("%d keys, %v", len(made), err)
+	}
+	w.want(err, ipc.CodeFailed, "made the S3 key "+made[0].Access+" for dev at the cloud, and then: the S3 gateway has no port")
+	if err := w.try("POST", "/v1/environments/dev/s3-key", nil, nil); err == nil || strings.Contains(err.Error(), "made") {
+		t.Errorf("again: %v", err)
+	}
+}
+
 // A port belongs to whoever binds it first: while somebody else has the
 // gateway's, no gateway key is given out, and when he leaves it is ours again.
 func TestGatewayPortTaken(t *testing.T) {

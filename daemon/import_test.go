@@ -19,15 +19,47 @@ func TestDryRunSaysWhatAnImportDoes(t *testing.T) {
 	if c := out.Changes[0]; c.S3Endpoint != w.cloud.S3URL || c.Error != nil {
 		t.Errorf("%+v", c)
 	}
-	keys := ipc.File{Path: "/x/credentials", Data: []byte("[a]\naws_access_key_id=AKIA\naws_secret_access_key=s\n[b]\naws_access_key_id=AK\naws_secret_access_key=s\nendpoint_url=" + w.cloud.S3URL + "\n")}
+	keys := ipc.File{Path: "/x/credentials", Data: []byte("[a]\naws_access_key_id=AKIA\naws_secret_access_key=s\n")}
 	out = ipc.Changes{}
 	w.do("POST", "/v1/import", ipc.ImportRequest{Files: []ipc.File{keys}, DryRun: true}, &out)
-	if len(out.Changes) != 2 || out.Changes[0].Error == nil || !strings.Contains(out.Changes[0].Error.Message, "no S3 endpoint") || out.Changes[1].Error != nil {
+	if len(out.Changes) != 1 || out.Changes[0].Error == nil || !strings.Contains(out.Changes[0].Error.Message, "no S3 endpoint") {
 		t.Fatalf("%+v", out.Changes)
 	}
 	if n := w.cloud.Count("s3:ListBuckets"); n != 0 {
 		t.Errorf("a dry run asked the cloud %d times", n)
 	}
+}
+
+// A profile of Amazon's beside one of ours is left out, and that is told: it is no
+// failure, and the other may be named. Where the flag says where S3 is, or the
+// name has an endpoint already, it is ours.
+func TestImportBesideAmazons(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	amazons := "[work]\naws_access_key_id=AKIA\naws_secret_access_key=s\n"
+	text := amazons + "[ours]\naws_access_key_id=AK\naws_secret_access_key=s\nendpoint_url=" + w.cloud.S3URL + "\n"
+	for _, r := range []ipc.ImportRequest{{DryRun: true}, {NoVerify: true, Name: "named"}, {NoVerify: true}} {
+		out, err := w.bring(r, text)
+		if err != nil || len(out.Changes) != 1 || out.Changes[0].Error != nil || out.Changes[0].AccessKeyID != "AK" {
+			t.Fatalf("%+v: %+v, %v", r, out, err)
+		}
+		if len(out.Notes) != 1 || !strings.HasSuffix(out.Notes[0], ":1: skipped: its keys name no S3 endpoint, as Amazon's do") {
+			t.Errorf("%+v: the notes are %q", r, out.Notes)
+		}
+	}
+	for _, r := range []ipc.ImportRequest{{DryRun: true, S3Endpoint: w.cloud.S3URL}, {DryRun: true}} {
+		out, err := w.bring(r, text)
+		if err != nil || len(out.Changes) != 2 || out.Changes[0].Error != nil || len(out.Notes) != 0 {
+			t.Fatalf("%+v: %+v, %v", r, out, err)
+		}
+		w.do("POST", "/v1/environments", ipc.AddRequest{Name: "work", S3AccessKey: "AKIA", S3Secret: "s", S3Endpoint: w.cloud.S3URL, NoVerify: true}, nil)
+	}
+}
+
+// A name that another identity has is told apart: --name helps.
+func TestImportUnderATakenName(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("a-b", "dev-ccontini")
+	w.want(w.importText("", w.openrc(secret, "'A B'", "")), ipc.CodeTaken, "not A B: held by another identity")
 }
 
 // A person may choose among what a file holds; nothing of the rest is looked at.

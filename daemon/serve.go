@@ -237,6 +237,8 @@ func wireError(err error) *ipc.Error {
 		code = ipc.CodeUnknown
 	case errors.Is(err, rotate.ErrUnnamed):
 		code = ipc.CodeUnnamed
+	case errors.Is(err, rotate.ErrTaken):
+		code = ipc.CodeTaken
 	case errors.Is(err, vault.ErrNoPassphrase):
 		code = ipc.CodeUsage
 	}

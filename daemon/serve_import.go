@@ -37,6 +37,8 @@ func (d *Daemon) importFiles(r *request) (any, error) {
 	if len(found) == 0 {
 		return nil, &ipc.Error{Code: ipc.CodeEmpty, Message: "nothing to import: " + strings.Join(append(notes, "no credentials found"), "; ")}
 	}
+	found, others := ours(r.open.keeper, in, found)
+	notes = append(notes, others...)
 	if in.Name != "" && len(found) > 1 {
 		return nil, usage("--name is for one environment, and the files hold %d", len(found))
 	}

@@ -290,25 +290,24 @@ func (d *Daemon) show(r *request) (any, error) {
 func (d *Daemon) ensureKey(r *request) (any, error) {
 	name := r.PathValue("name")
 	created, err := r.open.keeper.EnsureKey(r.Context(), name) // changed records a key that it makes
-	if err != nil {
-		return nil, err
+	e, _, gone := r.open.keeper.Environment(name)
+	if gone != nil {
+		return nil, cmp.Or(err, gone)
 	}
-	e, _, err := r.open.keeper.Environment(name)
-	if err != nil {
-		return nil, err
-	}
-	if e.S3.Endpoint.IsZero() {
-		return nil, fmt.Errorf("environment %s has no S3 endpoint", name)
-	}
-	keys, _ := e.Keys.Active()
+	keys, has := e.Keys.Active()
 	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
-	if throughGateway(r.URL.Query(), e) {
-		if err := d.s3.lost(); err != nil {
-			return nil, err
-		}
+	switch {
+	case err != nil:
+	case e.S3.Endpoint.IsZero():
+		err = fmt.Errorf("environment %s has no S3 endpoint", name)
+	case throughGateway(r.URL.Query(), e):
 		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
+		err = d.s3.lost()
 	}
-	return out, nil
+	if err != nil && created && has {
+		return nil, fmt.Errorf("made the S3 key %s for %s at the cloud, and then: %w", out.AccessKeyID, name, err)
+	}
+	return out, err
 }
 
 // endpoint hands out what a program needs to get gateway keys by itself, from

@@ -24,10 +24,17 @@ func printOut(format string, args ...any) { _, _ = fmt.Println(fmt.Sprintf(forma
 func printWarning(format string, args ...any) { warn([]string{fmt.Sprintf(format, args...)}) }
 
 func tellBy(print teller, done ipc.Changes, hint func(ipc.Change) string) error {
+	tellDone(print, done)
+	return failures(done, hint)
+}
+
+// tellDone says what was done, and what is to be noted of it.
+func tellDone(print teller, done ipc.Changes) {
 	for _, c := range done.Changes {
-		if c.Error == nil {
-			print("%s", plain(sentence(c, done.DryRun)))
+		if c.Error != nil {
+			continue
 		}
+		print("%s", plain(sentence(c, done.DryRun)))
 		for _, note := range c.Notes {
 			print("  %s", plain(note))
 		}
@@ -35,7 +42,6 @@ func tellBy(print teller, done ipc.Changes, hint func(ipc.Change) string) error 
 	for _, note := range done.Notes {
 		print("%s", plain(note))
 	}
-	return failures(done, hint)
 }
 
 // tellJSON is tell with the daemon's own document in place of sentences.
@@ -46,7 +52,8 @@ func tellJSON(done ipc.Changes, hint func(ipc.Change) string) error {
 	return failures(done, hint)
 }
 
-// failures says what failed, and returns the first one's exit code.
+// failures says what failed, with what is to be noted of it, and returns the
+// first one's exit code.
 func failures(done ipc.Changes, hint func(ipc.Change) string) (first error) {
 	for _, c := range done.Changes {
 		if c.Error == nil {
@@ -57,6 +64,9 @@ func failures(done ipc.Changes, hint func(ipc.Change) string) (first error) {
 			help = hint(c)
 		}
 		code := exit(advised(&ipc.Error{Code: c.Error.Code, Message: subject(c) + ": " + c.Error.Message}, help))
+		for _, note := range c.Notes {
+			say(subject(c) + ": " + note)
+		}
 		if first == nil {
 			first = exitCode(code)
 		}

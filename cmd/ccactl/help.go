@@ -181,9 +181,15 @@ Files and programs that have one must ask anew.`, "  ccactl revoke dev"
 		return `
 
 The hook belongs into the shell's rc file. It reads one small file at each
-prompt, and sets the variables anew when something changed. It defines the
-function ccactl, so that ccactl use can change this very shell. Where the rc file is
-read before ccactl's folder is in PATH, call it by its path.`, `  eval "$(ccactl shell-init bash)"        # ~/.bashrc; zsh: ~/.zshrc
+prompt and before each line that is typed, and sets the variables anew when
+something changed. It defines the function ccactl, so that ccactl use can change this
+very shell. Where the rc file is read before ccactl's folder is in PATH, call it by
+its path.
+
+In bash, no hook runs before a line that starts with a subshell, ( … ), also behind
+"!", "time", "while" or "{", nor before the words of "for" are read, nor before any
+line where you have a DEBUG trap of your own: in a shell that was idle over a change
+such a line still has the former values, and the next line the new ones.`, `  eval "$(ccactl shell-init bash)"        # ~/.bashrc; zsh: ~/.zshrc
   ccactl shell-init fish | source          # ~/.config/fish/config.fish`
 	case "use":
 		return `

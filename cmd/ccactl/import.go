@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +79,7 @@ func emitImport(r ipc.ImportRequest) error {
 	if err := call("POST", "/v1/import", r, &done); err != nil {
 		return err
 	}
-	return tellJSON(done, nameIt)
+	return tellJSON(done, nameIt(done))
 }
 
 // unwatch lets ccad stop watching files, and returns those that are still there.
@@ -120,7 +121,7 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 	}
 	missing := lacking(done.Changes)
 	if len(missing) == 0 || r.DryRun {
-		return tellBy(print, done, nameIt)
+		return tellBy(print, done, nameIt(done))
 	}
 	if err := askFor(missing, &r); err != nil {
 		var bare ipc.Changes
@@ -129,13 +130,17 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 			return err
 		}
 		done = merge(done, bare)
-		missing = lacking(done.Changes)
-		for _, c := range missing {
+		tellDone(print, done)
+		for _, c := range lacking(done.Changes) {
+			if c.Error == nil {
+				c.Notes = nil // told with what was stored
+			}
 			if c.Error == nil || c.Error.Code == ipc.CodeFailed {
 				c.Error = &ipc.Error{Code: ipc.CodeFailed, Message: "the " + c.Missing + " is missing in " + c.Source + ", and " + err.Error()}
 			}
 		}
-		told := tellBy(print, done, afterwards)
+		naming := nameIt(done)
+		told := failures(done, func(c ipc.Change) string { return cmp.Or(naming(c), afterwards(c)) })
 		if errors.Is(err, errNoAnswer) {
 			return errors.Join(told, errNoAnswer)
 		}
@@ -145,7 +150,8 @@ func bringIn(r ipc.ImportRequest, print teller) error {
 	if err := call("POST", "/v1/import", r, &second); err != nil {
 		return err
 	}
-	return tellBy(print, merge(done, second), nameIt)
+	done = merge(done, second)
+	return tellBy(print, done, nameIt(done))
 }
 
 func lacking(changes []ipc.Change) (missing []*ipc.Change) {
@@ -190,12 +196,19 @@ func askFor(missing []*ipc.Change, r *ipc.ImportRequest) (err error) {
 	return nil
 }
 
-// nameIt is how what nothing names is imported.
-func nameIt(c ipc.Change) string {
-	if c.Error == nil || c.Error.Code != ipc.CodeUnnamed {
+// nameIt is how what nothing names, or what has another's name, is imported: by a
+// flag that is for one environment.
+func nameIt(done ipc.Changes) func(ipc.Change) string {
+	in := map[string]int{}
+	for _, c := range done.Changes {
+		in[fileOf(c.Source)]++
+	}
+	return func(c ipc.Change) string {
+		if file := fileOf(c.Source); in[file] == 1 && c.Error != nil && (c.Error.Code == ipc.CodeUnnamed || c.Error.Code == ipc.CodeTaken) {
+			return "ccactl import " + shellWord(file) + " --name NAME"
+		}
 		return ""
 	}
-	return "ccactl import " + shellWord(fileOf(c.Source)) + " --name NAME"
 }
 
 // fileOf is a source without the line.
@@ -204,8 +217,6 @@ func fileOf(source string) string { return source[:max(strings.LastIndexByte(sou
 // afterwards is how a missing secret is handed in later.
 func afterwards(c ipc.Change) string {
 	switch {
-	case nameIt(c) != "":
-		return nameIt(c)
 	case c.Missing == "password":
 		return "ccactl update --user " + shellWord(c.User) + unattended(" --password-stdin")
 	case c.Missing != "":

@@ -59,7 +59,7 @@ func parse(args, known []string) (words []string, flags map[string]string, plain
 			}
 			value = args[i]
 		}
-		if !slices.Contains(known, name) {
+		if value == "" || !slices.Contains(known, name) {
 			return nil, nil, false
 		}
 		flags[name] = value

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -58,6 +59,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 		DisableFlagsInUseLine:      true,
 		SuggestionsMinimumDistance: 2,
 
+		PersistentPreRunE: refuseEmpty,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownVerb(c, args[0])
@@ -94,6 +96,17 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 	c.SetHelpCommandGroupID("Other:")
 	strictHelp(c)
 	return c
+}
+
+// refuseEmpty makes a flag that was given without a value, as by "$UNSET", a misuse:
+// it names something, and is not as good as none.
+func refuseEmpty(c *cobra.Command, _ []string) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			err = misused(c, "--"+f.Name+" is empty")
+		}
+	})
+	return err
 }
 
 // strictHelp makes "help" of a verb that there is none of a misuse, as the verb

@@ -190,7 +190,7 @@ func (s *setup) importFile(f candidate) error {
 		return err
 	}
 	if !slices.ContainsFunc(found.Changes, s.takes) {
-		return failures(found, nameIt)
+		return failures(found, nameIt(found))
 	}
 	s.done("%s:", f.path)
 	for _, c := range found.Changes {

@@ -93,6 +93,11 @@ type misuse struct{ error }
 func parse(flags *flag.FlagSet, args []string) (helped bool, err error) {
 	flags.SetOutput(io.Discard) // its words are not ours
 	err = flags.Parse(args)
+	flags.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" { // as by "$UNSET"
+			err = cmp.Or(err, fmt.Errorf("--%s is empty", f.Name))
+		}
+	})
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(usage)
 		return true, nil

@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 	if err := check(nil); err == nil || !strings.Contains(err.Error(), "laese") {
 		t.Errorf("the usual file: %v", err)
 	}
-	for _, args := range [][]string{{bad}, {"--config"}, {"--nonesuch"}} {
+	for _, args := range [][]string{{bad}, {"--config"}, {"--config="}, {"--nonesuch"}} {
 		for _, verb := range []func([]string) error{check, run} {
 			if err := verb(args); !errors.As(err, new(misuse)) || strings.Contains(err.Error(), bad) {
 				t.Errorf("%q: %v", args, err)

@@ -65,8 +65,12 @@ type place struct {
 // errNamed: the same user and project have another name.
 var errNamed = errors.New("stored already")
 
-// ErrUnnamed: neither a person nor what is offered names the environment.
-var ErrUnnamed = errors.New("nothing in it names an environment")
+// What is offered can't be placed for want of a word of the person's.
+var (
+	ErrUnnamed    = errors.New("nothing in it names an environment")
+	ErrNoEndpoint = errors.New("no S3 endpoint")  // and S3 keys alone
+	ErrTaken      = fmt.Errorf("%w", ErrConflict) // its name: another helps
+)
 
 // anyRegion is that of an endpoint whose region nobody names, until the server
 // says which it demands: every client knows it.
@@ -95,7 +99,7 @@ func placeFor(c *vault.Contents, o Offer) (place, error) {
 		return p, err
 	}
 	if p.env.UserID == "" && p.env.S3.Endpoint.IsZero() {
-		return p, fmt.Errorf("environment %s has no S3 endpoint: give --s3-endpoint", name)
+		return p, fmt.Errorf("environment %s has %w: give --s3-endpoint", name, ErrNoEndpoint)
 	}
 	if p.env.S3.Region == "" && !p.env.S3.Endpoint.IsZero() {
 		p.env.S3.Region = anyRegion
@@ -169,13 +173,13 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 		case e.UserID == "":
 			e.UserID = u.ID
 		case e.UserID != u.ID:
-			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID].AtHost(), o.User.AtHost(), ErrConflict)
+			return e, fmt.Errorf("environment %s is user %s's, not %s's: %w", e.Name, c.Users[e.UserID].AtHost(), o.User.AtHost(), ErrTaken)
 		}
 		if projectOf(e.Environment) == "" {
 			e.Project, e.ProjectID = o.Environment.Project, o.Environment.ProjectID
 			e.ProjectDomainID, e.ProjectDomainName = o.Environment.ProjectDomainID, o.Environment.ProjectDomainName
 		} else if projectOf(o.Environment) != "" && !e.SameProject(o.Environment) {
-			return e, fmt.Errorf("environment %s is project %s, not %s: %w", e.Name, projectOf(e.Environment), projectOf(o.Environment), ErrConflict)
+			return e, fmt.Errorf("environment %s is project %s, not %s: %w", e.Name, projectOf(e.Environment), projectOf(o.Environment), ErrTaken)
 		}
 		if o.Environment.Region != "" {
 			e.Region = o.Environment.Region
@@ -191,7 +195,7 @@ func merged(c *vault.Contents, e vault.Environment, o Offer, u vault.User) (vaul
 	case e.S3.Endpoint.IsZero():
 		e.S3 = given
 	case !e.S3.Endpoint.SameOrigin(given.Endpoint) && !o.hasUser():
-		return e, fmt.Errorf("environment %s has its S3 at %s, not at %s: %w", e.Name, e.S3.Endpoint.Host(), given.Endpoint.Host(), ErrConflict)
+		return e, fmt.Errorf("environment %s has its S3 at %s, not at %s: %w", e.Name, e.S3.Endpoint.Host(), given.Endpoint.Host(), ErrTaken)
 	case given.Region == "" && e.S3.Endpoint.SameOrigin(given.Endpoint):
 		e.S3.Endpoint = given.Endpoint
 	default:

@@ -25,7 +25,9 @@ func TestDemo(t *testing.T) {
 		`.*refused by the cloud.*OS_PASSWORD is unset\n.*healed after \d+ ms.*works again\n.*OS_PASSWORD has 16 characters\n` +
 		`.*\nsystem .* ok\n.*openrc-dev:1: a former password.*all as they were written\n`)
 	listed := regexp.MustCompile(`(?s)which it refuses by itself\n.*\nmake_bucket: demo\n.*\nupload: .* hello\n.*5\. `)
-	if _, err := exec.LookPath("aws"); err == nil && !listed.Match(out) {
+	if there, err := condition("prog:aws"); err != nil {
+		t.Error(err)
+	} else if there && !listed.Match(out) {
 		t.Errorf("the AWS CLI does not work in it:\n%s", out)
 	}
 	if !seen.Match(out) {

@@ -71,6 +71,7 @@ func TestStories(t *testing.T) {
 			"free-port":  freePort,
 			"readme":     func(ts *testscript.TestScript, _ bool, _ []string) { readme(t, real, ts) },
 			"stranger":   stranger,
+			"ill":        ill,
 			"kill9":      func(ts *testscript.TestScript, neg bool, args []string) { endDaemon(ts, os.Kill) },
 			"portal":     func(ts *testscript.TestScript, neg bool, args []string) { portal(t, real, ts, neg, args) },
 			"portal-regenerate": func(ts *testscript.TestScript, neg bool, args []string) {

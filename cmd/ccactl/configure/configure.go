@@ -33,6 +33,8 @@ type Warning struct {
 	File string
 	Line int
 	Text string
+
+	Sample bool // MendSample mends it
 }
 
 func (w Warning) String() string { return fmt.Sprintf("%s:%d: %s", w.File, w.Line, w.Text) }

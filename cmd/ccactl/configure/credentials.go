@@ -29,7 +29,7 @@ func Conflicts(credentialsPath, profile string) ([]Warning, error) {
 		default:
 			text = fmt.Sprintf("%s of profile %s wins over the one in the config file", l.name, profile)
 		}
-		all = append(all, Warning{credentialsPath, i + 1, text})
+		all = append(all, Warning{File: credentialsPath, Line: i + 1, Text: text})
 	}
 	return all, nil
 }

@@ -93,7 +93,7 @@ func Traps(path string) ([]Warning, error) {
 	}
 	var all []Warning
 	add := func(i int, format string, args ...any) {
-		all = append(all, Warning{path, i + 1, fmt.Sprintf(format, args...)})
+		all = append(all, Warning{File: path, Line: i + 1, Text: fmt.Sprintf(format, args...)})
 	}
 	if f.bom != "" {
 		add(0, "a byte order mark makes AWS clients fail on the whole file")
@@ -111,6 +111,7 @@ func Traps(path string) ([]Warning, error) {
 		case l.kind != option || own:
 		case emptyS3(f, i):
 			add(i, "the empty s3 of [%s] makes current AWS clients fail", f.lines[section].name)
+			all[len(all)-1].Sample = true
 		case l.name == "endpoint_url" && !strings.Contains(l.value, "amazonaws.com"):
 			add(i, "the endpoint_url of [%s] takes every AWS service there, not S3 alone", f.lines[section].name)
 		case l.name == "region" && !Accepted(l.value):

@@ -12,9 +12,9 @@ func TestTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config")
 	for text, want := range map[string][]Warning{
 		"[default]\nregion = x\n[a]\nregion = x\n": nil,
-		"[default]\nregion = x\n[a]\n[default]\n":  {{path, 4, "[default] comes twice, which makes AWS clients fail on the whole file"}},
-		"[a]\nregion = x\nRegion = y\n":            {{path, 3, "Region comes twice, which makes AWS clients fail on the whole file"}},
-		"\ufeff[a]\nregion = x\n":                  {{path, 1, "a byte order mark makes AWS clients fail on the whole file"}},
+		"[default]\nregion = x\n[a]\n[default]\n":  {{File: path, Line: 4, Text: "[default] comes twice, which makes AWS clients fail on the whole file"}},
+		"[a]\nregion = x\nRegion = y\n":            {{File: path, Line: 3, Text: "Region comes twice, which makes AWS clients fail on the whole file"}},
+		"\ufeff[a]\nregion = x\n":                  {{File: path, Line: 1, Text: "a byte order mark makes AWS clients fail on the whole file"}},
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

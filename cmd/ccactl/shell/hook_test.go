@@ -217,6 +217,47 @@ func TestDebugTrap(t *testing.T) {
 	}
 }
 
+// TestIdleBash: a line in a shell that was idle over a change has the new values;
+// but bash runs its DEBUG trap before no subshell, and after the words of for, and a
+// person's own is left alone. Such a line has the former ones, the next has not.
+func TestIdleBash(t *testing.T) {
+	bash := dialects[0]
+	for _, c := range []struct {
+		line string
+		o    options
+		want string
+	}{
+		{"say $OS_PASSWORD", options{}, "two"},
+		{"true && (say $OS_PASSWORD)", options{}, "two"},
+		{"{ (say $OS_PASSWORD); }", options{}, "one"},
+		{"say $OS_PASSWORD | cat", options{}, "two"},
+		{"if true; then (say $OS_PASSWORD); fi", options{}, "two"},
+		{"case x in x) (say $OS_PASSWORD);; esac", options{}, "two"},
+		{"(say $OS_PASSWORD)", options{}, "one"},
+		{"(say $OS_PASSWORD) & wait", options{}, "one"},
+		{"! (say $OS_PASSWORD)", options{}, "one"},
+		{"time (say $OS_PASSWORD)", options{}, "one"},
+		{"while (say $OS_PASSWORD; false); do :; done", options{}, "one"},
+		{"for x in $OS_PASSWORD; do say $x; done", options{}, "one"},
+		{"say $OS_PASSWORD", options{after: "trap 'x=1' DEBUG"}, "one"},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			ccad := newDaemon(t)
+			ccad.serve("dev", "1", vars("one"))
+			c.o.env = []string{"CCAD_ENV=dev"}
+			s := interactive(t, bash, ccad, c.o)
+			file := filepath.Join(s.dir, "said")
+			s.run("say() { printf %s $1 >" + quotePOSIX(file) + "; }")
+			ccad.serve("dev", "2", vars("two"))
+			s.run(c.line)
+			if data, err := os.ReadFile(file); string(data) != c.want {
+				t.Errorf("it has %q, want %q (%v):\n%s", data, c.want, err, s.shown())
+			}
+			s.want("OS_PASSWORD", "two")
+		})
+	}
+}
+
 func TestNonInteractive(t *testing.T) {
 	each(t, func(t *testing.T, d dialect) {
 		ccad := newDaemon(t)
