@@ -58,7 +58,7 @@ func (x *exchange) openBody() *fault {
 	x.body = &body{stream: v}
 	var f *fault
 	if !x.completes() {
-		if v.promises, f = promises(x.r.Header); f != nil {
+		if v.promises, f = promises(x.r.Header, x.target); f != nil {
 			return f
 		}
 	}
@@ -92,7 +92,7 @@ func (x *exchange) empty() *fault {
 	if x.completes() {
 		return nil
 	}
-	all, f := promises(x.r.Header)
+	all, f := promises(x.r.Header, x.target)
 	for _, promise := range all {
 		if f == nil {
 			f = promise.kept()
