@@ -133,7 +133,7 @@ func (x *exchange) outgoing(base *url.URL) *http.Request {
 	u := *base
 	u.Path = base.Path + x.target.path
 	u.RawPath = base.EscapedPath() + escape(x.target.path, true)
-	u.RawQuery = string(x.target.appendQuery(nil, ofSignature))
+	u.RawQuery = string(x.target.appendQuery(nil, unsent))
 	req := (&http.Request{Method: x.r.Method, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, len(x.r.Header)+4)}).WithContext(x.ctx)
 	for name, values := range x.r.Header {
