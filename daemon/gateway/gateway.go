@@ -30,14 +30,18 @@
 // Payloads stream; memory does not depend on their size (body.go, verified.go,
 // buffers.go). Chunk signatures, checksums and lengths are checked on the way,
 // and the last byte is held back until they have been: a payload that is wrong
-// or cut short never becomes an object. Up to 64 KiB are taken in first, so
+// or cut short never becomes an object. Of a multipart upload that holds for
+// each part; what its end says of the whole (a checksum, a size) and of the
+// parts is left to the server, which may ignore it: no part is kept here. Up to 64 KiB are taken in first, so
 // they can be sent again with a newer key; a larger body goes out with "Expect:
 // 100-continue", so that a refusal comes before anything of it was read.
 //
 // # Time and failure
 //
 // What passes is answered so that SDKs try again (503), what stays is not
-// (fault.go). An exchange in which nothing moves is ended (guard.go).
+// (fault.go). An exchange in which nothing moves is ended (guard.go). What is no
+// proper HTTP net/http answers before we see it, in plain text and not in S3's
+// XML: 400, 417, 431, 501 and 505.
 package gateway
 
 import (
