@@ -141,6 +141,7 @@ type Gateway struct {
 	o         Options
 	hosts     map[string]bool
 	buffers   *buffers
+	whole     chan struct{} // one for each large body that is had whole
 	derived   derived
 	upstreams *upstreams
 	stall     time.Duration
@@ -159,7 +160,7 @@ func New(o Options) *Gateway {
 	if o.Own == nil {
 		o.Own = func(_, _ netip.AddrPort) bool { return true }
 	}
-	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), stall: stallLimit}
+	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), whole: make(chan struct{}, wholeBodies), stall: stallLimit}
 	for _, host := range o.Hosts {
 		g.hosts[strings.ToLower(host)] = true
 	}
