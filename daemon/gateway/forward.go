@@ -58,8 +58,12 @@ func (x *exchange) renew() *fault {
 // newer asks the daemon for another binding than ours, whose key is refused.
 func (x *exchange) newer() (Binding, *fault) {
 	if x.g.o.Rejected != nil {
-		if next, ok := x.g.o.Rejected(x.ctx, x.binding); ok {
+		next, ok := x.g.o.Rejected(x.ctx, x.binding)
+		if ok {
 			return next, nil
+		}
+		if next.Refused != nil {
+			return Binding{}, next.refusal()
 		}
 	}
 	return Binding{}, x.standing()

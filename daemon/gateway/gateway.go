@@ -89,7 +89,7 @@ type Options struct {
 	Bind func(environmentID string) (Binding, error)
 	// Rejected is told that the server refuses the key of b, which Bind still
 	// returns, or that b is Refused, and returns a newer binding if one can be
-	// had. Many requests may tell it at once, and the server may say the same when
+	// had, else where it is known one whose Refused says why there is none. Many requests may tell it at once, and the server may say the same when
 	// it only can't reach its identity service. Nil: never.
 	Rejected func(ctx context.Context, b Binding) (Binding, bool)
 	// Alive reports whether the process that a token is for still runs. Nil: all
