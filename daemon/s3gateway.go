@@ -54,8 +54,11 @@ const (
 	// gatewayConnections is more than the programs of one user make. Each costs up
 	// to 50 KiB, and other users of the machine may make some too.
 	gatewayConnections = 1024
-	// gatewayRegion is what clients of the gateway sign for; any would do.
-	gatewayRegion = "us-east-1"
+	// profileRegion is what profiles let clients sign for; any would do.
+	profileRegion = "us-east-1"
+	// viewRegion is that of variables and files, which can't name the signature's
+	// version to botocore: for a region of Amazon's it would presign by the second.
+	viewRegion = "cloud-ca"
 )
 
 // How long it takes until a port that somebody else has is tried again.
@@ -259,7 +262,7 @@ func (d *Daemon) mint(e vault.Environment, until time.Time, holder string) (acco
 	if err != nil {
 		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway's address: %w", err)
 	}
-	s3 := account.S3{Endpoint: endpoint, Region: gatewayRegion}
+	s3 := account.S3{Endpoint: endpoint, Region: viewRegion}
 	if holder != "" {
 		return gateway.MintKeyFor(holder, d.gatewayKey(), e.ID, e.Epoch, until), s3, nil
 	}

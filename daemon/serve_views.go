@@ -306,7 +306,7 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 		if err := d.s3.lost(); err != nil {
 			return nil, err
 		}
-		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
+		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), profileRegion
 	}
 	return out, nil
 }
@@ -326,7 +326,7 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 	client, _ := processOf(r.pid) // which the program takes the place of
 	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until, gateway.Holder{PID: client.PID, Started: client.Started})
 	d.handOut(r, e, "endpoint", held{}, time.Time{})
-	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), gatewayRegion)
+	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), viewRegion)
 	return reply{contentType: "text/plain; charset=utf-8", body: body}, nil
 }
 

@@ -70,6 +70,10 @@ password, a new S3 key):
   ignore       nothing (the default); without a terminal the command takes
                ccactl's place
 
+--endpoint hands out no key, but what AWS clients fetch keys with that last an hour;
+a presigned URL lasts no longer than its key. With --client aws the key lives for
+weeks, and dies by ccactl revoke.
+
 A lock changes nothing for a command that runs. Signals to ccactl go on to the
 command, and its exit code is ccactl's. A command that ccactl waited for and that
 failed is a reason to ask the cloud whether what it was given is still good: ccad
