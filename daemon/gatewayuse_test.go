@@ -124,6 +124,33 @@ func TestGatewayKeysLife(t *testing.T) {
 	}
 }
 
+// TestGatewayRegion: variables say nothing of the signature's version, and for a
+// region of Amazon's botocore would presign by the second, which is refused.
+func TestGatewayRegion(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	w.ported()
+	aws, err := w.view("dev", "&client=aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint, _, err := w.get("/v1/environments/dev/views/endpoint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if aws[name] != "cloud-ca" || !bytes.Contains(endpoint, []byte(name+"=cloud-ca\x00")) {
+			t.Errorf("%s is %q for the client aws, and maybe another for who fetches keys", name, aws[name])
+		}
+	}
+	var key ipc.KeyReply
+	w.do("POST", "/v1/environments/dev/s3-key", nil, &key)
+	if key.Region != "us-east-1" {
+		t.Errorf("a profile gets the region %s", key.Region)
+	}
+}
+
 // TestGatewayNames: the gateway answers to the names of its own port alone.
 func TestGatewayNames(t *testing.T) {
 	w := newWorld(t, practice.Options{})

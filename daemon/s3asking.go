@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
+	"github.com/cloud-ca/ccad/daemon/gateway"
+	"github.com/cloud-ca/ccad/daemon/rotate"
 )
 
 // How long it takes until the same refused key is asked about again: the pause
@@ -87,4 +90,58 @@ func (a *asking) answer(q *question, now func() time.Time) {
 	defer a.mu.Unlock()
 	q.at = now()
 	close(q.answered)
+}
+
+// keyRejected asks Keystone about a key that the S3 server refuses, or that was
+// refused before: it may have been replaced. A server that only can't reach its
+// Keystone refuses too, so the answer is taken from Keystone alone.
+func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Binding, bool) {
+	newer := func() (gateway.Binding, bool) {
+		now, err := d.bind(b.ID)
+		return now, err == nil && now.Refused == nil && (b.Refused != nil || now.Keys != b.Keys)
+	}
+	if now, ok := newer(); ok {
+		return now, ok
+	}
+	d.s3.asking.about(ctx, b.ID, b.Keys, d.now, func() {
+		o := d.open.Load()
+		if o == nil {
+			return
+		}
+		if e, ok := o.keeper.EnvironmentByID(b.ID); ok {
+			if err := o.keeper.KeyRejected(context.WithoutCancel(ctx), e.Name); err != nil {
+				d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
+			}
+		}
+	})
+	now, ok := newer()
+	if why := d.unasked(b.ID); !ok && now.Refused == nil && why != "" {
+		now.Refused = &gateway.Refusal{Message: "the S3 server refuses the key of this environment, and Keystone can't be asked about it: " + why}
+	}
+	return now, ok
+}
+
+// unasked says why nobody asks Keystone about an environment's key until a person
+// does something; "": it is asked, or the S3 server has the word.
+func (d *Daemon) unasked(id string) string {
+	o := d.open.Load()
+	if o == nil {
+		return ""
+	}
+	e, _ := o.keeper.EnvironmentByID(id)
+	_, u, err := o.keeper.Environment(e.Name)
+	if err != nil || e.UserID == "" {
+		return ""
+	}
+	active, ok := u.Passwords.Active()
+	if !ok {
+		return fmt.Sprintf("no password of user %s is stored: ccactl update --user %[1]s", u.User)
+	}
+	if err := rotate.MayServePassword(u); err != nil {
+		return err.Error() + ": ccactl status"
+	}
+	if active.HandsOff || e.Binding.HandsOff {
+		return fmt.Sprintf("the password of %s is unverified: ccactl verify %s", u.User, e.Name)
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,20 @@ import (
 func TestLockedMeanwhile(t *testing.T) {
 	if _, err := new(Daemon).bind("any"); !errors.Is(err, gateway.ErrLocked) {
 		t.Errorf("the binding is %v", err)
+	}
+}
+
+// TestGatewayHosts: at HTTP's own port clients leave the port out, at none else.
+func TestGatewayHosts(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.77:80":  "127.0.0.77:80 localhost:80 127.0.0.77 localhost",
+		"[::1]:80":       "[::1]:80 localhost:80 [::1] localhost",
+		"127.0.0.1:8080": "127.0.0.1:8080 localhost:8080",
+		"[::80]:9000":    "[::80]:9000 localhost:9000",
+	} {
+		if got := strings.Join(gatewayHosts(address), " "); got != want {
+			t.Errorf("at %s: %s", address, got)
+		}
 	}
 }
 

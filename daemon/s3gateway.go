@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,8 +54,11 @@ const (
 	// gatewayConnections is more than the programs of one user make. Each costs up
 	// to 50 KiB, and other users of the machine may make some too.
 	gatewayConnections = 1024
-	// gatewayRegion is what clients of the gateway sign for; any would do.
-	gatewayRegion = "us-east-1"
+	// profileRegion is what profiles let clients sign for; any would do.
+	profileRegion = "us-east-1"
+	// viewRegion is that of variables and files, which can't name the signature's
+	// version to botocore: for a region of Amazon's it would presign by the second.
+	viewRegion = "cloud-ca"
 )
 
 // How long it takes until a port that somebody else has is tried again.
@@ -107,10 +111,8 @@ func (d *Daemon) serveGateway(failed chan<- error) (stop func()) {
 }
 
 func (d *Daemon) answerS3(ctx context.Context) error {
-	address := d.s3.port.Load().address
-	_, port, _ := net.SplitHostPort(address)
 	handler := gateway.New(gateway.Options{
-		Hosts:    []string{address, "localhost:" + port},
+		Hosts:    gatewayHosts(d.s3.port.Load().address),
 		Key:      d.gatewayKey,
 		Bind:     d.bind,
 		Rejected: d.keyRejected,
@@ -130,6 +132,17 @@ func (d *Daemon) answerS3(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// gatewayHosts are the names by which clients ask at an address. HTTP's own port
+// they leave out.
+func gatewayHosts(address string) []string {
+	_, port, _ := net.SplitHostPort(address)
+	hosts := []string{address, "localhost:" + port}
+	if host, ok := strings.CutSuffix(address, ":80"); ok {
+		hosts = append(hosts, host, "localhost")
+	}
+	return hosts
 }
 
 // gate is what the port is handed over by; nil while it is not ours.
@@ -194,31 +207,6 @@ func (d *Daemon) bind(id string) (gateway.Binding, error) {
 	return b, nil
 }
 
-// keyRejected asks Keystone about a key that the S3 server refuses, or that was
-// refused before: it may have been replaced. A server that only can't reach its
-// Keystone refuses too, so the answer is taken from Keystone alone.
-func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Binding, bool) {
-	newer := func() (gateway.Binding, bool) {
-		now, err := d.bind(b.ID)
-		return now, err == nil && now.Refused == nil && (b.Refused != nil || now.Keys != b.Keys)
-	}
-	if now, ok := newer(); ok {
-		return now, ok
-	}
-	d.s3.asking.about(ctx, b.ID, b.Keys, d.now, func() {
-		o := d.open.Load()
-		if o == nil {
-			return
-		}
-		if e, ok := o.keeper.EnvironmentByID(b.ID); ok {
-			if err := o.keeper.KeyRejected(context.WithoutCancel(ctx), e.Name); err != nil {
-				d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
-			}
-		}
-	})
-	return newer()
-}
-
 // gatewayDone counts a request, and puts a line into the audit trail once a
 // period for each gateway key. Buckets and objects are nobody's business here.
 func (d *Daemon) gatewayDone(r gateway.Record) {
@@ -274,7 +262,7 @@ func (d *Daemon) mint(e vault.Environment, until time.Time, holder string) (acco
 	if err != nil {
 		return account.KeyPair{}, account.S3{}, fmt.Errorf("the S3 gateway's address: %w", err)
 	}
-	s3 := account.S3{Endpoint: endpoint, Region: gatewayRegion}
+	s3 := account.S3{Endpoint: endpoint, Region: viewRegion}
 	if holder != "" {
 		return gateway.MintKeyFor(holder, d.gatewayKey(), e.ID, e.Epoch, until), s3, nil
 	}

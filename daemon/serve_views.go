@@ -301,7 +301,7 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 	case e.S3.Endpoint.IsZero():
 		err = fmt.Errorf("environment %s has no S3 endpoint", name)
 	case throughGateway(r.URL.Query(), e):
-		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), gatewayRegion
+		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), profileRegion
 		err = d.s3.lost()
 	}
 	if err != nil && created && has {
@@ -325,7 +325,7 @@ func (d *Daemon) endpoint(r *request) (any, error) {
 	client, _ := processOf(r.pid) // which the program takes the place of
 	token := gateway.MintToken(d.gatewayKey(), e.ID, e.Epoch, until, gateway.Holder{PID: client.PID, Started: client.Started})
 	d.handOut(r, e, "endpoint", held{}, time.Time{})
-	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), gatewayRegion)
+	body := view.Endpoint(d.s3.url()+gateway.CredentialPath, token.Reveal(), d.s3.url(), viewRegion)
 	return reply{contentType: "text/plain; charset=utf-8", body: body}, nil
 }
 

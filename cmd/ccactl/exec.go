@@ -71,6 +71,10 @@ password, a new S3 key):
   ignore       nothing (the default); without a terminal the command takes
                ccactl's place
 
+--endpoint hands out no key, but what AWS clients fetch keys with that last an hour;
+a presigned URL lasts no longer than its key. With --client aws the key lives for
+weeks, and dies by ccactl revoke.
+
 A command that runs goes on through a lock. It goes on, too, when the cloud
 refuses what it was given, until there is a new value: its logins fail, and
 most clouds lock a user out after some.

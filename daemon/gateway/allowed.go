@@ -44,6 +44,13 @@ func ofSignature(name string) bool {
 	return false
 }
 
+// bucketRegion narrows ListBuckets to a region. To clients every bucket is in the
+// region that they sign for, to the server in its own: it is left out.
+const bucketRegion = "bucket-region"
+
+// unsent reports whether a query parameter is not for the server.
+func unsent(name string) bool { return ofSignature(name) || name == bucketRegion }
+
 // parameters are the query parameters of S3 besides x-amz-*. Swift has others,
 // such as multipart-manifest, which do more than S3 allows.
 var parameters = setOf(`
@@ -67,7 +74,10 @@ func setOf(words string) map[string]bool {
 // another request of it: without "?what", a DELETE removes the object.
 func (x *exchange) allowed() *fault {
 	for _, f := range x.target.query {
-		if !parameters[f.name] && (len(f.name) < 6 || !strings.EqualFold(f.name[:6], "x-amz-")) {
+		switch {
+		case parameters[f.name], len(f.name) >= 6 && strings.EqualFold(f.name[:6], "x-amz-"):
+		case f.name == bucketRegion && x.r.Method == http.MethodGet && x.target.path == "/":
+		default:
 			return &fault{http.StatusNotImplemented, "NotImplemented", "the query has a parameter that is none of S3's"}
 		}
 	}

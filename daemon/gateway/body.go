@@ -22,6 +22,8 @@ const (
 	// wholeBody caps what must be had whole for another reason: a header that
 	// the server wants, a body that is rewritten.
 	wholeBody = 2 << 20
+	// wholeBodies is how many above smallBody are had whole at a time.
+	wholeBodies = 4
 	// chunkRoom is for the lines between chunks; their data mostly passes by it.
 	chunkRoom = 16 << 10
 )
@@ -58,7 +60,7 @@ func (x *exchange) openBody() *fault {
 	x.body = &body{stream: v}
 	var f *fault
 	if !x.completes() {
-		if v.promises, f = promises(x.r.Header); f != nil {
+		if v.promises, f = promises(x.r.Header, x.target); f != nil {
 			return f
 		}
 	}
@@ -73,15 +75,29 @@ func (x *exchange) openBody() *fault {
 	x.body.length = v.length
 	switch {
 	case x.wantsWhole():
-		f = x.body.take(wholeBody, true)
-		if f == nil && x.creates() {
-			f = x.anyRegion()
-		}
-		return f
+		return x.takeWhole()
 	case v.length <= smallBody:
 		return x.body.take(smallBody, false)
 	}
 	return nil
+}
+
+// takeWhole takes in a body that is needed whole. A large one waits until there is
+// room for it, which it has to the end of the exchange.
+func (x *exchange) takeWhole() *fault {
+	if n := x.body.length; n < 0 || n > smallBody {
+		select {
+		case x.g.whole <- struct{}{}:
+			x.whole = true
+		case <-x.ctx.Done():
+			return unavailable("too many large requests are under way that must be had whole")
+		}
+	}
+	f := x.body.take(wholeBody, true)
+	if f == nil && x.creates() {
+		f = x.anyRegion()
+	}
+	return f
 }
 
 // empty checks what is said of a payload that is none.
@@ -92,7 +108,7 @@ func (x *exchange) empty() *fault {
 	if x.completes() {
 		return nil
 	}
-	all, f := promises(x.r.Header)
+	all, f := promises(x.r.Header, x.target)
 	for _, promise := range all {
 		if f == nil {
 			f = promise.kept()

@@ -70,23 +70,29 @@ func (p *promise) kept() *fault {
 	return nil
 }
 
-// promises finds the checksums that the headers promise of the payload.
-func promises(h http.Header) ([]*promise, *fault) {
-	var all []*promise
-	for name, values := range h {
-		if !isChecksum(name) {
-			continue
+// promises finds the checksums that the headers promise of the payload, and the
+// query of a presigned URL. That of nothing is no promise there: SDKs presign
+// without the payload, and some put that checksum in unasked.
+func promises(h http.Header, t target) (all []*promise, f *fault) {
+	add := func(name, value string, presigned bool) {
+		if f != nil || !isChecksum(name) {
+			return
 		}
-		p, f := newPromise(name)
-		if f != nil {
-			return nil, f
+		var p *promise
+		if p, f = newPromise(name); f == nil {
+			f = p.take(value)
 		}
-		if f := p.take(values[0]); f != nil {
-			return nil, f
+		if f == nil && (!presigned || p.kept() != nil) {
+			all = append(all, p)
 		}
-		all = append(all, p)
 	}
-	return all, nil
+	for name, values := range h {
+		add(name, values[0], false)
+	}
+	for _, field := range t.query {
+		add(field.name, field.value, true)
+	}
+	return all, f
 }
 
 // isChecksum reports whether a header carries a checksum's value.

@@ -22,6 +22,7 @@ type exchange struct {
 	signingKey    []byte
 	binding       Binding
 	body          *body
+	whole         bool         // it has one of the places in Gateway.whole
 	in            atomic.Int64 // bytes of payload, counted by whoever reads it
 	sourceChecked bool         // by checkSource, for the attempt under way
 }
@@ -40,6 +41,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.guard.stop()
 		if x.body != nil {
 			x.body.end()
+		}
+		if x.whole {
+			<-g.whole
 		}
 		if x.record.Environment != "" {
 			g.underway.Add(-1)

@@ -58,8 +58,12 @@ func (x *exchange) renew() *fault {
 // newer asks the daemon for another binding than ours, whose key is refused.
 func (x *exchange) newer() (Binding, *fault) {
 	if x.g.o.Rejected != nil {
-		if next, ok := x.g.o.Rejected(x.ctx, x.binding); ok {
+		next, ok := x.g.o.Rejected(x.ctx, x.binding)
+		if ok {
 			return next, nil
+		}
+		if next.Refused != nil {
+			return Binding{}, next.refusal()
 		}
 	}
 	return Binding{}, x.standing()
@@ -133,7 +137,7 @@ func (x *exchange) outgoing(base *url.URL) *http.Request {
 	u := *base
 	u.Path = base.Path + x.target.path
 	u.RawPath = base.EscapedPath() + escape(x.target.path, true)
-	u.RawQuery = string(x.target.appendQuery(nil, ofSignature))
+	u.RawQuery = string(x.target.appendQuery(nil, unsent))
 	req := (&http.Request{Method: x.r.Method, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, len(x.r.Header)+4)}).WithContext(x.ctx)
 	for name, values := range x.r.Header {

@@ -30,14 +30,18 @@
 // Payloads stream; memory does not depend on their size (body.go, verified.go,
 // buffers.go). Chunk signatures, checksums and lengths are checked on the way,
 // and the last byte is held back until they have been: a payload that is wrong
-// or cut short never becomes an object. Up to 64 KiB are taken in first, so
+// or cut short never becomes an object. Of a multipart upload that holds for
+// each part; what its end says of the whole (a checksum, a size) and of the
+// parts is left to the server, which may ignore it: no part is kept here. Up to 64 KiB are taken in first, so
 // they can be sent again with a newer key; a larger body goes out with "Expect:
 // 100-continue", so that a refusal comes before anything of it was read.
 //
 // # Time and failure
 //
 // What passes is answered so that SDKs try again (503), what stays is not
-// (fault.go). An exchange in which nothing moves is ended (guard.go).
+// (fault.go). An exchange in which nothing moves is ended (guard.go). What is no
+// proper HTTP net/http answers before we see it, in plain text and not in S3's
+// XML: 400, 417, 431, 501 and 505.
 package gateway
 
 import (
@@ -85,7 +89,7 @@ type Options struct {
 	Bind func(environmentID string) (Binding, error)
 	// Rejected is told that the server refuses the key of b, which Bind still
 	// returns, or that b is Refused, and returns a newer binding if one can be
-	// had. Many requests may tell it at once, and the server may say the same when
+	// had, else where it is known one whose Refused says why there is none. Many requests may tell it at once, and the server may say the same when
 	// it only can't reach its identity service. Nil: never.
 	Rejected func(ctx context.Context, b Binding) (Binding, bool)
 	// Alive reports whether the process that a token is for still runs. Nil: all
@@ -137,6 +141,7 @@ type Gateway struct {
 	o         Options
 	hosts     map[string]bool
 	buffers   *buffers
+	whole     chan struct{} // one for each large body that is had whole
 	derived   derived
 	upstreams *upstreams
 	stall     time.Duration
@@ -155,7 +160,7 @@ func New(o Options) *Gateway {
 	if o.Own == nil {
 		o.Own = func(_, _ netip.AddrPort) bool { return true }
 	}
-	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), stall: stallLimit}
+	g := &Gateway{o: o, hosts: map[string]bool{}, buffers: newBuffers(), whole: make(chan struct{}, wholeBodies), stall: stallLimit}
 	for _, host := range o.Hosts {
 		g.hosts[strings.ToLower(host)] = true
 	}

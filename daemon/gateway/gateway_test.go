@@ -81,6 +81,11 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%q went out as %q, want %q", query, got, want)
 		}
 	}
+	// To the server every bucket is in one region, to clients in theirs.
+	b.want("buckets of a region", b.request("GET", "/?bucket-region=us-east-1&max-buckets=9", nil, nil), 404, "")
+	if got := b.s3.last(t).URL.RawQuery; got != "max-buckets=9" {
+		t.Errorf("the buckets of a region went out as %q", got)
+	}
 	seen := b.s3.requests()
 	for _, query := range []string{"prefix=%zz", "prefix=a&prefix=b", "prefix=%", manyFields()} {
 		r := b.request("GET", "/bucket", nil, nil)
@@ -89,7 +94,7 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%q: %d", query, status)
 		}
 	}
-	for _, query := range []string{"multipart-manifest=put", "acl&multipart-manifest=delete", "temp_url_sig=a&temp_url_expires=1", "bulk-delete", "ACL", "format=json", "x-amz"} {
+	for _, query := range []string{"multipart-manifest=put", "acl&multipart-manifest=delete", "temp_url_sig=a&temp_url_expires=1", "bulk-delete", "ACL", "format=json", "x-amz", "bucket-region=us-east-1"} {
 		b.want(query, b.request("DELETE", "/bucket/key?"+query, nil, nil), 501, "NotImplemented")
 	}
 	if b.s3.requests() != seen {

@@ -38,7 +38,7 @@ func (x *exchange) creates() bool {
 func (x *exchange) locates() bool { return x.r.Method == http.MethodGet && x.target.has("location") }
 
 // completes reports whether the request ends a multipart upload: a checksum in
-// its header is the object's, not the payload's.
+// its header is the object's, not the payload's, and can't be checked here.
 func (x *exchange) completes() bool { return x.r.Method == http.MethodPost && x.target.has("uploadId") }
 
 // adapt changes what goes out.

@@ -12,10 +12,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // An encoder writes a payload in the aws-chunked encoding, as clients do.
@@ -268,6 +270,16 @@ func TestChecksums(t *testing.T) {
 	for _, data := range [][]byte{nil, big} {
 		r := b.request("PUT", "/bucket/key", data, func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Xxhash", "AA==") })
 		b.want("an unknown one", r, 501, "NotImplemented")
+	}
+	// In a presigned URL it is in the query. Of nothing, it is of who presigned
+	// without the payload, as SDKs do unasked.
+	for _, c := range []struct {
+		sum, body string
+		status    int
+	}{{"rfPzYw==", "data", 200}, {"AAAAAQ==", "data", 400}, {"AAAA", "data", 400}, {"AAAAAA==", "data", 200}, {"AAAAAA==", "", 200}, {"AAAAAQ==", "", 400}} {
+		r := b.presigned("PUT", "/bucket/by%20url?x-amz-sdk-checksum-algorithm=CRC32&x-amz-checksum-crc32="+url.QueryEscape(c.sum), time.Hour, nil)
+		r.Body, r.ContentLength = readCloser(c.body), int64(len(c.body))
+		b.want(c.sum+" in the query of "+c.body, r, c.status, "")
 	}
 	// At the end of a multipart upload it is the object's.
 	r := b.request("POST", "/bucket/key?uploadId=1", []byte("<x/>"), func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Crc32", "AAAAAA==") })

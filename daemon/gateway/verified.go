@@ -26,13 +26,22 @@ type verified struct {
 
 // Read puts the byte that was held before what it reads, and holds the last.
 func (v *verified) Read(p []byte) (int, error) {
-	if v.err != nil {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case v.err != nil && v.holding: // what a read of one byte left of the end
+		p[0], v.holding = v.held, false
+		return 1, v.err
+	case v.err != nil:
 		return 0, v.err
-	}
-	if len(p) < 2 {
+	case len(p) == 1: // the held byte fills it
 		var two [2]byte
-		n, err := v.Read(two[:len(p)+1])
-		return copy(p, two[:n]), err
+		n, err := v.Read(two[:])
+		if n < 2 {
+			return copy(p, two[:n]), err
+		}
+		p[0], v.held, v.holding = two[0], two[1], true
+		return 1, nil
 	}
 	start := 0
 	if v.holding {
@@ -51,7 +60,7 @@ func (v *verified) Read(p []byte) (int, error) {
 		if f := v.verdict(); f != nil {
 			return 0, v.fail(f)
 		}
-		v.err = io.EOF
+		v.err, v.holding = io.EOF, false
 		return start + n, io.EOF
 	}
 	if err != nil {
@@ -84,7 +93,7 @@ func (v *verified) fail(err error) error {
 		f = errTimedOut
 	}
 	_ = errors.As(err, &f)
-	v.err = f
+	v.err, v.holding = f, false
 	v.failed.Store(f)
 	return f
 }

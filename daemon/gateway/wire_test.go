@@ -253,8 +253,19 @@ func TestKeyDead(t *testing.T) {
 	}
 	b.want("refused meanwhile", b.request("GET", "/bucket/key", nil, nil), 403, "AccessDenied")
 	b.set(func() { b.binding.Refused = nil })
+	b.rejected = func(was Binding) (Binding, bool) {
+		was.Refused = &Refusal{Message: "nobody looks"}
+		return was, false
+	}
+	if body := b.want("looked into by nobody", b.request("GET", "/bucket/key", nil, nil), 403, "AccessDenied"); !strings.Contains(body, "nobody looks") {
+		t.Errorf("the client is told %s", body)
+	}
 	b.rejected = func(was Binding) (Binding, bool) { return was, true } // "newer", and as dead
+	before := b.s3.requests()
 	b.want("the new one is dead too", b.request("GET", "/bucket/key", nil, nil), 503, "ServiceUnavailable")
+	if n := b.s3.requests() - before; n != 2 {
+		t.Errorf("it was sent %d times", n)
+	}
 	if asked != 3 {
 		t.Errorf("the daemon was asked %d times", asked)
 	}

@@ -1,11 +1,14 @@
 package view
 
+import "slices"
+
 // Endpoint writes, in the format environ, what lets a program fetch S3 gateway
 // keys by itself from the container credential endpoint: the address, a token,
 // where S3 is, and no key. What AWS SDKs would prefer to it is taken out: other
 // variables, and the files, whose [default] comes first whoever named a profile.
+// So are the credentials of every other client, which a hooked shell has exported.
 func Endpoint(credentials, token, s3, region string) []byte {
-	body, _ := writeEnviron(nil, []variable{
+	set := []variable{
 		{"AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials},
 		{"AWS_CONTAINER_AUTHORIZATION_TOKEN", token},
 		{"AWS_ENDPOINT_URL_S3", s3},
@@ -15,10 +18,9 @@ func Endpoint(credentials, token, s3, region string) []byte {
 		{"AWS_CONFIG_FILE", "/dev/null"},
 		{"AWS_REQUEST_CHECKSUM_CALCULATION", "when_required"},
 		{"AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required"},
-	}, []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
-		"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-	})
+	}
+	body, _ := writeEnviron(nil, set, rivals(slices.Concat(awsNames, openstackNames, duplicityNames, []string{
+		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+	}), set))
 	return body
 }
