@@ -55,7 +55,7 @@ func TestUsersOfOneNameAreCalledApart(t *testing.T) {
 	w.want(bare, ipc.CodeUnknown, w.cloud.User.Name+"@"+hosts["there"])
 	r := there("here")
 	r.Project = "system-ccontini"
-	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeFailed, "@"+hosts["here"])
+	w.want(w.try("POST", "/v1/environments", r, nil), ipc.CodeTaken, "@"+hosts["here"])
 	w.restart()
 	if u := w.environment("here").User; u != w.cloud.User.Name+"@"+hosts["here"] {
 		t.Errorf("after a restart he is called %s", u)
