@@ -30,8 +30,8 @@ func clis(t *testing.T) map[string]string {
 		version, _, _ := strings.Cut(string(out), " ")
 		found[strings.ReplaceAll(version, "/", "-")] = p
 	}
-	if len(found) == 1 {
-		t.Run("other", func(t *testing.T) { t.Skip("LEFT OUT: there is one AWS CLI, and no other in PATH") })
+	if len(found) == 1 { // a newer one is no demand
+		t.Log("there is one AWS CLI, and no other in PATH")
 	}
 	return found
 }
