@@ -53,7 +53,11 @@ func (w *world) signed(host, method, path string, payload []byte, key aws.Creden
 	hash := hex.EncodeToString(sum[:])
 	r.Header.Set("X-Amz-Content-Sha256", hash)
 	r.Host = host
-	if err := v4.NewSigner().SignHTTP(w.Context(), key, r, hash, "s3", "us-east-1", time.Now()); err != nil {
+	at := time.Now()
+	if w.now != nil {
+		at = w.now()
+	}
+	if err := v4.NewSigner().SignHTTP(w.Context(), key, r, hash, "s3", "us-east-1", at); err != nil {
 		w.Fatal(err)
 	}
 	return r
@@ -166,6 +170,24 @@ func TestGatewayKeysOfAnOwner(t *testing.T) {
 	update(pair("system-ccontini"), true)
 	if status := w.buckets(key); status != http.StatusForbidden {
 		t.Errorf("after a pair of nobody knows whom: %d", status)
+	}
+}
+
+// One of keys alone that is given a user and his project is another binding.
+func TestGatewayKeysOfAUser(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	k := w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
+	w.do("POST", "/v1/environments", ipc.AddRequest{Name: "alone", S3Endpoint: w.cloud.S3URL, S3Region: practice.Region, S3AccessKey: k.Access, S3Secret: k.Secret}, nil)
+	key := w.gatewayKey("alone")
+	if status := w.buckets(key); status != http.StatusOK {
+		t.Fatalf("before: %d", status)
+	}
+	w.add("alone", "dev-ccontini")
+	if status := w.buckets(key); status != http.StatusForbidden {
+		t.Errorf("after it was given a user: %d", status)
+	}
+	if status := w.buckets(w.gatewayKey("alone")); status != http.StatusOK {
+		t.Errorf("a new key: %d", status)
 	}
 }
 

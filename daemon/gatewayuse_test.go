@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/cloud-ca/ccad/ipc"
 	"github.com/cloud-ca/ccad/test/practice"
 )
@@ -71,6 +73,11 @@ func TestGatewayUse(t *testing.T) {
 			t.Errorf("the metrics lack %s", line)
 		}
 	}
+	for _, series := range []string{`ccad_gateway_request_duration_seconds_sum{class="put"}`, `ccad_gateway_bytes_total{direction="out"}`} {
+		if v := w.metric(series); v == "" || v == "0" {
+			t.Errorf("the metrics have %q for %s", v, series)
+		}
+	}
 	if traffic := w.status().Environments[0].Traffic; traffic.Requests != 8 || traffic.BytesIn != 15 || traffic.BytesOut < 5 {
 		t.Errorf("status tells of %+v", traffic)
 	}
@@ -85,6 +92,30 @@ func TestGatewayUse(t *testing.T) {
 		if bytes.Contains(text, []byte("of-mine")) || bytes.Contains(text, []byte(first.SecretAccessKey)) {
 			t.Errorf("%s: has names or secrets", what)
 		}
+	}
+}
+
+// TestGatewayUseGoesOn: a key that is used for longer than a period has another
+// line for each.
+func TestGatewayUseGoesOn(t *testing.T) {
+	var clock leap
+	w := newWorld(t, practice.Options{Now: clock.now, TokenTTL: 48 * time.Hour})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	w.ported()
+	vars, err := w.view("dev", "&client=aws&for=12h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := aws.Credentials{AccessKeyID: vars["AWS_ACCESS_KEY_ID"], SecretAccessKey: vars["AWS_SECRET_ACCESS_KEY"]}
+	for _, later := range []time.Duration{0, 50 * time.Minute, 20 * time.Minute, time.Minute, 2 * time.Hour} {
+		clock.step(later)
+		if status := w.buckets(key); status != http.StatusOK {
+			t.Fatalf("%s later: %d", later, status)
+		}
+	}
+	if n := w.trail("gateway-used"); n != 3 { // ends the daemon
+		t.Errorf("%d lines for three periods", n)
 	}
 }
 
@@ -131,7 +162,7 @@ func TestGatewayRegion(t *testing.T) {
 	w.add("dev", "dev-ccontini")
 	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
 	w.ported()
-	aws, err := w.view("dev", "&client=aws")
+	vars, err := w.view("dev", "&client=aws")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +171,8 @@ func TestGatewayRegion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if aws[name] != "cloud-ca" || !bytes.Contains(endpoint, []byte(name+"=cloud-ca\x00")) {
-			t.Errorf("%s is %q for the client aws, and maybe another for who fetches keys", name, aws[name])
+		if vars[name] != "cloud-ca" || !bytes.Contains(endpoint, []byte(name+"=cloud-ca\x00")) {
+			t.Errorf("%s is %q for the client aws, and maybe another for who fetches keys", name, vars[name])
 		}
 	}
 	var key ipc.KeyReply

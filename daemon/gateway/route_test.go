@@ -192,3 +192,34 @@ func TestUploadInLargePieces(t *testing.T) {
 		t.Errorf("at most %d bytes at once, %v", w.most, err)
 	}
 }
+
+// TestUploadsShareBuffers: uploads use the buffers of all transfers, of which few
+// are large, and give them back.
+func TestUploadsShareBuffers(t *testing.T) {
+	b := newBench(t)
+	r, err := b.g.upstreams.open(b.binding.S3.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.transport.DialContext(t.Context(), "tcp", r.base.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.(*conn).buffers != b.g.buffers {
+		t.Error("a connection to the server has buffers of its own")
+	}
+	shared := newBuffers()
+	for range largeBuffers - 1 {
+		shared.get(-1)
+	}
+	for _, want := range []int{largeBuffer, largeBuffer, smallBuffer} {
+		if want == smallBuffer {
+			shared.get(-1) // the last large one
+		}
+		w := &widest{}
+		if _, err := io.Copy(newConn(w, shared), struct{ io.Reader }{bytes.NewReader(make([]byte, 3<<20))}); err != nil || w.most != want {
+			t.Errorf("at most %d bytes at once, want %d, %v", w.most, want, err)
+		}
+	}
+}

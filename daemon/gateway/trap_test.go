@@ -207,6 +207,24 @@ func TestHeaderCase(t *testing.T) {
 	}
 }
 
+// TestVersionHeaders: a client learns which version he made, and of a deletion
+// that it left a marker.
+func TestVersionHeaders(t *testing.T) {
+	b := newBench(t)
+	b.s3.set(func() {
+		b.s3.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("X-Amz-Version-Id", "1700000000.00000")
+			w.Header().Set("X-Amz-Delete-Marker", "true")
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}
+	})
+	_, header, _ := b.do(b.request("DELETE", "/bucket/key", nil, nil))
+	if header.Get("X-Amz-Version-Id") != "1700000000.00000" || header.Get("X-Amz-Delete-Marker") != "true" {
+		t.Errorf("the client learns %v", header)
+	}
+}
+
 // TestDeleteObjects: clients send a checksum, the server wants an MD5 (trap C).
 func TestDeleteObjects(t *testing.T) {
 	b := newBench(t)
@@ -319,7 +337,7 @@ func TestCopySource(t *testing.T) {
 				s3Error(w, http.StatusPreconditionFailed, "PreconditionFailed")
 				return true
 			}
-			if r.Method == http.MethodHead && b.s3.refuses(r) == "" && r.RequestURI == "/from/a%20b" {
+			if r.Method == http.MethodHead && b.s3.refuses(r) == "" && (r.RequestURI == "/from/a%20b" || r.RequestURI == "/from/old?versionId=1.2") {
 				w.Header().Set("ETag", etag)
 				return true
 			}
@@ -339,6 +357,8 @@ func TestCopySource(t *testing.T) {
 		{"it matches", "/from/a%20b", etag, 200, 2},
 		{"without slash and quotes", "from/a%20b", strings.Trim(etag, `"`), 200, 2},
 		{"one of several", "from/a%20b", `"x-1", ` + etag, 200, 2},
+		{"of a version", "/from/old?versionId=1.2", etag, 200, 2},
+		{"of another version", "/from/old?versionId=1.3", etag, 412, 2},
 		{"it does not match", "/from/a%20b", `"0-3"`, 412, 1},
 		{"the source is gone", "/from/gone", etag, 412, 2},
 		{"an ETag of one part", "/from/a%20b", `"d41d8cd98f00b204e9800998ecf8427e"`, 412, 1},

@@ -368,7 +368,11 @@ func TestProxy(t *testing.T) {
 }
 
 func TestServerLimits(t *testing.T) {
-	s := New(Options{}).Server()
+	g := New(Options{})
+	if g.stall != stallLimit {
+		t.Errorf("an exchange may stall for %s", g.stall)
+	}
+	s := g.Server()
 	if s.ReadHeaderTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes == 0 || s.ReadTimeout != 0 || s.WriteTimeout != 0 || s.Protocols.UnencryptedHTTP2() || s.ErrorLog == nil {
 		t.Errorf("the server is %+v", s)
 	}

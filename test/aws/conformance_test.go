@@ -60,6 +60,11 @@ func conforms(t *testing.T, w *world, all []call) {
 				t.Errorf("%s: %s is %q through the gateway, %q direct", name, header, g, w)
 			}
 		}
+		for _, header := range []string{"X-Amz-Version-Id", "X-Amz-Delete-Marker"} { // each has its own
+			if want.header.Get(header) == "" != (got.header.Get(header) == "") {
+				t.Errorf("%s: %s is %q through the gateway, %q direct", name, header, got.header.Get(header), want.header.Get(header))
+			}
+		}
 		for header := range want.header {
 			if strings.HasPrefix(header, "X-Amz-Meta-") && got.header.Get(header) != want.header.Get(header) {
 				t.Errorf("%s: %s is %q, %q direct", name, header, got.header.Get(header), want.header.Get(header))

@@ -49,12 +49,11 @@ print("works")`
 	})
 	t.Run("aws", func(t *testing.T) {
 		for name, path := range clis(t) {
-			if !knowsEndpoints(name) {
-				t.Logf("%s reads no endpoint_url of a profile", name)
-				continue
-			}
 			for _, profile := range []string{"dev", "direct"} {
 				c := client{t: t, dir: t.TempDir(), env: env, argv: []string{path, "--profile", profile}}
+				if !knowsEndpoints(name) { // as the README has it
+					c.argv = append(c.argv, "--endpoint-url", strings.TrimSpace(c.run("configure", "get", "endpoint_url")))
+				}
 				_, data := file(t, c.dir, "sent", 1000)
 				bucket := "s3://by-" + strings.ReplaceAll(name, ".", "-") + "-" + profile
 				c.run("s3", "mb", bucket)
