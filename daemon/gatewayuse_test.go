@@ -108,14 +108,20 @@ func TestGatewayUseGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := aws.Credentials{AccessKeyID: vars["AWS_ACCESS_KEY_ID"], SecretAccessKey: vars["AWS_SECRET_ACCESS_KEY"]}
-	for _, later := range []time.Duration{0, 50 * time.Minute, 20 * time.Minute, time.Minute, 2 * time.Hour} {
-		clock.step(later)
+	for i, c := range []struct {
+		later time.Duration
+		lines int
+	}{{0, 1}, {50 * time.Minute, 1}, {20 * time.Minute, 2}, {time.Minute, 2}, {2 * time.Hour, 3}} {
+		clock.step(c.later)
 		if status := w.buckets(key); status != http.StatusOK {
-			t.Fatalf("%s later: %d", later, status)
+			t.Fatalf("%s later: %d", c.later, status)
 		}
-	}
-	if n := w.trail("gateway-used"); n != 3 { // ends the daemon
-		t.Errorf("%d lines for three periods", n)
+		w.until("the request is put down", func() bool { // after its answer
+			return w.status().Environments[0].Traffic.Requests == uint64(i+1) && strings.Count(w.lines(), `"gateway-used"`) >= c.lines
+		})
+		if n := strings.Count(w.lines(), `"gateway-used"`); n != c.lines {
+			t.Errorf("%s later there are %d lines, want %d", c.later, n, c.lines)
+		}
 	}
 }
 
