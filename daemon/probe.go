@@ -166,9 +166,9 @@ func (d *Daemon) probeCloud(ctx context.Context, o *opened, names []string) {
 
 // checkRejected makes one check of an environment that a program reports, unless
 // what is in force was asked about just now: then asked is false. The password is
-// the user's, the S3 key the environment's own, as an application credential is, so
-// the key alone is asked about where another environment's report was first. Of what is refused already nobody
-// asks.
+// the user's, the S3 key the environment's own, as an application credential is,
+// so the key alone is asked about where another environment's report was first.
+// Of what is refused already nobody asks.
 func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) (asked bool, err error) {
 	e, u, err := o.keeper.Environment(name)
 	if err != nil {

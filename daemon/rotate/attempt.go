@@ -162,7 +162,8 @@ func (k *Keeper) recordAttempt(mark string, t try) error {
 }
 
 // change asks Keystone to replace a password, which was found right just before: it
-// is an attempt like any other. An expired one may be sent here and by its rotation, and nowhere else.
+// is an attempt like any other. An expired one may be sent here and by its rotation,
+// and nowhere else.
 // answer is the cloud's; err says why there is none, or none on record. The
 // caller holds the user's gate.
 func (k *Keeper) change(ctx context.Context, t try, to account.Secret) (answer, err error) {

@@ -61,12 +61,7 @@ func usable(u vault.User) bool {
 
 func (appCreds) look(r *run) (err error) {
 	r.creds, err = r.listedCredentials()
-	ctx, cancel := detached(r.ctx)
-	defer cancel()
-	r.creds = slices.DeleteFunc(r.creds, func(l cloud.ListedCredential) bool {
-		_, back := r.env.AppCredsDeleted[l.Name]
-		return back && l.ProjectID == r.grant.ProjectID && r.cloud.DeleteApplicationCredential(ctx, r.user.User, r.grant, l.ID) == nil
-	})
+	r.creds = r.deleteCredentialsAgain(r.creds)
 	return err
 }
 

@@ -58,3 +58,13 @@ func (k *Keeper) deleteAgain(ctx context.Context, u vault.User, e vault.Environm
 		return back && len(sharing(k.vault.Contents(), pair)) == 0 && k.cloud.DeleteKey(ctx, u.User, g, pair.AccessKeyID) == nil
 	})
 }
+
+// deleteCredentialsAgain is deleteAgain for application credentials.
+func (r *run) deleteCredentialsAgain(listed []cloud.ListedCredential) []cloud.ListedCredential {
+	ctx, cancel := detached(r.ctx)
+	defer cancel()
+	return slices.DeleteFunc(listed, func(l cloud.ListedCredential) bool {
+		_, back := r.env.AppCredsDeleted[l.Name]
+		return back && l.ProjectID == r.grant.ProjectID && r.cloud.DeleteApplicationCredential(ctx, r.user.User, r.grant, l.ID) == nil
+	})
+}

@@ -133,12 +133,13 @@
 // the next one together, and while it is served at another it is not deleted
 // (sharing.go).
 //
-// How long a drain lasts the lease ledger says (drain.go). Of a value that came from
-// a file or a person, or from the cloud's list, it can't know all who have it: that
-// one lives for the grace. The ledger lives in memory; so for what a daemon before this one may have given out a drain waits
-// the grace and the longest lease that it gave, which the store knows. What
-// programs hold that ccactl runs is on record beside the socket (Ledger.Keep):
-// for them it waits through restarts and locks.
+// How long a drain lasts the lease ledger says (drain.go). Of a value that came
+// from a file or a person, or from the cloud's list, it can't know all who have
+// it: that one lives for the grace. The ledger lives in memory; so for what a
+// daemon before this one may have given out a drain waits the grace and the
+// longest lease that it gave, which the store knows. What programs hold that
+// ccactl runs is on record beside the socket (Ledger.Keep): for them it waits
+// through restarts and locks.
 //
 // A schedule (schedule.go) begins rotations by itself. When one is due follows
 // from the store alone.

@@ -112,6 +112,24 @@ func TestDrainWaitsForHolders(t *testing.T) {
 	}
 }
 
+// A moment is how long after the one before it, and how many keys there are then.
+type moment struct {
+	after time.Duration
+	keys  int
+}
+
+// drains checks how many keys are at the cloud, moment after moment.
+func (w *world) drains(moments ...moment) {
+	w.Helper()
+	for _, m := range moments {
+		w.clock.step(m.after)
+		w.GoOn(w.Context())
+		if n := len(w.keys()); n != m.keys {
+			w.Errorf("%d keys, want %d", n, m.keys)
+		}
+	}
+}
+
 // Who holds a key keeps it alive also where its environment was removed and added
 // anew meanwhile.
 func TestDrainAfterRemoval(t *testing.T) {
@@ -131,16 +149,7 @@ func TestDrainAfterRemoval(t *testing.T) {
 	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
 		t.Fatal(err)
 	}
-	for _, at := range []struct {
-		step time.Duration
-		keys int
-	}{{79 * time.Minute, 2}, {2 * time.Minute, 1}} {
-		w.clock.step(at.step)
-		w.GoOn(t.Context())
-		if n := len(w.keys()); n != at.keys {
-			t.Errorf("%d keys, want %d", n, at.keys)
-		}
-	}
+	w.drains(moment{79 * time.Minute, 2}, moment{2 * time.Minute, 1})
 }
 
 // A clock that is set back under a drain keeps the old key for those who were
@@ -181,16 +190,7 @@ func TestDrainAfterRestart(t *testing.T) {
 	}
 	w.clock.step(time.Second)
 	w.open() // gives 20 minutes
-	for _, at := range []struct {
-		step time.Duration
-		keys int
-	}{{11 * time.Hour, 2}, {61 * time.Minute, 1}} {
-		w.clock.step(at.step)
-		w.GoOn(t.Context())
-		if n := len(w.keys()); n != at.keys {
-			t.Errorf("%d keys, want %d", n, at.keys)
-		}
-	}
+	w.drains(moment{11 * time.Hour, 2}, moment{61 * time.Minute, 1})
 	w.clean()
 }
 

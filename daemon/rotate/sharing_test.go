@@ -45,16 +45,7 @@ func TestSharedKey(t *testing.T) {
 	if w.active("profile") != w.active("dev") || w.active("dev").AccessKeyID == key.Access || is.Generation <= was.Generation || KeyState(is) != "ok" {
 		t.Errorf("after the flip dev has %s, and profile %s, %s, at generation %d", w.active("dev").AccessKeyID, w.active("profile").AccessKeyID, KeyState(is), is.Generation)
 	}
-	for _, at := range []struct {
-		step time.Duration
-		keys int
-	}{{79 * time.Minute, 2}, {2 * time.Minute, 1}} {
-		w.clock.step(at.step)
-		w.GoOn(t.Context())
-		if n := len(w.keys()); n != at.keys {
-			t.Errorf("%d keys, want %d", n, at.keys)
-		}
-	}
+	w.drains(moment{79 * time.Minute, 2}, moment{2 * time.Minute, 1})
 	w.clean()
 	if err := w.Verify(t.Context(), "profile", true); err != nil || len(w.Contents().Environments["profile"].Keys.List) != 1 {
 		t.Errorf("profile in the end: %v, %d versions", err, len(w.Contents().Environments["profile"].Keys.List))

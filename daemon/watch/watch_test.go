@@ -425,8 +425,11 @@ func TestEmptyBeside(t *testing.T) {
 	must(t, os.WriteFile(config, []byte("no end"), 0o600))
 	l.want("c1 with no end")
 	soon("c2", "c2 with no end")
+	before := looks.Load()
 	must(t, os.Truncate(config, 0)) // somebody writes it anew
-	time.Sleep(500 * time.Millisecond)
+	for looks.Load() == before {    // and it is seen without what he writes
+		time.Sleep(time.Millisecond)
+	}
 	must(t, os.WriteFile(config, []byte("whole\n"), 0o600))
 	l.want("c2 with whole")
 }
