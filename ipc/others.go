@@ -14,8 +14,9 @@ import (
 // or change what is in a folder. A group of the user's name that has nobody else
 // in it is nobody else: on systems that make one for each user (Ubuntu, with its
 // umask of 002) whatever he saves is the group's to write. Root has none, and who
-// is in a group is what /etc/passwd and /etc/group say, no directory service.
-func OthersMayWrite(info fs.FileInfo) bool {
+// is in a group is what /etc/passwd and /etc/group say, no directory service. With
+// an access control list that bit is of whomever the list names.
+func OthersMayWrite(path string, info fs.FileInfo) bool {
 	switch mode := info.Mode().Perm(); {
 	case mode&0o002 != 0:
 		return true
@@ -23,7 +24,7 @@ func OthersMayWrite(info fs.FileInfo) bool {
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(stat.Uid) != os.Getuid() {
+	if !ok || int(stat.Uid) != os.Getuid() || hasACL(path) {
 		return true
 	}
 	users, err := os.ReadFile("/etc/passwd")

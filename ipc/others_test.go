@@ -46,7 +46,7 @@ func TestOthersMayWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := OthersMayWrite(info); got != want {
+		if got := OthersMayWrite(path, info); got != want {
 			t.Errorf("%04o: %v", mode, got)
 		}
 	}

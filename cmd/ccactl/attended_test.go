@@ -307,7 +307,7 @@ func TestGuardOwner(t *testing.T) {
 		{guard{limit: 1, system: true}, me + 1, false},
 		{guard{limit: 0}, me, false},
 	} {
-		if err := c.g.check("f", otherFile{uid: c.uid, mode: 0o644}); (err == nil) != c.fine {
+		if err := c.g.check("f", "f", otherFile{uid: c.uid, mode: 0o644}); (err == nil) != c.fine {
 			t.Errorf("%+v, uid %d: %v", c.g, c.uid, err)
 		}
 	}

@@ -121,7 +121,7 @@ func loose(check, path string, private bool) []finding {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Getuid() {
 		return []finding{wrong(check, "sudo chown $(id -u) "+shellWord(path), "%s belongs to another user (uid %d)", path, stat.Uid)}
 	}
-	open, mend := ipc.OthersMayWrite(info), "chmod go-w "
+	open, mend := ipc.OthersMayWrite(path, info), "chmod go-w "
 	if private {
 		open, mend = info.Mode().Perm()&0o077 != 0, "chmod go-rwx "
 	}

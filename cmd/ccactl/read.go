@@ -42,7 +42,7 @@ func (g guard) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.check(path, info); err != nil {
+	if err := g.check(path, ipc.Opened(f), info); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, g.limit+1))
@@ -65,7 +65,7 @@ func linkError(path string) error {
 	return fmt.Errorf("%s is a symbolic link: give the file that it leads to, %s", path, to)
 }
 
-func (g guard) check(path string, info fs.FileInfo) error {
+func (g guard) check(path, opened string, info fs.FileInfo) error {
 	owner := -1
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		owner = int(stat.Uid)
@@ -75,7 +75,7 @@ func (g guard) check(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s is no regular file", path)
 	case owner != os.Getuid() && !(g.system && owner == 0):
 		return fmt.Errorf("%s belongs to another user (uid %d)", path, owner)
-	case ipc.OthersMayWrite(info):
+	case ipc.OthersMayWrite(opened, info):
 		return fmt.Errorf("%s can be written by others (mode %04o; chmod go-w mends it)", path, info.Mode().Perm())
 	case info.Size() > g.limit:
 		return tooLong(path, g.limit)

@@ -46,7 +46,7 @@ func Read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it is no regular file", ErrUnfit)
 	case !ok || int(owner.Uid) != os.Getuid():
 		return nil, fmt.Errorf("%w: it is another user's", ErrUnfit)
-	case ipc.OthersMayWrite(info):
+	case ipc.OthersMayWrite(ipc.Opened(f), info):
 		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe)
 	case info.Size() > MaxSize:
 		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrUnfit)

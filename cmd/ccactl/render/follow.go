@@ -30,8 +30,7 @@ func follow(path string) (string, error) {
 			at = filepath.Dir(at)
 			continue
 		}
-		shared, err := checkWay(at)
-		if err != nil {
+		if err := checkWay(at); err != nil {
 			return "", err
 		}
 		next := filepath.Join(at, name)
@@ -39,7 +38,7 @@ func follow(path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if shared && !trusted(info) {
+		if !trusted(info) {
 			return "", fmt.Errorf("%s belongs to another user", next)
 		}
 		if info.Mode().Type() != fs.ModeSymlink {
@@ -63,19 +62,18 @@ func follow(path string) (string, error) {
 
 // checkWay refuses a folder in which another user may put one thing in the place
 // of another. In a shared one, such as /tmp, he can't do that to what isn't his.
-func checkWay(folder string) (shared bool, err error) {
+func checkWay(folder string) error {
 	info, err := os.Stat(folder)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if !trusted(info) {
-		return false, fmt.Errorf("its folder %s belongs to another user", folder)
+		return fmt.Errorf("its folder %s belongs to another user", folder)
 	}
-	open := ipc.OthersMayWrite(info)
-	if open && info.Mode()&fs.ModeSticky == 0 {
-		return false, fmt.Errorf("its folder %s can be written by others (mode %04o; chmod go-w mends it)", folder, info.Mode().Perm())
+	if ipc.OthersMayWrite(folder, info) && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("its folder %s can be written by others (mode %04o; chmod go-w mends it)", folder, info.Mode().Perm())
 	}
-	return open, nil
+	return nil
 }
 
 // trusted reports whether something is the user's or root's.

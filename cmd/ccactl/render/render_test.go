@@ -263,6 +263,7 @@ func TestWay(t *testing.T) {
 		{"everybody's", 0o777, true, 0, 0, "way can be written by others (mode 0777; chmod go-w mends it)"},
 		{"everybody's, without a link", 0o777, false, 0, 0, "way can be written by others (mode 0777; chmod go-w mends it)"},
 		{"the group's", 0o775, true, 0, 0, "way can be written by others (mode 0775; chmod go-w mends it)"},
+		{"the user's, and the link another's", 0o755, true, 0, nobody, "out belongs to another user"},
 		{"shared", 0o777 | fs.ModeSticky, true, 0, 0, ""},
 		{"shared, and the link another's", 0o777 | fs.ModeSticky, true, 0, nobody, "out belongs to another user"},
 		{"another's", 0o755, true, nobody, nobody, "way belongs to another user"},

@@ -52,7 +52,7 @@ func find(path string, make bool) (*target, error) {
 	}
 	info, err := t.root.Stat(".")
 	if err == nil {
-		err = own("its folder "+filepath.Dir(real), info)
+		err = own("its folder "+filepath.Dir(real), filepath.Dir(real), info)
 	}
 	if err == nil {
 		err = t.read()
@@ -88,7 +88,7 @@ func (t *target) read() error {
 	if !t.info.Mode().IsRegular() {
 		return errors.New("what is there is no regular file")
 	}
-	if err := own("it", t.info); err != nil {
+	if err := own("it", ipc.Opened(f), t.info); err != nil {
 		return err
 	}
 	if t.data, err = io.ReadAll(io.LimitReader(f, maxSize+1)); err != nil {
@@ -101,12 +101,12 @@ func (t *target) read() error {
 }
 
 // own refuses what others own or can write.
-func own(what string, info fs.FileInfo) error {
+func own(what, path string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || int(stat.Uid) != os.Getuid() {
 		return fmt.Errorf("%s belongs to another user", what)
 	}
-	if ipc.OthersMayWrite(info) {
+	if ipc.OthersMayWrite(path, info) {
 		return fmt.Errorf("%s can be written by others (mode %04o; chmod go-w mends it)", what, info.Mode().Perm())
 	}
 	return nil
