@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/source"
+	"github.com/cloud-ca/ccad/daemon/watch"
 )
 
 // Config is the shape of config.toml. The zero value of each field stands for
@@ -107,14 +108,17 @@ func (d *Duration) UnmarshalText(text []byte) error {
 }
 
 // LoadConfig reads the file at path; one that does not exist is the empty one,
-// unless required. Errors of syntax hold the line and a caret.
+// unless required. It names programs that are run, so it is the user's or root's,
+// and nobody else may write it. Errors of syntax hold the line and a caret.
 func LoadConfig(path string, required bool) (Config, error) {
 	var c Config
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && !required {
-		data, err = nil, nil
-	}
-	if err != nil {
+	data, err := watch.ReadOf(path, 0, os.Getuid())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !required:
+		data = nil
+	case errors.Is(err, watch.ErrUnsafe), errors.Is(err, watch.ErrUnfit):
+		return c, fmt.Errorf("config %s: %w", path, err)
+	case err != nil:
 		return c, fmt.Errorf("read the config: %w", err)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // editors of other systems begin so

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,6 +36,36 @@ func TestConfigErrors(t *testing.T) {
 	}
 	if _, err := daemon.LoadConfig(path, true); err == nil || !strings.Contains(err.Error(), "serve.lease is 1m0s") {
 		t.Error(err)
+	}
+}
+
+// The configuration names programs that are run: one that others may write is
+// refused before it is looked into.
+func TestConfigOfOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	for what, c := range map[string]struct {
+		make func() error
+		want string
+	}{
+		"everybody's":    {func() error { return os.Chmod(path, 0o666) }, "others may write it"},
+		"readable":       {func() error { return os.Chmod(path, 0o644) }, ""},
+		"behind a link":  {func() error { return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path)) }, ""},
+		"another user's": {func() error { return os.Chown(path, 12345, 12345) }, "it is another user's"},
+		"a folder":       {func() error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "it is no regular file"},
+	} {
+		if what == "another user's" && os.Getuid() != 0 {
+			continue // only root can make a file another's
+		}
+		if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte("[nonsense]\n"), 0o600), c.make()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := daemon.LoadConfig(path, false)
+		if c.want != "" && (err == nil || err.Error() != "config "+path+": not read: "+c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if c.want == "" && (err == nil || !strings.Contains(err.Error(), "unknown section nonsense")) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/cloud-ca/ccad/ipc"
@@ -26,7 +27,10 @@ var ErrSlow = errors.New("its file system does not answer")
 // Read reads a file under guard: a regular file of this user's, which nobody
 // else may write, of at most MaxSize. It never waits, as opening a
 // FIFO would. A link is followed, and what it leads to has to pass.
-func Read(path string) ([]byte, error) {
+func Read(path string) ([]byte, error) { return ReadOf(path, os.Getuid()) }
+
+// ReadOf does so for a file of any of these users.
+func ReadOf(path string, owners ...int) ([]byte, error) {
 	// Opening some devices does something, so they are told before.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: it is no regular file", ErrUnfit)
@@ -44,7 +48,7 @@ func Read(path string) ([]byte, error) {
 	switch {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%w: it is no regular file", ErrUnfit)
-	case !ok || int(owner.Uid) != os.Getuid():
+	case !ok || !slices.Contains(owners, int(owner.Uid)):
 		return nil, fmt.Errorf("%w: it is another user's", ErrUnfit)
 	case ipc.OthersMayWrite(ipc.Opened(f), info):
 		return nil, fmt.Errorf("%w: others may write it", ErrUnsafe)
