@@ -183,30 +183,8 @@ func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
 	if k.Absent {
 		return true, os.Remove(k.Path)
 	}
-	if there { // without its secrets it may have been opened to others
-		if err := tighten(k.Path, fs.FileMode(k.Mode)); err != nil {
-			return false, err
-		}
-	}
-	if _, err := configure.Edit(k.Path, func(string) (string, error) { return string(k.Before), nil }); err != nil {
-		return false, err
-	}
-	if !there {
-		return true, os.Chmod(k.Path, fs.FileMode(k.Mode))
-	}
-	return true, nil
-}
-
-// tighten takes from a file the permissions that mode has not.
-func tighten(path string, mode fs.FileMode) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if loose := info.Mode().Perm(); loose&^mode != 0 {
-		return os.Chmod(path, loose&mode)
-	}
-	return nil
+	// Without its secrets it may have been opened to others: that does not stay.
+	return true, configure.Restore(k.Path, string(k.Before), fs.FileMode(k.Mode))
 }
 
 // setAside keeps what was written into a file since, beside what was set aside

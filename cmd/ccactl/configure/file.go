@@ -22,6 +22,7 @@ type file struct {
 	name string      // as the caller calls it
 	path string      // where it is, symbolic links followed
 	info fs.FileInfo // nil: there is none yet
+	mode fs.FileMode // of its successor
 	text string
 }
 
@@ -39,6 +40,21 @@ func Edit(name string, f func(text string) (string, error)) (changed bool, err e
 	return file.save(text)
 }
 
+// Restore gives a file a former text, and its mode, of which nothing is added to
+// what a file that is there has.
+func Restore(name, text string, mode fs.FileMode) error {
+	file, err := open(name)
+	if err != nil {
+		return err
+	}
+	if file.info != nil {
+		mode &= file.mode
+	}
+	file.mode = mode
+	_, err = file.save(text)
+	return err
+}
+
 // open reads a file. One that isn't there is empty.
 func open(name string) (*file, error) {
 	path, err := filepath.EvalSymlinks(name)
@@ -47,7 +63,7 @@ func open(name string) (*file, error) {
 			return nil, fmt.Errorf("%s is a symbolic link to nothing", name)
 		}
 		// The folder may be a link, or not be there either.
-		return &file{name: name, path: name}, nil
+		return &file{name: name, path: name, mode: 0o600}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the file to edit: %w", err)
@@ -71,7 +87,7 @@ func open(name string) (*file, error) {
 	if len(data) > sizeLimit {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, sizeLimit)
 	}
-	return &file{name: name, path: path, info: info, text: string(data)}, nil
+	return &file{name: name, path: path, info: info, mode: info.Mode().Perm(), text: string(data)}, nil
 }
 
 // legible refuses text with characters of which the readers of a format disagree
@@ -148,10 +164,10 @@ func Writable(name string) error {
 
 // fill makes tmp the successor of f: text, mode and owner.
 func (f *file) fill(tmp *os.File, text string) error {
+	mode := f.mode
 	if f.info != nil {
 		// The group is kept where that is allowed, else it is another one, which gets no
 		// permissions; a file of another user's is kept his only by root.
-		mode := f.info.Mode().Perm()
 		if st, ok := f.info.Sys().(*syscall.Stat_t); ok {
 			if err := tmp.Chown(int(st.Uid), int(st.Gid)); err != nil && int(st.Uid) != os.Geteuid() {
 				return err
@@ -159,9 +175,9 @@ func (f *file) fill(tmp *os.File, text string) error {
 				mode &^= 0o070
 			}
 		}
-		if err := tmp.Chmod(mode); err != nil {
-			return err
-		}
+	}
+	if err := tmp.Chmod(mode); err != nil {
+		return err
 	}
 	if _, err := tmp.WriteString(text); err != nil {
 		return err
