@@ -339,11 +339,27 @@ func TestEnvironIsRead(t *testing.T) {
 	})
 }
 
+// A line end would begin another variable for a reader that knows no quotes, such
+// as docker run --env-file.
+func TestDotenvIsOfLines(t *testing.T) {
+	for _, end := range []string{"\n", "\r"} {
+		name, password := documented(), documented()
+		name.User.Name = "id" + end + "LD_PRELOAD=/data/evil.so" + end + "X="
+		password.Password = secret("hunter2" + end + "LD_PRELOAD=/data/evil.so")
+		for variable, m := range map[string]Material{"OS_USERNAME": name, "OS_PASSWORD": password} {
+			body, _, err := Render(Request{Format: "dotenv"}, m)
+			if want := "environment dev has a value for " + variable + " with a character that a .env file cannot carry"; err == nil || err.Error() != want {
+				t.Errorf("%s: %q, %v", variable, body, err)
+			}
+		}
+	}
+}
+
 // What is written without a warning, readers agree on, python-dotenv too.
 func TestDotenvReadersAgree(t *testing.T) {
 	agreed := map[string]bool{}
 	for _, v := range append(slices.Clone(hostile), "it's", "abc=", "a b", "#x") {
-		if _, ok := quoteDotenv(v); ok {
+		if _, ok := quoteDotenv(v); ok && !strings.ContainsAny(v, "\n\r") {
 			agreed[v] = true
 		}
 	}
@@ -352,7 +368,7 @@ func TestDotenvReadersAgree(t *testing.T) {
 			t.Errorf("%q is not agreed upon", v)
 		}
 	}
-	for _, v := range []string{"$HOME", `a\\b`, `\'`, "a\nb", `'"'"'`} {
+	for _, v := range []string{"$HOME", `a\\b`, `\'`, `'"'"'`} {
 		if agreed[v] {
 			t.Errorf("%q is agreed upon", v)
 		}

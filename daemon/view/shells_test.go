@@ -119,8 +119,9 @@ func compareEnvironments(t rapid.TB, dir string, shell *exec.Cmd, batch []trial)
 	}
 }
 
-// rendered returns a trial's view and the variables in it. A NUL, or nothing
-// where something has to be, is the only reason for an error.
+// rendered returns a trial's view and the variables in it. A NUL, a line end in a
+// file of lines, or nothing where something has to be, are the only reasons for an
+// error.
 func rendered(t rapid.TB, one trial) (body []byte, vars []variable, ok bool) {
 	t.Helper()
 	r, _, err := Plan(one.Request)
@@ -129,7 +130,11 @@ func rendered(t rapid.TB, one trial) (body []byte, vars []variable, ok bool) {
 	}
 	body, _, err = Render(r, one.Material)
 	one.Request = r
-	ok = holds(one, func(s string) bool { return !strings.ContainsRune(s, 0) })
+	uncarried := "\x00"
+	if r.Format == "dotenv" {
+		uncarried = "\x00\n\r"
+	}
+	ok = holds(one, func(s string) bool { return !strings.ContainsAny(s, uncarried) })
 	if ok != (err == nil) {
 		t.Fatalf("%+v: %v", r, err)
 	}
