@@ -17,7 +17,8 @@ build: ## bin/ccad and bin/ccactl: static, not position independent (it starts f
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ccad ./cmd/ccactl
 
 install: build ## into ~/.local/bin, or PREFIX/bin
-	install -D -m 0755 -t $(or $(PREFIX),$(HOME)/.local)/bin bin/ccad bin/ccactl
+	install -D -m 0711 -t $(or $(PREFIX),$(HOME)/.local)/bin bin/ccad # nobody reads root's: SECURITY.md, In memory
+	install -D -m 0755 -t $(or $(PREFIX),$(HOME)/.local)/bin bin/ccactl
 
 share: ## bin/share: man pages and completions, laid out as below /usr/share
 	@packaging/share.sh bin/share
