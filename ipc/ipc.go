@@ -340,9 +340,10 @@ type BackupRequest struct {
 
 // RestoreRequest brings a backup's bindings and values as unverified.
 type RestoreRequest struct {
-	Passphrase string `json:"passphrase"`
-	Data       []byte `json:"data"`
-	NoVerify   bool   `json:"no_verify,omitempty"`
+	Passphrase   string `json:"passphrase"`
+	Data         []byte `json:"data"`
+	NoVerify     bool   `json:"no_verify,omitempty"`
+	InsecureHTTP bool   `json:"insecure_http,omitempty"`
 }
 
 // Event is a line of GET /v1/events (ccactl watch).

@@ -118,7 +118,9 @@ before it by a key that is in the keyring: --verify finds what was altered.`, ` 
 		return `
 
 What it brings is stored unverified, and verified as soon as the cloud answers.
-What is here already, and is another's, is not replaced.`, "  ccactl restore saved.age"
+What is here already, and is another's, is not replaced. A backup may be somebody
+else's: it brings a user who is here no S3 endpoint that none of his environments
+has, and plain http only with --insecure-http, or where it was allowed before.`, "  ccactl restore saved.age"
 	case "unlock":
 		return " An OS keyring opens by itself; the file keyring asks for its passphrase.", `  ccactl unlock
   ccactl unlock --passphrase-file F`
