@@ -263,7 +263,7 @@ func TestMetricsPortFlood(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+		_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
 	}
 	eventually(t, "metrics", func() bool {
 		r, err := (&http.Client{Timeout: time.Minute}).Get("http://" + address + "/metrics")
