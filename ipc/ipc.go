@@ -362,7 +362,8 @@ const EventEnd = "end"
 
 // LogReport answers GET /v1/log/verify.
 type LogReport struct {
-	Lines  uint64 `json:"lines"`
-	Intact bool   `json:"intact"`
-	Fault  string `json:"fault,omitempty"` // where and how the chain is broken
+	Lines  uint64   `json:"lines"`
+	Intact bool     `json:"intact"`
+	Fault  string   `json:"fault,omitempty"` // where and how the chain is broken
+	Notes  []string `json:"notes,omitempty"` // where it is whole, and lines may be missing all the same
 }

@@ -101,7 +101,8 @@ again. What programs already have lives on until its end.`, "  ccactl lock"
 		return `
 
 Each line says when, what and to which program. A line is bound to the one
-before it by a key that is in the keyring: --verify finds what was altered.`, `  ccactl log --follow
+before it by a key that is in the keyring: --verify finds what was altered, and
+says where ccad was killed and lines may be missing.`, `  ccactl log --follow
   ccactl log --verify`
 	case "passwd":
 		return " It is asked for: the present one, and the new one twice.", "  ccactl passwd"

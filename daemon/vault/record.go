@@ -14,6 +14,7 @@ type contentsRecord struct {
 	AuditKey     []byte              `json:"audit_key,omitempty"`
 	AuditLine    uint64              `json:"audit_line,omitempty"`
 	AuditMAC     []byte              `json:"audit_mac,omitempty"`
+	AuditOpen    bool                `json:"audit_open,omitempty"`
 	GatewayKey   []byte              `json:"gateway_key,omitempty"`
 	Users        []userRecord        `json:"users,omitempty"`
 	Environments []environmentRecord `json:"environments,omitempty"`
