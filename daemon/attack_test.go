@@ -12,11 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cloud-ca/ccad/daemon"
 	"github.com/cloud-ca/ccad/daemon/session"
@@ -44,6 +47,11 @@ func TestMain(m *testing.M) {
 }
 
 func childDaemon(dir string) error {
+	if files, err := strconv.ParseUint(os.Getenv("CCAD_TEST_FILES"), 10, 64); err == nil {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}); err != nil {
+			return err
+		}
+	}
 	inherited, err := session.Inherited()
 	if err != nil {
 		return err
@@ -263,7 +271,7 @@ func TestMetricsPortFlood(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+		_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
 	}
 	eventually(t, "metrics", func() bool {
 		r, err := (&http.Client{Timeout: time.Minute}).Get("http://" + address + "/metrics")

@@ -229,7 +229,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 	case <-grace.Done():
 	}
 	if o := d.open.Load(); o != nil {
-		d.checkpoint(o)
+		d.checkpoint(o, false)
 		_ = o.trail.Close()
 	}
 	return err

@@ -156,3 +156,28 @@ func TestGatewayFloodOfRequests(t *testing.T) {
 		t.Errorf("what was being answered: %d", status)
 	}
 }
+
+// Who fills the gateway with connections leaves descriptors for the socket, few
+// as there may be.
+func TestGatewayFloodWithFewFiles(t *testing.T) {
+	c := newChild(t, "", "CCAD_TEST_FILES=128")
+	var s ipc.Status
+	c.do("GET", "/v1/status", nil, &s)
+	var held []net.Conn
+	for range 256 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.Daemon.Gateway, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		held = append(held, conn)
+	}
+	_ = held[0].SetReadDeadline(time.Now().Add(5 * time.Second)) // before the server's own limit
+	if _, err := held[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first of 256 silent connections is kept: %v", err)
+	}
+	if !c.locked() {
+		t.Error("it is not locked")
+	}
+	c.end()
+}

@@ -92,6 +92,31 @@ func TestRestoreMakesNoTwin(t *testing.T) {
 	}
 }
 
+// What a backup may not bring is told, and holds up nothing else of it.
+func TestRestoreOfAnotherEndpoint(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.S3Endpoint, r.NoVerify = "https://evil.example", true
+	w.do("POST", "/v1/environments", r, nil)
+	w.add("sys", "system-ccontini")
+	if _, err := w.bring(ipc.ImportRequest{Name: "keys", S3Endpoint: w.cloud.S3URL, NoVerify: true}, "[x]\naws_access_key_id = AK\naws_secret_access_key = s\n"); err != nil {
+		t.Fatal(err)
+	}
+	var backup []byte
+	w.do("POST", "/v1/backup", ipc.BackupRequest{Passphrase: "p"}, &backup)
+	w.do("DELETE", "/v1/environments/dev", nil, nil)
+	w.do("DELETE", "/v1/environments/keys", nil, nil)
+	var out ipc.Changes
+	w.do("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "p", Data: backup}, &out)
+	if len(out.Changes) != 3 || out.Changes[0].Action != "failed" || out.Changes[1].Action != "added" {
+		t.Fatalf("%+v", out.Changes)
+	}
+	w.want(out.Changes[0].Error, ipc.CodeFailed, "https://evil.example")
+	if s := w.status(); len(s.Environments) != 2 {
+		t.Errorf("after it: %+v", s.Environments)
+	}
+}
+
 // What is restored with --no-verify waits for a person, though its user is known.
 func TestRestoreWithoutVerifying(t *testing.T) {
 	w := newWorld(t, practice.Options{})

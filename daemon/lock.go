@@ -32,7 +32,7 @@ func (d *Daemon) lock(w http.ResponseWriter, why string) error {
 	d.awaitUnlocks()
 	if o != nil {
 		d.record(o, audit.Entry{Event: "locked", Note: why})
-		d.checkpoint(o)
+		d.checkpoint(o, false)
 	}
 	d.feed.publish(ipc.Event{Time: d.now(), Event: "locked", Message: why})
 	if err := d.gens.lock(); err != nil {

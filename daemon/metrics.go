@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -222,7 +224,7 @@ func (d *Daemon) serveMetrics(failed chan<- error) (stop func()) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 5 * time.Second}))
-	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, ConnState: gate.ConnState}
+	server := &http.Server{Handler: withoutPages(mux), ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, ConnState: gate.ConnState}
 	go func() {
 		if err := server.Serve(gate); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("metrics: %w", err)
@@ -232,4 +234,17 @@ func (d *Daemon) serveMetrics(failed chan<- error) (stop func()) {
 		_ = server.Close()
 		_ = gate.Close() // which it does not know of before it serves
 	}
+}
+
+// withoutPages refuses web pages: they name themselves, and one whose name leads
+// to this machine (DNS rebinding) names that as the host.
+func withoutPages(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if r.Header.Get("Origin") != "" || net.ParseIP(host) == nil && !strings.EqualFold(host, "localhost") {
+			http.Error(w, "metrics are not for web pages: ask by an address or localhost", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strconv"
@@ -11,13 +13,14 @@ import (
 )
 
 // own reports whether a connection to us is a program's of the user or of root.
-// Where the kernel has no table of connections all are taken for that; one that
-// is in none of several looks is not.
+// Where the kernel has no table of connections all are taken for that. One that
+// is in none of several looks is not, nor is one where the table can't be read:
+// any user of the machine can use up our descriptors.
 func own(client, ours netip.AddrPort) bool {
 	for range 3 { // a table that changes may lack a line
 		switch uid, found, err := ownerOf(client, ours); {
 		case err != nil:
-			return true
+			return errors.Is(err, fs.ErrNotExist)
 		case found:
 			return uid == 0 || uid == os.Getuid()
 		}

@@ -28,7 +28,7 @@ func (d *Daemon) record(o *opened, e audit.Entry) {
 	if e.Line >= c.AuditHead.Line+checkpointEvery && o.checkpointing.CompareAndSwap(false, true) {
 		go func() {
 			defer o.checkpointing.Store(false)
-			d.checkpoint(o)
+			d.checkpoint(o, true)
 		}()
 	}
 }
@@ -53,20 +53,25 @@ func (d *Daemon) recordMade(o *opened, user string, was, is vault.Environment) {
 	}
 }
 
-// checkpoint puts the head of the chain into the store, if it has moved.
-func (d *Daemon) checkpoint(o *opened) {
+// checkpoint puts the head of the chain into the store, if it has moved. It is
+// open until a lock or the end: what comes after it a kill may lose, and somebody
+// cut off, unseen.
+func (d *Daemon) checkpoint(o *opened, open bool) {
 	head, err := o.trail.Checkpoint()
 	if err != nil {
 		d.metrics.auditFailures.Inc()
 		d.Log.Warn("audit trail", "error", err)
 		return
 	}
-	if head.Line <= o.vault.Contents().AuditHead.Line {
+	news := func(was vault.AuditHead) bool {
+		return head.Line > was.Line || head.Line == was.Line && was.Open && !open
+	}
+	if !news(o.vault.Contents().AuditHead) {
 		return
 	}
 	err = o.vault.Change(func(c *vault.Contents) error {
-		if head.Line > c.AuditHead.Line {
-			c.AuditHead = vault.AuditHead{Line: head.Line, MAC: head.MAC}
+		if news(c.AuditHead) {
+			c.AuditHead = vault.AuditHead{Line: head.Line, MAC: head.MAC, Open: open}
 		}
 		return nil
 	})

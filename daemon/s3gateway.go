@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/gateway"
@@ -52,7 +54,8 @@ const (
 	// auditPeriod is how long one line stands for a gateway key's use.
 	auditPeriod = time.Hour
 	// gatewayConnections is more than the programs of one user make. Each costs up
-	// to 50 KiB, and other users of the machine may make some too.
+	// to 50 KiB, and other users of the machine may make some too; so they get half
+	// of our descriptors at most.
 	gatewayConnections = 1024
 	// profileRegion is what profiles let clients sign for; any would do.
 	profileRegion = "us-east-1"
@@ -87,6 +90,10 @@ func (d *Daemon) takePort() *gatewayPort {
 	}
 	gate := session.NewGate(l)
 	gate.Limit = gatewayConnections
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
+		gate.Limit = int(min(gatewayConnections, files.Cur/2))
+	}
 	return &gatewayPort{address: l.Addr().String(), gate: gate}
 }
 

@@ -94,7 +94,7 @@ func (d *Daemon) restore(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	changes, err := r.open.keeper.Restore(old, in.NoVerify)
+	changes, err := r.open.keeper.Restore(old, in.NoVerify, in.InsecureHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,9 @@ func (d *Daemon) restore(r *request) (any, error) {
 		change := ipc.Change{Environment: o.Environment, Action: "unchanged", Notes: o.Notes}
 		if o.Added {
 			change.Action = "added"
+		}
+		if o.Err != nil {
+			change.Action, change.Error = "failed", wireError(o.Err)
 		}
 		d.describe(r, &change)
 		out.Changes = append(out.Changes, change)

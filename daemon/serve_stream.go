@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -127,12 +128,23 @@ func (d *Daemon) log(r *request) (any, error) {
 	}
 }
 
-// verifyLog checks the chain of the audit trail against the store's checkpoint.
+// verifyLog checks the chain of the audit trail against the store's checkpoint,
+// and says where lines may have been cut off that no checkpoint knew.
 func (d *Daemon) verifyLog(r *request) (any, error) {
 	lines, err := r.open.trail.Verify()
 	report := ipc.LogReport{Lines: lines, Intact: err == nil}
 	if err != nil {
 		report.Fault = err.Error()
+		return report, nil
+	}
+	entries, err := r.open.trail.Read(r.Context(), false)
+	if err != nil {
+		return nil, err
+	}
+	for e := range entries {
+		if e.Event == audit.EventCutShort {
+			report.Notes = append(report.Notes, e.Note)
+		}
 	}
 	return report, nil
 }

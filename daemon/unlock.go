@@ -121,13 +121,15 @@ func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOl
 		return err
 	}
 	d.lookAfter(o.vault.Contents())
+	if o.vault.Contents().AuditHead.Open {
+		note := fmt.Sprintf("ccad ended without a word: lines after line %d may be missing", o.trail.Head().Line)
+		d.record(o, audit.Entry{Event: audit.EventCutShort, Note: note})
+	}
 	d.record(o, audit.Entry{Event: "unlocked"})
 	if older != "" {
 		d.record(o, audit.Entry{Event: "older-store-accepted", Note: older})
 	}
-	if older != "" || o.vault.Contents().AuditHead.Line == 0 {
-		d.checkpoint(o)
-	}
+	d.checkpoint(o, true)
 	d.feed.publish(ipc.Event{Time: d.now(), Event: "unlocked"})
 	d.look()
 	kick(d.askPortal)

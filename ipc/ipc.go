@@ -340,9 +340,10 @@ type BackupRequest struct {
 
 // RestoreRequest brings a backup's bindings and values as unverified.
 type RestoreRequest struct {
-	Passphrase string `json:"passphrase"`
-	Data       []byte `json:"data"`
-	NoVerify   bool   `json:"no_verify,omitempty"`
+	Passphrase   string `json:"passphrase"`
+	Data         []byte `json:"data"`
+	NoVerify     bool   `json:"no_verify,omitempty"`
+	InsecureHTTP bool   `json:"insecure_http,omitempty"`
 }
 
 // Event is a line of GET /v1/events (ccactl watch).
@@ -361,7 +362,8 @@ const EventEnd = "end"
 
 // LogReport answers GET /v1/log/verify.
 type LogReport struct {
-	Lines  uint64 `json:"lines"`
-	Intact bool   `json:"intact"`
-	Fault  string `json:"fault,omitempty"` // where and how the chain is broken
+	Lines  uint64   `json:"lines"`
+	Intact bool     `json:"intact"`
+	Fault  string   `json:"fault,omitempty"` // where and how the chain is broken
+	Notes  []string `json:"notes,omitempty"` // where it is whole, and lines may be missing all the same
 }

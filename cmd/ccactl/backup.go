@@ -73,9 +73,12 @@ func restoreVerb() *cobra.Command {
 		if err := call("POST", "/v1/restore", r, &done); err != nil {
 			return err
 		}
-		return tell(done, nil)
+		return tell(done, func(c ipc.Change) string {
+			return "ccactl add " + c.Environment + " stores it anew, with what you know to be right"
+		})
 	})
 	from.register(c)
+	c.Flags().BoolVar(&r.InsecureHTTP, "insecure-http", false, "allow plain http to other machines")
 	c.Flags().BoolVar(&r.NoVerify, "no-verify", false, "do not ask the cloud about it")
 	c.ValidArgsFunction = nil // files
 	return c

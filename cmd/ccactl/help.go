@@ -101,7 +101,8 @@ again. What programs already have lives on until its end.`, "  ccactl lock"
 		return `
 
 Each line says when, what and to which program. A line is bound to the one
-before it by a key that is in the keyring: --verify finds what was altered.`, `  ccactl log --follow
+before it by a key that is in the keyring: --verify finds what was altered, and
+says where ccad was killed and lines may be missing.`, `  ccactl log --follow
   ccactl log --verify`
 	case "passwd":
 		return " It is asked for: the present one, and the new one twice.", "  ccactl passwd"
@@ -118,7 +119,9 @@ before it by a key that is in the keyring: --verify finds what was altered.`, ` 
 		return `
 
 What it brings is stored unverified, and verified as soon as the cloud answers.
-What is here already, and is another's, is not replaced.`, "  ccactl restore saved.age"
+What is here already, and is another's, is not replaced. A backup may be somebody
+else's: it brings a user who is here no S3 endpoint that none of his environments
+has, and plain http only with --insecure-http, or where it was allowed before.`, "  ccactl restore saved.age"
 	case "unlock":
 		return " An OS keyring opens by itself; the file keyring asks for its passphrase.", `  ccactl unlock
   ccactl unlock --passphrase-file F`

@@ -149,5 +149,9 @@ func verifyLog(asJSON bool) error {
 	case asJSON:
 		return nil
 	}
-	return emit(fmt.Appendf(nil, "%d lines, all as they were written\n", r.Lines))
+	out := fmt.Appendf(nil, "%d lines, all as they were written\n", r.Lines)
+	for _, note := range r.Notes {
+		out = fmt.Appendf(out, "%s\n", plain(note))
+	}
+	return emit(out)
 }

@@ -52,6 +52,12 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// Loopback reports whether e can only be on this machine.
+func (e Endpoint) Loopback() bool {
+	u, err := url.Parse(e.URL)
+	return err == nil && loopback(u.Hostname())
+}
+
 // IsZero reports whether there is no endpoint.
 func (e Endpoint) IsZero() bool { return e.URL == "" }
 

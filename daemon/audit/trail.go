@@ -54,6 +54,10 @@ type Entry struct {
 // EventLost is the Event of a line that says how many could not be written.
 const EventLost = "lost"
 
+// EventCutShort is the Event of the line after which the trail goes on that was
+// not ended: its Note says what Verify can't tell.
+const EventCutShort = "cut-short"
+
 // pendingMax is how much may wait in memory for a disk that is full.
 const pendingMax = 1 << 20
 

@@ -143,15 +143,16 @@ func (c *Cloud) token(ctx context.Context, auth account.Endpoint, method string,
 
 // offer takes in a URL of the catalog, if it is the first of its service and
 // may be used: the rule for the auth URL (https, loopback, or a person's word)
-// holds for what is reached with its tokens.
+// holds for what is reached with its tokens. Only a cloud on this machine knows
+// who has a port of it.
 func (g *Grant) offer(auth account.Endpoint, service, raw string) {
 	ep, err := account.ParseEndpoint(raw, auth.InsecureHTTP)
-	if err != nil {
+	if err != nil || strings.HasPrefix(ep.URL, "http:") && !auth.InsecureHTTP && !auth.Loopback() {
 		return
 	}
 	switch {
 	case service == "object-store" && g.StorageURL == "":
-		g.StorageURL = strings.TrimRight(raw, "/")
+		g.StorageURL = ep.URL
 	case service == "s3" && g.S3URL == "":
 		g.S3URL = ep.URL
 	}

@@ -29,9 +29,6 @@ func (x *exchange) credentials() *fault {
 	if x.r.Method != http.MethodGet {
 		return &fault{http.StatusMethodNotAllowed, "MethodNotAllowed", "credentials are only read"}
 	}
-	if !x.own() {
-		return denied("AccessDenied", "credentials are given to the user's own programs")
-	}
 	key := x.g.o.Key()
 	if key == nil {
 		return errLocked
@@ -48,6 +45,8 @@ func (x *exchange) credentials() *fault {
 	switch {
 	case !hmac.Equal(t.mac, t.sign(key, b.Epoch)):
 		return denied("AccessDenied", "the token is not valid: it was changed or revoked")
+	case !x.own():
+		return denied("AccessDenied", "credentials are given to the user's own programs")
 	case !now.Before(t.until()):
 		return denied("ExpiredToken", "the token has expired")
 	case !x.g.o.Alive(t.process()):

@@ -103,6 +103,12 @@ func TestCredentialEndpoint(t *testing.T) {
 	if status, doc := ask("GET", good, nil); status != 403 || doc["AccessKeyId"] != "" {
 		t.Errorf("another user's: %d %v", status, doc)
 	}
+	b.g.o.Own = func(_, _ netip.AddrPort) bool {
+		t.Error("asked whose a connection without a good token is")
+		return true
+	}
+	ask("GET", good[:len(good)-9]+"AAAAAAAAA", nil)
+	b.g.o.Own = func(_, _ netip.AddrPort) bool { return false }
 	b.want("S3 of another user's", b.request("GET", "/bucket/key", nil, nil), 200, "")
 	b.g.o.Own = func(_, _ netip.AddrPort) bool { return true }
 	b.set(func() { b.binding.Refused = &Refusal{Message: "refused"} })

@@ -14,6 +14,7 @@ type Outcome struct {
 	Environment string
 	Added       bool
 	Notes       []string // one line each, for the person
+	Err         error    // why Restore left it out
 }
 
 // Preview returns what Adopt would be about, without asking the cloud, or why it

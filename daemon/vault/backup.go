@@ -106,10 +106,6 @@ func check(c *Contents) error {
 		if err := checkEndpoint(e.S3.Endpoint); err != nil && !e.S3.Endpoint.IsZero() {
 			return fmt.Errorf("environment %s: S3 endpoint: %w", name, err)
 		}
-		// The cloud's own word; tokens go there by whatever scheme it said.
-		if err := checkEndpoint(account.Endpoint{URL: e.StorageURL, InsecureHTTP: true}); err != nil && e.StorageURL != "" {
-			return fmt.Errorf("environment %s: storage URL: %w", name, err)
-		}
 	}
 	return nil
 }
@@ -143,6 +139,7 @@ func boundEnvironment(e Environment) Environment {
 	for i := range sources {
 		sources[i].Watched, sources[i].Emptied = false, false
 	}
+	e.StorageURL = "" // tokens go there: it is the cloud's to say, and it says it again
 	return Environment{
 		Environment: e.Environment,
 		Keys:        proven(e.Keys),

@@ -79,6 +79,7 @@ type Kept struct {
 type AuditHead struct {
 	Line uint64
 	MAC  []byte
+	Open bool // lines were to come after it: no lock and no end of ccad made it
 }
 
 // A User is a Keystone user and the passwords he has, had and will have.

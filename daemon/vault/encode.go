@@ -18,6 +18,7 @@ func encodeContents(w io.Writer, c *Contents) error {
 		AuditKey:   c.AuditKey,
 		AuditLine:  c.AuditHead.Line,
 		AuditMAC:   c.AuditHead.MAC,
+		AuditOpen:  c.AuditHead.Open,
 		GatewayKey: c.GatewayKey,
 
 		FingerprintKey: c.FingerprintKey,
@@ -94,7 +95,7 @@ func decodeContents(data []byte) (*Contents, error) {
 		Environments: make(map[string]Environment, len(r.Environments)),
 		AuditKey:     r.AuditKey,
 		GatewayKey:   r.GatewayKey,
-		AuditHead:    AuditHead{Line: r.AuditLine, MAC: r.AuditMAC},
+		AuditHead:    AuditHead{Line: r.AuditLine, MAC: r.AuditMAC, Open: r.AuditOpen},
 
 		FingerprintKey: r.FingerprintKey,
 		Attempts:       make(map[string]Attempt, len(r.Attempts)),

@@ -5,7 +5,7 @@ import "time"
 // schema numbers the records below. Whatever changes them raises it: a program
 // that knows only a lower one refuses the store, lest it drop on the next
 // commit what it did not understand.
-const schema = 9
+const schema = 10
 
 // The records are the store's own encoding. Secrets redact themselves in any
 // other, and the nouns stay free to change their Go names.
@@ -14,6 +14,7 @@ type contentsRecord struct {
 	AuditKey     []byte              `json:"audit_key,omitempty"`
 	AuditLine    uint64              `json:"audit_line,omitempty"`
 	AuditMAC     []byte              `json:"audit_mac,omitempty"`
+	AuditOpen    bool                `json:"audit_open,omitempty"`
 	GatewayKey   []byte              `json:"gateway_key,omitempty"`
 	Users        []userRecord        `json:"users,omitempty"`
 	Environments []environmentRecord `json:"environments,omitempty"`
