@@ -117,8 +117,8 @@ func (k *Keeper) verifyPasswordLocked(ctx context.Context, u vault.User, e vault
 	return base, err
 }
 
-// settle records what the cloud said of a user's stored password, and what it
-// told of him.
+// settle records what the cloud said of a user's password in force, and what it
+// told of him. Of one that was replaced meanwhile nothing is recorded.
 func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 	var refused *RefusedError
 	switch {
@@ -128,8 +128,8 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			u := c.Users[userID]
 			mended := u.Refused != nil
 			v, ok := u.Passwords.Find(versionID)
-			if !ok {
-				return nil // replaced or removed meanwhile
+			if !ok || v.State != vault.Active {
+				return nil
 			}
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
 			u.Passwords = u.Passwords.With(v)
@@ -147,7 +147,7 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 		return k.commit("refused", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			v, ok := u.Passwords.Find(versionID)
-			if !ok || refused.Again && u.Refused != nil {
+			if !ok || v.State != vault.Active || refused.Again && u.Refused != nil {
 				return nil
 			}
 			v.Checked, v.HandsOff = refused.At, false
