@@ -180,7 +180,7 @@ func (d *Daemon) remove(r *request) (any, error) {
 		}
 	}
 	for _, k := range r.open.keeper.Contents().Kept {
-		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(pairOf(s.Path), k.Path) }) {
+		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(withCompanions(s.Path), k.Path) }) {
 			change.Notes = append(change.Notes, "what "+k.Path+" was, its secrets included, is still kept: ccactl setup --undo brings it back")
 		}
 	}

@@ -65,10 +65,7 @@ func (d *Daemon) lookAfter(c *vault.Contents) {
 			if !d.watches(s) {
 				continue
 			}
-			files[s.Path] = []string{s.Path}
-			if companion := source.Companion(s.Path); companion != "" {
-				files[s.Path] = append(files[s.Path], companion)
-			}
+			files[s.Path] = withCompanions(s.Path)
 		}
 	}
 	d.watched.watcher.Set(slices.Collect(maps.Values(files)))
