@@ -170,7 +170,7 @@ func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, 
 	d.watched.wants(e, from.Name, found)
 	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: rotate.ByFile})
 	if changed {
-		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Name, Note: path})
+		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Called, Note: path})
 	}
 	if limited := (*cloud.Error)(nil); errors.As(err, &limited) {
 		wish = limited.RetryAfter
