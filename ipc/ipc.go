@@ -263,7 +263,7 @@ type Change struct {
 	Source      string   `json:"source,omitempty"`  // file and line
 	Action      string   `json:"action"`            // added | merged | unchanged | refused | failed
 	State       string   `json:"state,omitempty"`   // ok | unverified | refused
-	Unasked     bool     `json:"unasked,omitempty"` // the state is the last answer's: the cloud was asked a moment ago, and not again
+	Unasked     bool     `json:"unasked,omitempty"` // the state is the last answer's: the cloud was asked a moment ago, or only a person may ask it
 	Missing     string   `json:"missing,omitempty"` // password | s3-secret: nothing stored until it is given
 	Error       *Error   `json:"error,omitempty"`
 	Notes       []string `json:"notes,omitempty"` // one line each

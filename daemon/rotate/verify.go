@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -60,6 +61,9 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 		return err
 	}
 	if e.UserID == "" {
+		if active, ok := e.Keys.Active(); ok && active.HandsOff && !person {
+			return withheld(keySubject(e))
+		}
 		return k.proveKeysLocked(ctx, e, person)
 	}
 	if active, ok := u.Passwords.Active(); ok {
@@ -70,7 +74,7 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 			person = false
 		}
 		if active.HandsOff && !person {
-			return nil
+			return withheld("the password of " + u.User.String())
 		}
 		if u.Refused != nil && !person {
 			return standing(u)
@@ -93,6 +97,11 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 		return err
 	}
 	return k.proveKeysLocked(ctx, e, person)
+}
+
+// withheld is the error where nobody is asked, since a person wished so.
+func withheld(subject string) error {
+	return fmt.Errorf("%s was given with --no-verify: %w", subject, ErrWithheld)
 }
 
 // verifyPasswordLocked sends the password in force, once a rotation that a person
