@@ -80,7 +80,7 @@ func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
 		r.Wait = k.waitFor(t.engine, e, old, flip, j.Grace)
 	}
 	if s, ok := k.stallOf(t.subject()); ok {
-		r.Trouble = s.Reason
+		r.Trouble = s.Err.Error()
 	}
 	return r, true
 }
@@ -97,7 +97,7 @@ func (k *Keeper) RetiringPassword(u vault.User) (Retiring, bool) {
 		r.Version = old.N
 	}
 	if s, ok := k.stallOf(ofUser{u.ID, u.User.String()}.subject()); ok {
-		r.Trouble = s.Reason
+		r.Trouble = s.Err.Error()
 	}
 	return r, true
 }
