@@ -45,7 +45,7 @@ func holds(c *vault.Contents, f source.Found) bool {
 	}
 	for _, u := range c.Users {
 		v, ok := u.Passwords.Active()
-		password = password || ok && v.Accepted && u.Same(settledUser(f.User)) && v.Value.Equal(f.Password) && serves(c, u.ID, f.Environment)
+		password = password || ok && v.Accepted && u.Same(f.User) && v.Value.Equal(f.Password) && serves(c, u.ID, f.Environment)
 	}
 	for _, e := range c.Environments {
 		k, ok := e.Keys.Active()
@@ -61,7 +61,7 @@ func holds(c *vault.Contents, f source.Found) bool {
 // serves reports whether ccad has an environment of a user's for a project.
 func serves(c *vault.Contents, userID string, named account.Environment) bool {
 	for _, e := range c.Environments {
-		if e.UserID == userID && e.SameProject(settledProject(named)) {
+		if e.UserID == userID && e.SameProject(named) {
 			return true
 		}
 	}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"cmp"
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -36,9 +35,7 @@ func (d *Daemon) status(r *request) (any, error) {
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},
 	}
 	if r.open == nil {
-		ctx, cancel := context.WithTimeout(r.Context(), keyringTimeout)
-		defer cancel()
-		exists, err := d.keyring.Exists(ctx)
+		exists, err := d.keyring.Exists()
 		s.Daemon.Fresh = err == nil && !exists
 		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
 		return s, nil

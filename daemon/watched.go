@@ -248,18 +248,7 @@ func isAbout(f source.Found, e vault.Environment, u account.User, entry string) 
 	case userless:
 		return true
 	}
-	return u.Key() == settledUser(f.User).Key() && e.SameProject(settledProject(f.Environment))
-}
-
-// settledUser and settledProject spell the default domain as the store does.
-func settledUser(u account.User) account.User {
-	u.DomainID, u.DomainName = account.DefaultDomain(u.DomainID, u.DomainName)
-	return u
-}
-
-func settledProject(e account.Environment) account.Environment {
-	e.ProjectDomainID, e.ProjectDomainName = account.DefaultDomain(e.ProjectDomainID, e.ProjectDomainName)
-	return e
+	return u.Key() == f.User.Key() && e.SameProject(f.Environment)
 }
 
 // fileIs remembers what is wrong with a file, and tells it when it begins.

@@ -27,11 +27,8 @@ func SocketPath() string {
 	return filepath.Join(StateDir(), "run", "ccad.sock")
 }
 
-// CredentialsPath returns where the daemon answers systemd's LoadCredential=.
-// It lies beside the socket.
-func CredentialsPath() string { return filepath.Join(filepath.Dir(SocketPath()), CredentialsName) }
-
-// CredentialsName is the name of that socket.
+// CredentialsName is the name of the socket, beside the other, where the daemon
+// answers systemd's LoadCredential=.
 const CredentialsName = "credentials.sock"
 
 // companions are the files that complete one of that name where they lie beside it.

@@ -152,7 +152,6 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 		})
 	case errors.As(answer, &refused):
 		k.forget(userID, nil)
-		a := k.recorded(userID, versionID)
 		return k.commit("refused", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			v, ok := u.Passwords.Find(versionID)
@@ -170,11 +169,12 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				if j := u.Rotation; j == nil || v.ID != j.Old && v.ID != j.New { // else it is the rotation's to judge
 					u.Passwords = u.Passwords.Drop(v.ID)
 				}
-				u.Refused = refusalOf(c.Attempts[fingerprint(c, try{user: u.User, password: older.Value})])
+				u.Refused = refusalOf(attemptOf(c, u, older))
 				c.Users[userID] = u
 				touchAll(c, userID)
 				return nil
 			}
+			a := attemptOf(c, u, v)
 			u.Refused = &vault.Refusal{At: refused.At, Reason: refused.Reason, LockedOut: a.LockedOut, Expired: a.Expired}
 			c.Users[userID] = u
 			touchAll(c, userID)
@@ -200,11 +200,7 @@ func alone(u vault.User, id string) vault.User {
 func (k *Keeper) accepted(userID string, g login) {
 	c := k.vault.Contents()
 	if c.Users[userID].Refused != nil {
-		var ids []string
-		for _, e := range c.EnvironmentsOf(userID) {
-			ids = append(ids, e.ID)
-		}
-		k.forget(userID, ids)
+		k.forget(userID, environmentIDs(c, userID))
 	}
 	if _, ok := c.Users[userID]; !ok {
 		return // removed while he was asked about
@@ -225,7 +221,7 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	best := 0
 	for _, v := range u.Passwords.List {
 		rank := 0
-		switch a := c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]; {
+		switch a := attemptOf(c, u, v); {
 		case v.State != vault.Retiring:
 		case a.Expired: // it is right
 			rank = 4
@@ -243,11 +239,8 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	return found, ok
 }
 
-// recorded returns what is on record of a stored password.
-func (k *Keeper) recorded(userID, versionID string) vault.Attempt {
-	c := k.vault.Contents()
-	u := c.Users[userID]
-	v, _ := u.Passwords.Find(versionID)
+// attemptOf returns what is on record of a user's stored password.
+func attemptOf(c *vault.Contents, u vault.User, v vault.Version[account.Secret]) vault.Attempt {
 	return c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]
 }
 
