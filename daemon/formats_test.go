@@ -53,18 +53,26 @@ func profile(w *world, name string, k practice.Key) string {
 	return fmt.Sprintf("[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\nendpoint_url = %s\nregion = %s\n\n", name, k.Access, k.Secret, w.cloud.S3URL, practice.Region)
 }
 
+// cloudsfile and securefile are what clouds.yaml and secure.yaml say of dev.
+func (w *world) cloudsfile() string {
+	return fmt.Sprintf("clouds:\n  dev:\n    auth:\n      auth_url: %s\n      username: %s\n      project_name: dev-ccontini\n      user_domain_id: default\n      project_domain_id: default\n", w.cloud.AuthURL, w.cloud.User.Name)
+}
+
+func securefile(password string) string {
+	return "clouds:\n  dev:\n    auth:\n      password: " + password + "\n"
+}
+
 // TestWatchedPasswordFiles: a new password in each format that has passwords.
 func TestWatchedPasswordFiles(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	in := func(name string) string { return filepath.Join(w.dir, name) }
-	clouds := fmt.Sprintf("clouds:\n  dev:\n    auth:\n      auth_url: %s\n      username: %s\n      project_name: dev-ccontini\n      user_domain_id: default\n      project_domain_id: default\n", w.cloud.AuthURL, w.cloud.User.Name)
 	rclone := fmt.Sprintf("[box]\ntype = swift\nauth = %s\nuser = %s\ntenant = dev-ccontini\ndomain = default\nkey = ", w.cloud.AuthURL, w.cloud.User.Name)
 	text := map[string]func(password string) string{
-		"secure.yaml": func(p string) string { return "clouds:\n  dev:\n    auth:\n      password: " + p + "\n" },
+		"secure.yaml": securefile,
 		"rclone.conf": func(p string) string { return rclone + p + "\n" },
 		".env":        func(p string) string { return strings.ReplaceAll(w.openrc(p, "dev-ccontini", ""), "export ", "") },
 	}
-	w.save(in("clouds.yaml"), clouds)
+	w.save(in("clouds.yaml"), w.cloudsfile())
 	for name, of := range text {
 		w.save(in(name), of(secret))
 	}
@@ -92,6 +100,21 @@ func TestWatchedPasswordFiles(t *testing.T) {
 	}
 	if n := w.refusals(); n != 0 {
 		t.Errorf("%d logins failed", n)
+	}
+}
+
+// TestWatchedBesideClouds: a new password in a secure file of either ending, beside a
+// clouds file of the other.
+func TestWatchedBesideClouds(t *testing.T) {
+	for beside, name := range map[string]string{"secure.yml": "clouds.yaml", "secure.yaml": "clouds.yml"} {
+		w := newWorld(t, practice.Options{})
+		clouds, secure := filepath.Join(w.dir, name), filepath.Join(w.dir, beside)
+		w.save(clouds, w.cloudsfile())
+		w.save(secure, securefile(secret))
+		w.importAll("dev", clouds, secure)
+		w.cloud.Reset(w.cloud.User.Name, "regenerated")
+		w.save(secure, securefile("regenerated"))
+		w.has("dev", "regenerated")
 	}
 }
 

@@ -1,7 +1,9 @@
 package daemon_test
 
 import (
+	"encoding/json"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -95,4 +97,46 @@ func host(t *testing.T, raw string) string {
 		t.Fatal(err)
 	}
 	return u.Host
+}
+
+// The trail calls a user as all else does, whatever it tells of him.
+func TestTrailCallsUsersApart(t *testing.T) {
+	w, _ := newPortalWorld(t, asShown)
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	elsewhere := w.addRequest("elsewhere", "p")
+	elsewhere.AuthURL, elsewhere.NoVerify = "https://keystone.example", true
+	w.do("POST", "/v1/environments", elsewhere, nil)
+	called := w.environment("dev").User
+	path := filepath.Join(w.dir, "openrc")
+	w.save(path, w.openrc(secret, "dev-ccontini", ""))
+	w.importAll("dev", path)
+	before := len(w.recorded())
+
+	w.cloud.Reset(w.cloud.User.Name, "by-file")
+	w.save(path, w.openrc("by-file", "dev-ccontini", ""))
+	w.has("dev", "by-file")
+	w.cloud.Reset(w.cloud.User.Name, "by-portal")
+	if _, err := w.portalLogin(portalKey); err != nil {
+		t.Fatal(err)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, Grace: "0s", Wait: true})
+	w.rotate(ipc.RotateRequest{User: called, Password: true})
+
+	told := map[string]bool{}
+	for _, line := range w.recorded()[before:] {
+		var e struct{ Event, User, Note string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		told[e.Event+" "+e.Note] = true
+		if e.User != "" && e.User != called {
+			t.Errorf("he is called %s, and is %s: %s", e.User, called, line)
+		}
+	}
+	for _, event := range []string{"adopted " + path, "adopted the portal", "key-deleted ", "rotated password"} {
+		if !told[event] {
+			t.Errorf("%q is not in the trail: %v", event, told)
+		}
+	}
 }

@@ -206,7 +206,8 @@ func (d *Daemon) takePortal(ctx context.Context, o *opened, e cloud.PortalEnviro
 	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: out.Environment, Password: found.Password, Keys: found.Keys, By: rotate.ByPortal})
 	out.State, out.Trouble = noticedState(err)
 	if changed {
-		d.record(o, audit.Entry{Event: "adopted", Environment: out.Environment, User: found.User, Note: "the portal"})
+		_, u, _ := o.keeper.Environment(out.Environment)
+		d.record(o, audit.Entry{Event: "adopted", Environment: out.Environment, User: u.Called, Note: "the portal"})
 	}
 	return out
 }

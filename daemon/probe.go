@@ -165,10 +165,11 @@ func (d *Daemon) probeCloud(ctx context.Context, o *opened, names []string) {
 }
 
 // checkRejected makes one check of an environment that a program reports, unless
-// what is in force was asked about just now: then asked is false. The password is
-// the user's, the S3 key the environment's own, as an application credential is,
-// so the key alone is asked about where another environment's report was first.
-// Of what is refused already nobody asks.
+// what is in force was asked about just now, or only a person may have it asked
+// about: then asked is false. The password is the user's, the S3 key the
+// environment's own, as an application credential is, so the key alone is asked
+// about where another environment's report was first. Of what is refused already
+// nobody asks.
 func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) (asked bool, err error) {
 	e, u, err := o.keeper.Environment(name)
 	if err != nil {
@@ -191,8 +192,9 @@ func (d *Daemon) checkRejected(ctx context.Context, o *opened, name string) (ask
 	default:
 		return false, nil
 	}
-	d.metrics.probes.WithLabelValues(d.heard(e, err)).Inc()
-	return true, err
+	outcome := d.heard(e, err)
+	d.metrics.probes.WithLabelValues(outcome).Inc()
+	return outcome != "unasked", err
 }
 
 // report takes what a program says without keeping it waiting for the cloud.
@@ -204,7 +206,7 @@ func (d *Daemon) report(name string) ipc.Change {
 	return ipc.Change{Environment: name, Action: "unchanged"}
 }
 
-// outcomeOf is the cloud's answer in one word, for metrics.
+// outcomeOf is the cloud's answer in one word, for metrics, or that it was not asked.
 func outcomeOf(err error) string {
 	var refused *rotate.RefusedError
 	switch {
@@ -214,6 +216,8 @@ func outcomeOf(err error) string {
 		return "refused"
 	case errors.Is(err, cloud.ErrUnreachable), errors.Is(err, cloud.ErrLimited):
 		return "unreachable"
+	case errors.Is(err, rotate.ErrWithheld):
+		return "unasked"
 	}
 	return "failed"
 }

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,6 +106,33 @@ func TestSilence(t *testing.T) {
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
 	if since := silent(); since != nil {
 		t.Errorf("it answers, and is silent since %v", since)
+	}
+}
+
+// TestUnasked: what only a person may have sent is no question to the cloud, and no
+// answer of it.
+func TestUnasked(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.NoVerify = true
+	w.do("POST", "/v1/environments", r, nil)
+	silent := func() *time.Time { return w.status().Environments[0].SilentSince }
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	_ = w.try("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	since := silent()
+	if since == nil {
+		t.Fatal("a person's verify has an answer")
+	}
+	var out ipc.Changes
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{Rejected: "dev"}, &out)
+	if c := out.Changes[0]; !c.Unasked || c.State != "unverified" || c.Error == nil || !strings.Contains(c.Error.Message, "--no-verify") {
+		t.Errorf("%+v, %v", c, c.Error)
+	}
+	if again := silent(); again == nil || !again.Equal(*since) {
+		t.Errorf("silent since %v, and then %v", since, again)
+	}
+	if asked, accepted := w.metric(`ccad_probes_total{outcome="unasked"}`), w.metric(`ccad_probes_total{outcome="accepted"}`); asked != "1" || accepted != "0" {
+		t.Errorf("unasked %q, accepted %q", asked, accepted)
 	}
 }
 

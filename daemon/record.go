@@ -1,10 +1,7 @@
 package daemon
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/cloud-ca/ccad/daemon/audit"
@@ -90,8 +87,8 @@ func (d *Daemon) openTrail(path string, c *vault.Contents) (trail *audit.Trail, 
 		}
 		d.Log.Warn("the audit trail of an earlier store is moved aside", "to", aside)
 	}
-	if last := lastLine(path); last < c.AuditHead.Line {
-		warning = fmt.Sprintf("the audit trail ends at line %d, and line %d was seen: lines were lost or taken out", last, c.AuditHead.Line)
+	if last, _ := audit.Last(path); last.Line < c.AuditHead.Line { // what can't be read Open refuses
+		warning = fmt.Sprintf("the audit trail ends at line %d, and line %d was seen: lines were lost or taken out", last.Line, c.AuditHead.Line)
 		d.Log.Warn(warning)
 	}
 	trail, err = audit.Open(path, c.AuditKey, audit.Head{Line: c.AuditHead.Line, MAC: c.AuditHead.MAC})
@@ -99,25 +96,4 @@ func (d *Daemon) openTrail(path string, c *vault.Contents) (trail *audit.Trail, 
 		d.Log.Warn("the audit trail ended in half a line, which is cut off", "bytes", trail.Torn())
 	}
 	return trail, warning, err
-}
-
-// lastLine is the number of the trail's last whole line; 0 where there is none.
-func lastLine(path string) uint64 {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = f.Close() }()
-	const longest = 64 << 10
-	if info, err := f.Stat(); err == nil && info.Size() > longest {
-		_, _ = f.Seek(-longest, io.SeekEnd)
-	}
-	data, _ := io.ReadAll(io.LimitReader(f, longest))
-	data = data[:bytes.LastIndexByte(data, '\n')+1] // what follows is half a line
-	data = bytes.TrimSuffix(data, []byte("\n"))
-	var line struct {
-		Line uint64 `json:"line"`
-	}
-	_ = json.Unmarshal(data[bytes.LastIndexByte(data, '\n')+1:], &line)
-	return line.Line
 }

@@ -16,7 +16,7 @@ import (
 func (d *Daemon) recordRotations(o *opened, before, after *vault.Contents) {
 	for id, is := range after.Users {
 		was := before.Users[id]
-		d.recordRotation(o, audit.Entry{User: is.Name, Note: kindPassword}, "", journals{was.Rotation, is.Rotation, numbers(was.Passwords), numbers(is.Passwords)})
+		d.recordRotation(o, audit.Entry{User: is.Called, Note: kindPassword}, "", journals{was.Rotation, is.Rotation, numbers(was.Passwords), numbers(is.Passwords)})
 	}
 	for name, is := range after.Environments {
 		was := before.Environments[name]
@@ -27,7 +27,7 @@ func (d *Daemon) recordRotations(o *opened, before, after *vault.Contents) {
 		if v, ok := is.Keys.Active(); ok && had && (v.Source == "rotation" || v.Source == "found") && numbers(was.Keys)[v.ID] == 0 { // it follows another
 			d.record(o, audit.Entry{Event: "rotated", Environment: name, Version: v.N})
 		}
-		user := after.Users[is.UserID].Name
+		user := after.Users[is.UserID].Called
 		d.recordRotation(o, audit.Entry{Environment: name, User: user}, "key-deleted", journals{was.KeyRotation, is.KeyRotation, numbers(was.Keys), numbers(is.Keys)})
 		d.recordRotation(o, audit.Entry{Environment: name, User: user, Note: kindAppCred}, "credential-deleted", journals{was.CredRotation, is.CredRotation, numbers(was.AppCreds), numbers(is.AppCreds)})
 	}

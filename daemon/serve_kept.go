@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -46,7 +45,7 @@ func holds(c *vault.Contents, f source.Found) bool {
 	}
 	for _, u := range c.Users {
 		v, ok := u.Passwords.Active()
-		password = password || ok && v.Accepted && u.Same(settledUser(f.User)) && v.Value.Equal(f.Password) && serves(c, u.ID, f.Environment)
+		password = password || ok && v.Accepted && u.Same(f.User) && v.Value.Equal(f.Password) && serves(c, u.ID, f.Environment)
 	}
 	for _, e := range c.Environments {
 		k, ok := e.Keys.Active()
@@ -62,7 +61,7 @@ func holds(c *vault.Contents, f source.Found) bool {
 // serves reports whether ccad has an environment of a user's for a project.
 func serves(c *vault.Contents, userID string, named account.Environment) bool {
 	for _, e := range c.Environments {
-		if e.UserID == userID && e.SameProject(settledProject(named)) {
+		if e.UserID == userID && e.SameProject(named) {
 			return true
 		}
 	}
@@ -88,7 +87,7 @@ func (d *Daemon) keep(r *request) (any, error) {
 	}
 	var emptied []string
 	if in.Emptied {
-		emptied = pairOf(in.Path)
+		emptied = withCompanions(in.Path)
 	}
 	k := vault.Kept{Path: in.Path, Mode: in.Mode, Absent: in.Absent, Before: account.NewSecret(string(in.Before)), After: in.After}
 	if err := r.open.keeper.Keep(k, emptied); err != nil {
@@ -96,11 +95,6 @@ func (d *Daemon) keep(r *request) (any, error) {
 	}
 	d.record(r.open, audit.Entry{Event: "kept", Note: in.Path})
 	return struct{}{}, nil
-}
-
-// pairOf returns a path and that of the file that is read together with it.
-func pairOf(path string) []string {
-	return slices.DeleteFunc([]string{path, source.Companion(path)}, func(p string) bool { return p == "" })
 }
 
 // keptFiles hands out what files were, for ccactl to put them back.
@@ -119,7 +113,7 @@ func (d *Daemon) unkeep(r *request) (any, error) {
 	var filled []string
 	for _, k := range r.open.keeper.Contents().Kept {
 		if k.ID == id {
-			filled = pairOf(k.Path)
+			filled = withCompanions(k.Path)
 		}
 	}
 	return struct{}{}, r.open.keeper.Unkeep(id, filled)

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/cloud-ca/ccad/daemon/source"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -17,10 +16,7 @@ func (d *Daemon) staleFiles(r *request) (any, error) {
 			if !filepath.IsAbs(s.Path) {
 				continue
 			}
-			out.Files = append(out.Files, s.Path)
-			if companion := source.Companion(s.Path); companion != "" {
-				out.Files = append(out.Files, companion)
-			}
+			out.Files = append(out.Files, withCompanions(s.Path)...)
 		}
 	}
 	for _, r := range d.Config.Render {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"cmp"
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -36,9 +35,7 @@ func (d *Daemon) status(r *request) (any, error) {
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},
 	}
 	if r.open == nil {
-		ctx, cancel := context.WithTimeout(r.Context(), keyringTimeout)
-		defer cancel()
-		exists, err := d.keyring.Exists(ctx)
+		exists, err := d.keyring.Exists()
 		s.Daemon.Fresh = err == nil && !exists
 		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
 		return s, nil
@@ -180,7 +177,7 @@ func (d *Daemon) remove(r *request) (any, error) {
 		}
 	}
 	for _, k := range r.open.keeper.Contents().Kept {
-		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(pairOf(s.Path), k.Path) }) {
+		if slices.ContainsFunc(e.Sources, func(s vault.Source) bool { return slices.Contains(withCompanions(s.Path), k.Path) }) {
 			change.Notes = append(change.Notes, "what "+k.Path+" was, its secrets included, is still kept: ccactl setup --undo brings it back")
 		}
 	}

@@ -14,7 +14,6 @@ import (
 // since an HTTP/1.0 stream that was cut looks like one that is over.
 // Several may write into one.
 type stream struct {
-	w     http.ResponseWriter
 	flush *http.ResponseController
 
 	mu  sync.Mutex
@@ -25,7 +24,7 @@ func newStream(w http.ResponseWriter) *stream {
 	w.Header().Set(ipc.ProtocolHeader, strconv.Itoa(ipc.Protocol))
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
-	s := &stream{w: w, flush: http.NewResponseController(w), enc: json.NewEncoder(w)}
+	s := &stream{flush: http.NewResponseController(w), enc: json.NewEncoder(w)}
 	_ = s.flush.Flush()
 	return s
 }

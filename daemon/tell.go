@@ -85,9 +85,9 @@ func (d *Daemon) heardBy(r *request, e vault.Environment) []string {
 }
 
 // tell says what a commit brought: that the cloud began to refuse somebody, that
-// it has accepted what he has now, that a new value was noticed. Each is an event, a count, a line at
-// the prompts of the environment's shells and one on the desktop: once, since
-// the next commit finds no change.
+// it has accepted what he has now, that a new value was noticed. Each is an event, a
+// count, a line at the prompts of the environment's shells and one on the desktop:
+// once, since the next commit finds no change.
 func (d *Daemon) tell(before, after *vault.Contents) {
 	for id, is := range after.Users {
 		was, known := before.Users[id]

@@ -170,14 +170,14 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 		return nil, "", fmt.Errorf("unlock the keyring: %w", err)
 	}
 	trailPath := filepath.Join(d.StateDir, "audit.jsonl")
-	atLeast, err := audit.LastStore(trailPath)
+	last, err := audit.Last(trailPath)
 	if err != nil {
 		d.Log.Warn("audit trail", "error", err)
 	}
-	v, err := vault.Open(d.DataDir, master, atLeast)
+	v, err := vault.Open(d.DataDir, master, last.Store)
 	if errors.Is(err, vault.ErrOlder) && acceptOlder {
 		if v, err = vault.Open(d.DataDir, master, 0); err == nil {
-			older = fmt.Sprintf("its number is %d, %d was seen", v.Contents().Sequence, atLeast)
+			older = fmt.Sprintf("its number is %d, %d was seen", v.Contents().Sequence, last.Store)
 			err = v.RenewGatewayKey()
 		}
 	}

@@ -65,10 +65,7 @@ func (d *Daemon) lookAfter(c *vault.Contents) {
 			if !d.watches(s) {
 				continue
 			}
-			files[s.Path] = []string{s.Path}
-			if companion := source.Companion(s.Path); companion != "" {
-				files[s.Path] = append(files[s.Path], companion)
-			}
+			files[s.Path] = withCompanions(s.Path)
 		}
 	}
 	d.watched.watcher.Set(slices.Collect(maps.Values(files)))
@@ -173,7 +170,7 @@ func (d *Daemon) takeFound(ctx context.Context, o *opened, e vault.Environment, 
 	d.watched.wants(e, from.Name, found)
 	changed, err := o.keeper.Notice(ctx, rotate.Notice{Environment: e.Name, Password: f.Password, AppCred: f.AppCred, Keys: f.Keys, By: rotate.ByFile})
 	if changed {
-		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Name, Note: path})
+		d.record(o, audit.Entry{Event: "adopted", Environment: e.Name, User: u.Called, Note: path})
 	}
 	if limited := (*cloud.Error)(nil); errors.As(err, &limited) {
 		wish = limited.RetryAfter
@@ -251,18 +248,7 @@ func isAbout(f source.Found, e vault.Environment, u account.User, entry string) 
 	case userless:
 		return true
 	}
-	return u.Key() == settledUser(f.User).Key() && e.SameProject(settledProject(f.Environment))
-}
-
-// settledUser and settledProject spell the default domain as the store does.
-func settledUser(u account.User) account.User {
-	u.DomainID, u.DomainName = account.DefaultDomain(u.DomainID, u.DomainName)
-	return u
-}
-
-func settledProject(e account.Environment) account.Environment {
-	e.ProjectDomainID, e.ProjectDomainName = account.DefaultDomain(e.ProjectDomainID, e.ProjectDomainName)
-	return e
+	return u.Key() == f.User.Key() && e.SameProject(f.Environment)
 }
 
 // fileIs remembers what is wrong with a file, and tells it when it begins.

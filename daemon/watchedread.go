@@ -10,9 +10,12 @@ import (
 	"github.com/cloud-ca/ccad/ipc"
 )
 
-// readingOf parses a file and the one that belongs to it, or says what is wrong
-// with them. The second may be missing, and nothing else: an unsafe one would
-// leave out the secrets without a word.
+// withCompanions returns a path and those of the files that are read with it.
+func withCompanions(path string) []string { return append([]string{path}, ipc.Companions(path)...) }
+
+// readingOf parses a file and those that belong to it, or says what is wrong
+// with them. All but the first may be missing, and nothing else: an unsafe one
+// would leave out the secrets without a word.
 func readingOf(read []watch.File) (found []source.Found, is ipc.WatchedFile) {
 	var files []source.File
 	for i, f := range read {

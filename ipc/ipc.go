@@ -261,15 +261,15 @@ type Change struct {
 	S3Endpoint  string   `json:"s3_endpoint,omitempty"`
 	AccessKeyID string   `json:"access_key_id,omitempty"`
 	Source      string   `json:"source,omitempty"`  // file and line
-	Action      string   `json:"action"`            // added | merged | unchanged | refused | failed
+	Action      string   `json:"action"`            // added | merged | unchanged | removed | refused | failed
 	State       string   `json:"state,omitempty"`   // ok | unverified | refused
-	Unasked     bool     `json:"unasked,omitempty"` // the state is the last answer's: the cloud was asked a moment ago, and not again
+	Unasked     bool     `json:"unasked,omitempty"` // the state is the last answer's: the cloud was asked a moment ago, or only a person may ask it
 	Missing     string   `json:"missing,omitempty"` // password | s3-secret: nothing stored until it is given
 	Error       *Error   `json:"error,omitempty"`
 	Notes       []string `json:"notes,omitempty"` // one line each
 }
 
-// Changes answers add, import, update, verify and restore.
+// Changes answers add, import, update, verify, remove and restore.
 type Changes struct {
 	DryRun  bool     `json:"dry_run,omitempty"`
 	Changes []Change `json:"changes"`
@@ -349,7 +349,7 @@ type RestoreRequest struct {
 // Event is a line of GET /v1/events (ccactl watch).
 type Event struct {
 	Time        time.Time `json:"time"`
-	Event       string    `json:"event"` // adopted | rotated | removed | refused | verified | healed | noticed | locked | unlocked | lease | end; a stream begins with (un)locked
+	Event       string    `json:"event"` // adopted | rotated | revoked | removed | refused | verified | healed | noticed | watched | locked | unlocked | lease | end; a stream begins with (un)locked
 	User        string    `json:"user,omitempty"`
 	Environment string    `json:"environment,omitempty"`
 	Generation  uint64    `json:"generation,omitempty"`

@@ -27,12 +27,26 @@ func SocketPath() string {
 	return filepath.Join(StateDir(), "run", "ccad.sock")
 }
 
-// CredentialsPath returns where the daemon answers systemd's LoadCredential=.
-// It lies beside the socket.
-func CredentialsPath() string { return filepath.Join(filepath.Dir(SocketPath()), CredentialsName) }
-
-// CredentialsName is the name of that socket.
+// CredentialsName is the name of the socket, beside the other, where the daemon
+// answers systemd's LoadCredential=.
 const CredentialsName = "credentials.sock"
+
+// companions are the files that complete one of that name where they lie beside it.
+var companions = map[string][]string{
+	"clouds.yaml": {"secure.yaml", "secure.yml"}, "clouds.yml": {"secure.yaml", "secure.yml"},
+	"secure.yaml": {"clouds.yaml", "clouds.yml"}, "secure.yml": {"clouds.yaml", "clouds.yml"},
+	"credentials": {"config"}, "config": {"credentials"}, // of ~/.aws
+}
+
+// Companions returns the files beside path that are read together with it, which
+// may not exist.
+func Companions(path string) (beside []string) {
+	dir, name := filepath.Split(path)
+	for _, other := range companions[name] {
+		beside = append(beside, filepath.Join(dir, other))
+	}
+	return beside
+}
 
 // GenerationFolder returns the folder with one file per environment that holds
 // its generation; shells read it at every prompt. It lies beside the socket.

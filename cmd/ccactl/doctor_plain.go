@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cloud-ca/ccad/cmd/ccactl/configure"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -136,7 +137,7 @@ func assigned(text string) (lines []int) {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
 			continue
 		}
-		if slices.ContainsFunc(secret.FindAllStringSubmatch(line, -1), func(m []string) bool { return strings.Trim(m[1]+m[2]+m[3], "* \t") != "" }) {
+		if slices.ContainsFunc(secret.FindAllStringSubmatch(line, -1), func(m []string) bool { return !configure.Masked(strings.TrimSpace(m[1] + m[2] + m[3])) }) {
 			lines = append(lines, n)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 func TestAssigned(t *testing.T) {
 	for line, want := range map[string]bool{
 		"export OS_PASSWORD=hunter2":                      true,
+		"export OS_PASSWORD=••••••••":                     false,
+		"export OS_PASSWORD='●●●●'":                       false,
 		"export OS_PASSWORD='$ecret1'":                    true,
 		"export OS_PASSWORD='(secret'":                    true,
 		`export OS_PASSWORD="secret 1"`:                   true,

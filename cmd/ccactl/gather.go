@@ -28,7 +28,10 @@ func gather(paths []string) (files []ipc.File, leftOut []string, err error) {
 		files, leftOut = append(files, f), append(leftOut, without...)
 	}
 	for _, f := range files {
-		for _, path := range companions(f.Path) {
+		for _, path := range ipc.Companions(f.Path) {
+			if filepath.Base(path) == "credentials" { // who gives config alone gives none
+				continue
+			}
 			if slices.ContainsFunc(files, func(other ipc.File) bool { return other.Path == path }) {
 				continue
 			}
@@ -44,20 +47,6 @@ func gather(paths []string) (files []ipc.File, leftOut []string, err error) {
 		}
 	}
 	return files, leftOut, nil
-}
-
-// companions are the files that usually lie beside one and complete it.
-func companions(path string) []string {
-	dir, name := filepath.Split(path)
-	switch name {
-	case "clouds.yaml", "clouds.yml":
-		return []string{dir + "secure.yaml", dir + "secure.yml"}
-	case "secure.yaml", "secure.yml": // which says nothing by itself
-		return []string{dir + "clouds.yaml", dir + "clouds.yml"}
-	case "credentials":
-		return []string{dir + "config"}
-	}
-	return nil
 }
 
 func readSource(path string) (f ipc.File, leftOut []string, err error) {

@@ -60,8 +60,8 @@ func served(st ipc.Status, e ipc.Environment) bool {
 	if e.User == "" {
 		return e.S3.State != "refused"
 	}
-	for _, u := range st.Users { // NAME@HOST where two clouds have one of that name
-		if (u.Name == e.User || strings.HasPrefix(u.Name, e.User+"@")) && (u.State == "refused" || u.State == "locked-out") {
+	for _, u := range st.Users {
+		if u.Name == e.User && (u.State == "refused" || u.State == "locked-out") {
 			return false
 		}
 	}

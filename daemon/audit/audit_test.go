@@ -34,6 +34,33 @@ func open(t testing.TB, path string, head Head) *Trail {
 	return trail
 }
 
+// verifyFile proves the trail at path, where no Trail writes.
+func verifyFile(path string, key []byte, head Head) (lines uint64, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) && head.Line == 0 {
+		return 0, nil
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, fmt.Errorf("audit trail %s: lines 1 to %d: %w", path, head.Line, ErrTruncated)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("verify audit trail: %w", err)
+	}
+	defer f.Close()
+	n, err := verify(f, key, head)
+	if err != nil {
+		return n, fmt.Errorf("audit trail %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// Head returns where the chain stands, lines in memory included.
+func (t *Trail) Head() Head {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head
+}
+
 func entry(n int) Entry {
 	return Entry{
 		Time: at.Add(time.Duration(n) * time.Second), Event: "served", Environment: "dev", User: "system-ccontini-2925",
@@ -84,17 +111,17 @@ func TestAppendAndVerify(t *testing.T) {
 		t.Errorf("line 1: %s", lines[0])
 	}
 	for _, head := range heads {
-		if n, err := Verify(path, key, head); n != 5 || err != nil {
+		if n, err := verifyFile(path, key, head); n != 5 || err != nil {
 			t.Errorf("checkpoint %d: %d lines, %v", head.Line, n, err)
 		}
 	}
-	if n, err := Verify(path, []byte("another"), Head{}); n != 0 || !errors.Is(err, ErrAltered) {
+	if n, err := verifyFile(path, []byte("another"), Head{}); n != 0 || !errors.Is(err, ErrAltered) {
 		t.Errorf("another key: %d lines, %v", n, err)
 	}
 
 	// It goes on where it was.
 	trail := open(t, path, heads[3])
-	if trail.Torn() != 0 || trail.Path() != path || trail.Head().Line != 5 {
+	if trail.Torn() != 0 || trail.Head().Line != 5 {
 		t.Errorf("reopened: %d torn, line %d", trail.Torn(), trail.Head().Line)
 	}
 	e, err := trail.Append(entry(6))
@@ -102,14 +129,14 @@ func TestAppendAndVerify(t *testing.T) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	head, err := trail.Checkpoint()
-	if n, bad := Verify(path, key, head); err != nil || bad != nil || n != 6 || head.Line != 6 {
+	if n, bad := verifyFile(path, key, head); err != nil || bad != nil || n != 6 || head.Line != 6 {
 		t.Errorf("checkpoint %d: %v; %d lines, %v", head.Line, err, n, bad)
 	}
 	if n, err := trail.Verify(); n != 6 || err != nil {
 		t.Errorf("while it is open: %d lines, %v", n, err)
 	}
-	if store, err := LastStore(path); store != 6 || err != nil {
-		t.Errorf("last store %d, %v", store, err)
+	if last, err := Last(path); last.Store != 6 || err != nil {
+		t.Errorf("last store %d, %v", last.Store, err)
 	}
 }
 
@@ -173,7 +200,7 @@ func TestTampering(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.data), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		n, err := Verify(path, key, c.head)
+		n, err := verifyFile(path, key, c.head)
 		if !errors.Is(err, c.want) || n != c.good || err != nil && (!strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), path)) {
 			t.Errorf("%s altered: %d lines good, %v", what, n, err)
 		}
@@ -181,13 +208,13 @@ func TestTampering(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Verify(path, key, heads[2]); !errors.Is(err, ErrTruncated) || !strings.Contains(err.Error(), "lines 1 to 2") {
+	if _, err := verifyFile(path, key, heads[2]); !errors.Is(err, ErrTruncated) || !strings.Contains(err.Error(), "lines 1 to 2") {
 		t.Errorf("the file removed: %v", err)
 	}
-	if n, err := Verify(path, key, Head{}); n != 0 || err != nil {
+	if n, err := verifyFile(path, key, Head{}); n != 0 || err != nil {
 		t.Errorf("no trail yet: %d, %v", n, err)
 	}
-	if _, err := Verify(t.TempDir(), key, Head{}); err == nil {
+	if _, err := verifyFile(t.TempDir(), key, Head{}); err == nil {
 		t.Error("a folder was verified")
 	}
 }
@@ -233,7 +260,7 @@ func TestGapStaysVisible(t *testing.T) {
 		if err := trail.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Verify(path, key, head); err == nil || what != "noise" && !errors.Is(err, ErrMissing) {
+		if _, err := verifyFile(path, key, head); err == nil || what != "noise" && !errors.Is(err, ErrMissing) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -251,8 +278,8 @@ func TestTornLastLine(t *testing.T) {
 		if err := os.WriteFile(path, []byte(whole+half), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if store, err := LastStore(path); store != 2 || err != nil {
-			t.Errorf("last store %d, %v", store, err)
+		if last, err := Last(path); last.Store != 2 || err != nil {
+			t.Errorf("last store %d, %v", last.Store, err)
 		}
 		trail, err := Open(path, key, heads[2])
 		if err != nil {
@@ -267,7 +294,7 @@ func TestTornLastLine(t *testing.T) {
 		if err := trail.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := Verify(path, key, heads[2]); n != 3 || err != nil {
+		if n, err := verifyFile(path, key, heads[2]); n != 3 || err != nil {
 			t.Errorf("%d bytes torn: %d lines, %v", len(half), n, err)
 		}
 	}
@@ -276,7 +303,7 @@ func TestTornLastLine(t *testing.T) {
 	}
 }
 
-func TestLastStore(t *testing.T) {
+func TestLast(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	for data, want := range map[string]bool{"": true, "half": true, "noise\n": false, "{}\n": false} {
 		if data != "" {
@@ -284,8 +311,8 @@ func TestLastStore(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if store, err := LastStore(path); store != 0 || (err == nil) != want {
-			t.Errorf("%q: %d, %v", data, store, err)
+		if last, err := Last(path); last.Store != 0 || (err == nil) != want {
+			t.Errorf("%q: %d, %v", data, last.Store, err)
 		}
 		_ = os.Remove(path)
 	}
@@ -293,7 +320,7 @@ func TestLastStore(t *testing.T) {
 	if err := os.WriteFile(path, []byte(long), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LastStore(path); err == nil {
+	if _, err := Last(path); err == nil {
 		t.Error("a line that is none")
 	}
 }

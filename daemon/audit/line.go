@@ -119,32 +119,32 @@ func afterNewline(f io.ReaderAt, end int64) (int64, error) {
 	return 0, nil
 }
 
-// LastStore returns the store's sequence number in the last whole line of a
-// trail, or 0 where there is no line. It needs no key and proves nothing: it is
-// for telling an old copy of the store from the one that was used last.
-func LastStore(path string) (uint64, error) {
+// Last returns what stands in the last whole line of a trail, or nothing where
+// there is no line. It needs no key and proves nothing: it is for telling an old
+// copy of the store from the one that was used last, and a trail that was cut.
+func Last(path string) (Entry, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return Entry{}, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read audit trail: %w", err)
+		return Entry{}, fmt.Errorf("read audit trail: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("read audit trail: %w", err)
+		return Entry{}, fmt.Errorf("read audit trail: %w", err)
 	}
 	line, end, err := lastLine(f, info.Size())
 	if err != nil {
-		return 0, fmt.Errorf("read audit trail %s: %w", path, err)
+		return Entry{}, fmt.Errorf("read audit trail %s: %w", path, err)
 	}
 	if end == 0 {
-		return 0, nil
+		return Entry{}, nil
 	}
 	e, err := parse(line)
 	if err != nil {
-		return 0, fmt.Errorf("read audit trail %s: its last line is %w", path, err)
+		return Entry{}, fmt.Errorf("read audit trail %s: its last line is %w", path, err)
 	}
-	return e.Store, nil
+	return e, nil
 }

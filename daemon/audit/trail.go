@@ -122,9 +122,6 @@ func Open(path string, key []byte, head Head) (*Trail, error) {
 	return t, nil
 }
 
-// Path returns where the trail is.
-func (t *Trail) Path() string { return t.path }
-
 // Torn returns how many bytes of a half-written last line Open cut off.
 func (t *Trail) Torn() int64 { return t.torn }
 
@@ -190,13 +187,6 @@ func chain(key, previous, body []byte) []byte {
 	_, _ = h.Write(previous)
 	_, _ = h.Write(body)
 	return h.Sum(nil)
-}
-
-// Head returns where the chain stands, lines in memory included.
-func (t *Trail) Head() Head {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.head
 }
 
 // Flush writes what is in memory. It doesn't sync.

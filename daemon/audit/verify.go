@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 )
 
-// How a trail can be broken. The error that Verify returns is one of them and
+// How a trail can be broken. The error that Trail.Verify returns is one of them and
 // names the line.
 var (
 	ErrAltered   = errors.New("altered")                   // the line isn't what was written there
@@ -17,29 +16,6 @@ var (
 	ErrTorn      = errors.New("half a line, never ended")  // a crash, or somebody's scissors
 	ErrRepeated  = errors.New("there already, or earlier") // a line is there twice, or moved
 )
-
-// Verify reads the trail at path and proves it: every line's MAC, the unbroken
-// row of numbers, and that the line of the checkpoint head is the one it was.
-// It returns how many lines are good, up to the first that isn't. While a Trail
-// writes there, ask that one.
-func Verify(path string, key []byte, head Head) (lines uint64, err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) && head.Line == 0 {
-		return 0, nil
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("audit trail %s: lines 1 to %d: %w", path, head.Line, ErrTruncated)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("verify audit trail: %w", err)
-	}
-	defer f.Close()
-	n, err := verify(f, key, head)
-	if err != nil {
-		return n, fmt.Errorf("audit trail %s: %w", path, err)
-	}
-	return n, nil
-}
 
 // Verify proves the trail as it stands, up to the entry appended last. It may be
 // written to meanwhile.

@@ -233,7 +233,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("30 s were not enough until %s", what)
+			t.Fatalf("a minute was not enough until %s", what)
 		}
 	}
 }

@@ -66,8 +66,9 @@ func (c Cloud) settings() (all []setting) {
 var identity = map[string]bool{"auth_url": true, "username": true, "project_name": true}
 
 // Write returns text with the clouds in it, and the names of those that were not
-// there as they are now; file is what errors call it. A cloud of such a name for another user or project is an error, as is one that lacks
-// its name, URL, user or project.
+// there as they are now; file is what errors call it. A cloud of such a name for
+// another user or project is an error, as is one that lacks its name, URL, user or
+// project.
 func Write(file, text string, clouds []Cloud) (after string, changed []string, err error) {
 	if err := legible(file, text); err != nil {
 		return "", nil, err

@@ -20,7 +20,7 @@
 //
 // The server, its certificate authority and the region come from the Binding,
 // never from a request; of the request go the method, the path, the query
-// without the signature and an allowlist of headers (forward.go). A header
+// without the signature and an allowlist of headers (allowed.go). A header
 // x-amz-* that the client did not sign is refused, for our signature would
 // bless it. Redirects are not followed. The credential endpoint
 // (credentials.go) hands out gateway keys, never real ones.
@@ -32,9 +32,10 @@
 // and the last byte is held back until they have been: a payload that is wrong
 // or cut short never becomes an object. Of a multipart upload that holds for
 // each part; what its end says of the whole (a checksum, a size) and of the
-// parts is left to the server, which may ignore it: no part is kept here. Up to 64 KiB are taken in first, so
-// they can be sent again with a newer key; a larger body goes out with "Expect:
-// 100-continue", so that a refusal comes before anything of it was read.
+// parts is left to the server, which may ignore it: no part is kept here. Up to
+// 64 KiB are taken in first, so they can be sent again with a newer key; a larger
+// body goes out with "Expect: 100-continue", so that a refusal comes before
+// anything of it was read.
 //
 // # Time and failure
 //
@@ -89,8 +90,9 @@ type Options struct {
 	Bind func(environmentID string) (Binding, error)
 	// Rejected is told that the server refuses the key of b, which Bind still
 	// returns, or that b is Refused, and returns a newer binding if one can be
-	// had, else where it is known one whose Refused says why there is none. Many requests may tell it at once, and the server may say the same when
-	// it only can't reach its identity service. Nil: never.
+	// had, else where it is known one whose Refused says why there is none. Many
+	// requests may tell it at once, and the server may say the same when it only
+	// can't reach its identity service. Nil: never.
 	Rejected func(ctx context.Context, b Binding) (Binding, bool)
 	// Alive reports whether the process that a token is for still runs. Nil: all
 	// do.
@@ -148,8 +150,7 @@ type Gateway struct {
 	underway  atomic.Int64 // requests whose signature has been verified
 }
 
-// New returns a Gateway. A proxy that is no URL fails every https request: it
-// must not be passed by.
+// New returns a Gateway.
 func New(o Options) *Gateway {
 	if o.Now == nil {
 		o.Now = time.Now

@@ -10,20 +10,18 @@ import (
 
 // maxFailures is how many logins of a user may fail unattended, whatever lies in
 // files, until a person acts or the cloud accepts a password of his. One that
-// nobody answered may have failed. A
-// Regenerate is noticed by one failed probe, and the new value must then be
-// allowed one try, or two where no probe was first; the smallest sensible
-// lockout is three.
+// nobody answered may have failed. A Regenerate is noticed by one failed probe, and
+// the new value must then be allowed one try, or two where no probe was first; the
+// smallest sensible lockout is three.
 const maxFailures = 2
 
 // ErrWithheld: the value is not sent before a person has acted.
 var ErrWithheld = errors.New("it waits for a person")
 
 // affordable returns nil if a login may fail unattended, a rotation's too: it
-// keeps its passwords until a person acts. Where none may any
-// more, the password in force is sent all the same as long as a token of it
-// lives, for then nobody has changed it, and when it has rested that nobody
-// answered.
+// keeps its passwords until a person acts. Where none may any more, the password in
+// force is sent all the same as long as a token of it lives, for then nobody has
+// changed it, and when it has rested that nobody answered.
 func (k *Keeper) affordable(ctx context.Context, t try) error {
 	u := k.vault.Contents().Users[t.user.ID]
 	if t.person || u.Failures < maxFailures || k.rested(t) || k.olderTokenLives(ctx, t) {

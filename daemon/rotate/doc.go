@@ -13,10 +13,11 @@
 //
 // The lockout guard (attempt.go): every password passes one gate per user on
 // its way to Keystone, the attempt is recorded in the store before it is made,
-// and a value that was refused is never sent again, by nobody and after no
-// restart. So one wrong value costs one failed login, two if ccad was killed
-// between the attempt and its record; and of one user two logins fail unattended
-// (budget.go), or are never answered, however many wrong values there are.
+// and a value that was refused is not sent again, after no restart either, unless a
+// person asks: an hour later, or at once where the account is locked out. So one
+// wrong value costs one failed login, two if ccad was killed between the attempt and
+// its record; and of one user two logins fail unattended (budget.go), or are never
+// answered, however many wrong values there are.
 //
 // Every remote change is journalled first: a key that ccad is about to make
 // stands in the store as a pending version before the cloud hears of it, and

@@ -240,7 +240,8 @@ func (k *Keeper) tell(p Progress) {
 }
 
 // GoOn goes on with every rotation that is due, after an unlock and whenever
-// it said it would. next is when to call again; zero: nothing is under way.
+// it said it would. next is when to call again; zero: nothing is under way. failures
+// are of all that stall, those included that pause.
 func (k *Keeper) GoOn(ctx context.Context) (next time.Time, failures map[string]error) {
 	failures = map[string]error{}
 	later := func(t time.Time) {
@@ -250,6 +251,7 @@ func (k *Keeper) GoOn(ctx context.Context) (next time.Time, failures map[string]
 	}
 	for _, t := range tasks(k.vault.Contents()) {
 		if s, ok := k.stallOf(t.subject()); ok && k.now().Before(s.At) {
+			failures[t.subject()] = s.Err // it stalls on
 			later(s.At)
 			continue
 		}

@@ -9,14 +9,12 @@ import (
 
 // A Plan is what a rotation would do.
 type Plan struct {
-	Environment string
-	User        string
-	Name        string // of the value that would go: its access key; "" where there is none
-	Wait               // as if it were replaced now
-	Spared      string // why it would not be deleted; "": it would
-	Under       bool   // one is under way already
-	Already     bool   // one is, and all that is left of it is the end of the former value
-	Err         error  // why it can't be
+	Name    string // of the value that would go: its access key; "" where there is none
+	Wait           // as if it were replaced now
+	Spared  string // why it would not be deleted; "": it would
+	Under   bool   // one is under way already
+	Already bool   // one is, and all that is left of it is the end of the former value
+	Err     error  // why it can't be
 }
 
 // Plan says what Rotate would do, and whom a grace would break.
@@ -27,7 +25,7 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 	}
 	t := ofEnvironment{engines[what], name}
 	j := *t.journal(&e)
-	p := Plan{Environment: name, User: u.Called, Err: t.may(e, u)}
+	p := Plan{Err: t.may(e, u)}
 	p.Already = pastFlip(j) && !t.givesWay(e)
 	p.Under = j != nil && !pastFlip(j)
 	c, goes, flip, wished := k.vault.Contents(), inForce, k.now(), grace
@@ -56,7 +54,6 @@ func (k *Keeper) Plan(what Kind, name string, grace *time.Duration) (Plan, error
 
 // A Retiring is a rotation as status tells of it.
 type Retiring struct {
-	Kind    Kind
 	Step    string
 	Version int // the one that goes
 	Wait
@@ -70,7 +67,7 @@ func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
 	if j == nil {
 		return Retiring{}, false
 	}
-	r := Retiring{Kind: what, Step: j.Step}
+	r := Retiring{Step: j.Step}
 	if old, ok := t.version(e, j.Old); ok && j.Old != "" {
 		r.Version = old.n
 		flip := j.Since
@@ -80,7 +77,7 @@ func (k *Keeper) Retiring(what Kind, e vault.Environment) (Retiring, bool) {
 		r.Wait = k.waitFor(t.engine, e, old, flip, j.Grace)
 	}
 	if s, ok := k.stallOf(t.subject()); ok {
-		r.Trouble = s.Reason
+		r.Trouble = s.Err.Error()
 	}
 	return r, true
 }
@@ -92,12 +89,12 @@ func (k *Keeper) RetiringPassword(u vault.User) (Retiring, bool) {
 	if !UnderWay(j) {
 		return Retiring{}, false
 	}
-	r := Retiring{Kind: KindPassword, Step: j.Step}
+	r := Retiring{Step: j.Step}
 	if old, ok := u.Passwords.Find(j.Old); ok {
 		r.Version = old.N
 	}
 	if s, ok := k.stallOf(ofUser{u.ID, u.User.String()}.subject()); ok {
-		r.Trouble = s.Reason
+		r.Trouble = s.Err.Error()
 	}
 	return r, true
 }

@@ -22,10 +22,13 @@ func (k *Keeper) EnsureKey(ctx context.Context, name string) (created bool, err 
 	if _, ok := e.Keys.Active(); ok {
 		return false, MayServeKeys(e)
 	}
+	defer k.gate(gateOf(e, u))()
+	if e, u, err = k.Environment(name); err != nil { // as it is now that we are alone
+		return false, err
+	}
 	if _, ok := u.Passwords.Active(); !ok {
 		return false, fmt.Errorf("environment %s has no S3 key, and making one needs its user's password: %w", name, ErrAbsent)
 	}
-	defer k.gate(gateOf(e, u))()
 	g, err := k.scopedLocked(ctx, u, e)
 	if err != nil {
 		return false, err

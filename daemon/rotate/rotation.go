@@ -185,34 +185,34 @@ func versionOf[T vault.Value](e vault.Environment, vs vault.Versions[T], id stri
 
 // advanceLocked does one step. The caller holds the user's gate. A waitError
 // says that there is nothing to do yet.
-func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (before, after Step, err error) {
+func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (after Step, err error) {
 	e, u, err := k.Environment(name)
 	if err != nil {
-		return stepOver, stepOver, err
+		return stepOver, err
 	}
 	journal := *what.journal(&e)
 	if journal == nil {
-		return stepOver, stepOver, nil
+		return stepOver, nil
 	}
-	before = Step(journal.Step)
+	before := Step(journal.Step)
 	if err := k.crash(string(before) + ": begun"); err != nil {
-		return before, before, err
+		return before, err
 	}
 	r := &run{Keeper: k, ctx: ctx, user: u, env: e, rotation: *journal}
 	how, change, err := r.act(what)
 	if err != nil {
-		return before, before, err
+		return before, err
 	}
 	if err := k.crash(string(before) + ": asked"); err != nil {
-		return before, before, err
+		return before, err
 	}
 	after, known := transitions[before][how]
 	if !known {
-		return before, before, fmt.Errorf("%s of %s ended in %q, which is no way out of it", before, name, how)
+		return before, fmt.Errorf("%s of %s ended in %q, which is no way out of it", before, name, how)
 	}
 	former := what.copies(k.vault.Contents(), e, journal.Old)
 	if err := k.move(what, name, journal, after, change); err != nil {
-		return before, before, err
+		return before, err
 	}
 	k.trace(before, how, after)
 	if before == StepDead && after == stepOver {
@@ -220,7 +220,7 @@ func (k *Keeper) advanceLocked(ctx context.Context, what engine, name string) (b
 			k.patience.Ledger.Gone(old.in, func(h Held) bool { return what.held(h) == old.n })
 		}
 	}
-	return before, after, k.crash(string(before) + ": recorded")
+	return after, k.crash(string(before) + ": recorded")
 }
 
 // move commits a step's outcome and the next step, if the journal still says
@@ -303,8 +303,7 @@ func (t ofEnvironment) step(ctx context.Context, k *Keeper) (after Step, err err
 		p.Note = t.stays(k.vault.Contents(), e, old)
 	}
 	return k.telling(p, func() (Step, error) {
-		_, after, err := k.advanceLocked(ctx, t.engine, t.name)
-		return after, err
+		return k.advanceLocked(ctx, t.engine, t.name)
 	})
 }
 

@@ -239,7 +239,7 @@ func replacesItself(e vault.Environment, u vault.User) bool {
 // mends one that has expired.
 func (k *Keeper) mayChangeUnattended(c *vault.Contents, u vault.User) bool {
 	active, ok := u.Passwords.Active()
-	expired := ok && c.Attempts[fingerprint(c, try{user: u.User, password: active.Value})].Expired
+	expired := ok && attemptOf(c, u, active).Expired
 	return ok && active.Accepted && !active.HandsOff && (u.Refused == nil || expired) &&
 		u.KeystoneID != "" && u.IdentityAPI != "2.0"
 }

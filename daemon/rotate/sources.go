@@ -28,7 +28,7 @@ func remember(e vault.Environment, from *vault.Source) vault.Environment {
 // Unwatch stops watching files, and returns the environments that came from
 // them. What they brought stays.
 func (k *Keeper) Unwatch(paths []string) (names []string, err error) {
-	err = k.commit("adopted", func(c *vault.Contents) error {
+	err = k.commit("unwatched", func(c *vault.Contents) error {
 		names = inSources(c, paths, func(s *vault.Source) { s.Watched = false })
 		return nil
 	})
@@ -65,7 +65,7 @@ var ErrKept = errors.New("too many former files are kept: ccactl setup --undo pu
 // Keep stores what a file was, before it is edited. emptied are the paths of the
 // sources whose secrets the edit takes out of it.
 func (k *Keeper) Keep(file vault.Kept, emptied []string) error {
-	return k.commit("adopted", func(c *vault.Contents) error {
+	return k.commit("kept", func(c *vault.Contents) error {
 		size := len(file.Before.Reveal())
 		for _, one := range c.Kept {
 			size += len(one.Before.Reveal())
@@ -83,7 +83,7 @@ func (k *Keeper) Keep(file vault.Kept, emptied []string) error {
 // Unkeep forgets what a file was: it is put back, and filled are the paths of the
 // sources that hold again what they held.
 func (k *Keeper) Unkeep(id string, filled []string) error {
-	return k.commit("adopted", func(c *vault.Contents) error {
+	return k.commit("unkept", func(c *vault.Contents) error {
 		at := slices.IndexFunc(c.Kept, func(one vault.Kept) bool { return one.ID == id })
 		if at < 0 {
 			return fmt.Errorf("no former file has that id: %w", ErrUnknown)

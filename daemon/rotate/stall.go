@@ -20,7 +20,7 @@ func (k *Keeper) stalled(id string, err error) time.Time {
 	t := k.stalls[id]
 	t.Count++
 	t.At = k.now().Add(min(firstPause<<min(t.Count-1, 16), lastPause))
-	t.Reason = err.Error()
+	t.Err = err
 	if limited := (*cloud.Error)(nil); errors.As(err, &limited) && limited.RetryAfter > 0 {
 		if at := k.now().Add(limited.RetryAfter); at.After(t.At) {
 			t.At = at
@@ -42,9 +42,9 @@ func (k *Keeper) unstalled(id string) {
 
 // A stall is a rotation that could not go on.
 type stall struct {
-	At     time.Time // when to try again
-	Count  int
-	Reason string
+	At    time.Time // when to try again
+	Count int
+	Err   error
 }
 
 func (k *Keeper) stallOf(id string) (stall, bool) {

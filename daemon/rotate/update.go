@@ -70,11 +70,7 @@ func (k *Keeper) putPassword(u vault.User, password account.Secret, base *login,
 	if err != nil {
 		return err
 	}
-	var ids []string
-	for _, e := range k.vault.Contents().EnvironmentsOf(u.ID) {
-		ids = append(ids, e.ID)
-	}
-	k.forget(u.ID, ids)
+	k.forget(u.ID, environmentIDs(k.vault.Contents(), u.ID))
 	a.cache()
 	return nil
 }

@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
@@ -60,6 +61,9 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 		return err
 	}
 	if e.UserID == "" {
+		if active, ok := e.Keys.Active(); ok && active.HandsOff && !person {
+			return withheld(keySubject(e))
+		}
 		return k.proveKeysLocked(ctx, e, person)
 	}
 	if active, ok := u.Passwords.Active(); ok {
@@ -70,7 +74,7 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 			person = false
 		}
 		if active.HandsOff && !person {
-			return nil
+			return withheld("the password of " + u.User.String())
 		}
 		if u.Refused != nil && !person {
 			return standing(u)
@@ -95,6 +99,11 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 	return k.proveKeysLocked(ctx, e, person)
 }
 
+// withheld is the error where nobody is asked, since a person wished so.
+func withheld(subject string) error {
+	return fmt.Errorf("%s was given with --no-verify: %w", subject, ErrWithheld)
+}
+
 // verifyPasswordLocked sends the password in force, once a rotation that a person
 // finds in doubt has said which one that is.
 func (k *Keeper) verifyPasswordLocked(ctx context.Context, u vault.User, e vault.Environment, person bool) (login, error) {
@@ -117,8 +126,8 @@ func (k *Keeper) verifyPasswordLocked(ctx context.Context, u vault.User, e vault
 	return base, err
 }
 
-// settle records what the cloud said of a user's stored password, and what it
-// told of him.
+// settle records what the cloud said of a user's password in force, and what it
+// told of him. Of one that was replaced meanwhile nothing is recorded.
 func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 	var refused *RefusedError
 	switch {
@@ -128,8 +137,8 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 			u := c.Users[userID]
 			mended := u.Refused != nil
 			v, ok := u.Passwords.Find(versionID)
-			if !ok {
-				return nil // replaced or removed meanwhile
+			if !ok || v.State != vault.Active {
+				return nil
 			}
 			v.Accepted, v.HandsOff, v.Checked = true, false, k.now()
 			u.Passwords = u.Passwords.With(v)
@@ -143,11 +152,10 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 		})
 	case errors.As(answer, &refused):
 		k.forget(userID, nil)
-		a := k.recorded(userID, versionID)
 		return k.commit("refused", func(c *vault.Contents) error {
 			u := c.Users[userID]
 			v, ok := u.Passwords.Find(versionID)
-			if !ok || refused.Again && u.Refused != nil {
+			if !ok || v.State != vault.Active || refused.Again && u.Refused != nil {
 				return nil
 			}
 			v.Checked, v.HandsOff = refused.At, false
@@ -161,11 +169,12 @@ func (k *Keeper) settle(userID, versionID string, g login, answer error) error {
 				if j := u.Rotation; j == nil || v.ID != j.Old && v.ID != j.New { // else it is the rotation's to judge
 					u.Passwords = u.Passwords.Drop(v.ID)
 				}
-				u.Refused = refusalOf(c.Attempts[fingerprint(c, try{user: u.User, password: older.Value})])
+				u.Refused = refusalOf(attemptOf(c, u, older))
 				c.Users[userID] = u
 				touchAll(c, userID)
 				return nil
 			}
+			a := attemptOf(c, u, v)
 			u.Refused = &vault.Refusal{At: refused.At, Reason: refused.Reason, LockedOut: a.LockedOut, Expired: a.Expired}
 			c.Users[userID] = u
 			touchAll(c, userID)
@@ -191,11 +200,7 @@ func alone(u vault.User, id string) vault.User {
 func (k *Keeper) accepted(userID string, g login) {
 	c := k.vault.Contents()
 	if c.Users[userID].Refused != nil {
-		var ids []string
-		for _, e := range c.EnvironmentsOf(userID) {
-			ids = append(ids, e.ID)
-		}
-		k.forget(userID, ids)
+		k.forget(userID, environmentIDs(c, userID))
 	}
 	if _, ok := c.Users[userID]; !ok {
 		return // removed while he was asked about
@@ -216,7 +221,7 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	best := 0
 	for _, v := range u.Passwords.List {
 		rank := 0
-		switch a := c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]; {
+		switch a := attemptOf(c, u, v); {
 		case v.State != vault.Retiring:
 		case a.Expired: // it is right
 			rank = 4
@@ -234,11 +239,8 @@ func successorOf(c *vault.Contents, u vault.User, wrong vault.Version[account.Se
 	return found, ok
 }
 
-// recorded returns what is on record of a stored password.
-func (k *Keeper) recorded(userID, versionID string) vault.Attempt {
-	c := k.vault.Contents()
-	u := c.Users[userID]
-	v, _ := u.Passwords.Find(versionID)
+// attemptOf returns what is on record of a user's stored password.
+func attemptOf(c *vault.Contents, u vault.User, v vault.Version[account.Secret]) vault.Attempt {
 	return c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})]
 }
 

@@ -212,7 +212,7 @@ func inDoubt(c *vault.Contents, u vault.User) bool {
 	}
 	for _, id := range []string{u.Rotation.Old, u.Rotation.New} {
 		v, _ := u.Passwords.Find(id)
-		if !c.Attempts[fingerprint(c, try{user: u.User, password: v.Value})].Refused {
+		if !attemptOf(c, u, v).Refused {
 			return true
 		}
 	}

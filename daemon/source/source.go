@@ -89,19 +89,8 @@ func Formats() []string {
 	return names
 }
 
-// Recognise returns the name of the format that the data is in, or "". The name
-// of the file is asked only where several fit.
-func Recognise(name string, data []byte) string {
-	text, err := clean(&input{File: File{Path: name, Data: data}})
-	if err != nil {
-		return ""
-	}
-	if f := recognise(name, text); f != nil {
-		return f.name
-	}
-	return ""
-}
-
+// recognise returns the format that a text is in, or nil. The name of the file is asked
+// only where several fit.
 func recognise(path, text string) *format {
 	var first *format
 	for i, f := range formats {

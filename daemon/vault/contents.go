@@ -40,7 +40,7 @@ type Contents struct {
 type Attempt struct {
 	At         time.Time
 	Unanswered int  // sent so often without an answer on record (a crash, a timeout)
-	Refused    bool // never to be sent again
+	Refused    bool // not to be sent again, unless a person asks an hour later
 	LockedOut  bool // refused while an older token still answered: a person may try once more
 	Expired    bool // refused as right but expired: only a change of password may send it
 }
@@ -71,7 +71,7 @@ type Kept struct {
 	Mode   uint32         // its permissions
 	Absent bool           // there was no such file
 	Before account.Secret // its bytes
-	After  []byte         // SHA-256 of what it was made
+	After  []byte         // ccactl's digest of what it was made
 	At     time.Time
 }
 

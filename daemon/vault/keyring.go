@@ -78,7 +78,7 @@ func (k *Keyring) Backend() string { return k.backend }
 func (k *Keyring) NeedsPassphrase() bool { return k.backend == fileBackend }
 
 // Exists reports whether the keyring has been created. It asks no backend.
-func (k *Keyring) Exists(context.Context) (bool, error) {
+func (k *Keyring) Exists() (bool, error) {
 	_, ok, err := readManifest(k.dir)
 	return ok, err
 }

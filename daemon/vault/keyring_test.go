@@ -51,7 +51,7 @@ func TestKeyringFromFirstUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := k.Exists(t.Context()); ok || err != nil || k.Backend() != "file" || !k.NeedsPassphrase() {
+	if ok, err := k.Exists(); ok || err != nil || k.Backend() != "file" || !k.NeedsPassphrase() {
 		t.Errorf("before first use: %v, %v", ok, err)
 	}
 	if _, err := k.Master(t.Context(), account.Secret{}); !errors.Is(err, ErrNoPassphrase) {
@@ -64,7 +64,7 @@ func TestKeyringFromFirstUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := k.Exists(t.Context()); !ok || err != nil {
+	if ok, err := k.Exists(); !ok || err != nil {
 		t.Errorf("after first use: %v, %v", ok, err)
 	}
 	v, err := Open(dir, first, 0)
@@ -307,7 +307,7 @@ func TestKeyringDeadline(t *testing.T) {
 	}
 	cancel()
 	first.Wait()
-	if ok, err := k.Exists(t.Context()); ok || err != nil {
+	if ok, err := k.Exists(); ok || err != nil {
 		t.Errorf("a keyring came to be: %v, %v", ok, err)
 	}
 
@@ -337,7 +337,7 @@ func TestStrangeBackends(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("a backend that %s: %v", what, err)
 		}
-		if ok, _ := k.Exists(t.Context()); ok {
+		if ok, _ := k.Exists(); ok {
 			t.Errorf("a backend that %s made a keyring", what)
 		}
 	}

@@ -29,7 +29,7 @@ type Version[T Value] struct {
 	ID       string // account.NewID: globally unique
 	N        int    // 1, 2, …; never used again within its Versions
 	State    State
-	Source   string    // import | person | cloud | rotation | portal
+	Source   string    // import | person | file | portal | cloud | rotation | found
 	Created  time.Time // when it came here
 	Checked  time.Time // the cloud's last answer about it; zero while unverified
 	Accepted bool      // the cloud accepted it at least once

@@ -69,7 +69,7 @@ func Yield(path, text string, profiles []string) (after string, yielded []int, e
 		if err != nil {
 			return "", nil, err
 		}
-		if strings.Trim(secret, "*•●") != "" { // the portal's mask is none
+		if !Masked(secret) {
 			continue
 		}
 		for _, i := range f.winning(head) {
@@ -83,6 +83,10 @@ func Yield(path, text string, profiles []string) (after string, yielded []int, e
 	slices.Sort(yielded)
 	return f.String(), yielded, nil
 }
+
+// Masked reports whether nothing but a portal's mask stands for a secret, or nothing
+// at all.
+func Masked(secret string) bool { return strings.Trim(secret, "*•●") == "" }
 
 // KeyOf returns the access key that an AWS credentials file has for a profile, ""
 // where it has none.
