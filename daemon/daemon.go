@@ -202,6 +202,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		var loops sync.WaitGroup
 		loops.Go(func() { d.checkOwed(checking) })
 		loops.Go(func() { d.goOn(checking) })
+		loops.Go(func() { d.keepPublished(checking) })
 		loops.Go(func() { d.pollPortal(checking) })
 		loops.Go(func() { d.watchFiles(checking) })
 		loops.Go(func() { d.probeUsed(checking) })

@@ -17,7 +17,7 @@ import (
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
 	logind, _ := d.logindLost.Load().(string)
-	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind}
+	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind, d.gens.warning()}
 	if r.open != nil {
 		warnings = append(warnings, r.open.warning)
 		if r.open.trail.Moved() {
