@@ -192,10 +192,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	}
 	o.ledger.Keep(d.leases.load(), d.leases.save)
 	o.keeper = rotate.New(v, o.cloud, d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
-	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
-	if err := o.keeper.SetPatience(patience); err != nil {
-		return o, "", err
-	}
+	o.keeper.SetPatience(rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)})
 	return o, older, nil
 }
 
