@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"cmp"
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -18,8 +17,9 @@ import (
 func (d *Daemon) status(r *request) (any, error) {
 	logind, _ := d.logindLost.Load().(string)
 	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind, d.gens.warning()}
+	exists, broken := d.keyring.Exists()
 	if r.open != nil {
-		warnings = append(warnings, r.open.warning)
+		warnings = append(warnings, storeWarning(r.open.vault.Trouble(), broken), r.open.warning)
 		if r.open.trail.Moved() {
 			warnings = append(warnings, "the audit trail's file was moved, removed or replaced while ccad ran: ccactl log --verify says what is missing")
 		}
@@ -36,11 +36,11 @@ func (d *Daemon) status(r *request) (any, error) {
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},
 	}
 	if r.open == nil {
-		ctx, cancel := context.WithTimeout(r.Context(), keyringTimeout)
-		defer cancel()
-		exists, err := d.keyring.Exists(ctx)
-		s.Daemon.Fresh = err == nil && !exists
+		s.Daemon.Fresh = broken == nil && !exists
 		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
+		if broken != nil {
+			s.Daemon.Unreadable = "unlock the keyring: " + broken.Error()
+		}
 		return s, nil
 	}
 	if skew, known := r.open.cloud.Skew(); known {
@@ -60,6 +60,18 @@ func (d *Daemon) status(r *request) (any, error) {
 	}
 	slices.SortFunc(s.Environments, func(a, b ipc.Environment) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
+}
+
+// storeWarning is what status says of a store, or a keyring, that only this
+// process still has; "" where both are on disk.
+func storeWarning(store, keyring error) string {
+	switch {
+	case store != nil:
+		return "the store on disk is not what ccad has: " + store.Error()
+	case keyring != nil:
+		return "a lock or restart would close ccad for good: " + keyring.Error()
+	}
+	return ""
 }
 
 func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.User {

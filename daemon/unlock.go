@@ -165,7 +165,11 @@ func (d *Daemon) install(o *opened) error {
 func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, acceptOlder bool) (o *opened, older string, err error) {
 	master, err := d.keyring.Master(ctx, passphrase)
 	if err != nil {
-		return nil, "", fmt.Errorf("unlock the keyring: %w", err)
+		err = fmt.Errorf("unlock the keyring: %w", err)
+		if errors.Is(err, vault.ErrMissing) || errors.Is(err, vault.ErrCorrupt) || errors.Is(err, vault.ErrForeign) {
+			d.unreadable.Store(err.Error())
+		}
+		return nil, "", err
 	}
 	trailPath := filepath.Join(d.StateDir, "audit.jsonl")
 	atLeast, err := audit.LastStore(trailPath)

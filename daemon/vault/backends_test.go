@@ -90,7 +90,7 @@ func TestSecretService(t *testing.T) {
 	defer cancel()
 	_, err = k.Master(brief, account.Secret{})
 	t.Logf("no login keyring: %v", err)
-	if made, _ := k.Exists(t.Context()); err == nil || made {
+	if made, _ := k.Exists(); err == nil || made {
 		t.Errorf("no login keyring: made %v, %v", made, err)
 	}
 	daemon.stop(t)

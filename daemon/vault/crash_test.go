@@ -168,7 +168,7 @@ func TestCrashAtFirstUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made, err := k.Exists(t.Context())
+		made, err := k.Exists()
 		if err != nil {
 			t.Fatal(err)
 		}

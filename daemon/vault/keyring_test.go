@@ -51,7 +51,7 @@ func TestKeyringFromFirstUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := k.Exists(t.Context()); ok || err != nil || k.Backend() != "file" || !k.NeedsPassphrase() {
+	if ok, err := k.Exists(); ok || err != nil || k.Backend() != "file" || !k.NeedsPassphrase() {
 		t.Errorf("before first use: %v, %v", ok, err)
 	}
 	if _, err := k.Master(t.Context(), account.Secret{}); !errors.Is(err, ErrNoPassphrase) {
@@ -64,7 +64,7 @@ func TestKeyringFromFirstUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := k.Exists(t.Context()); !ok || err != nil {
+	if ok, err := k.Exists(); !ok || err != nil {
 		t.Errorf("after first use: %v, %v", ok, err)
 	}
 	v, err := Open(dir, first, 0)
@@ -214,6 +214,11 @@ func TestDamagedKeyring(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	tree := func(k *Keyring) []string {
+		above, _ := filepath.Glob(filepath.Join(k.dir, "*"))
+		items, _ := filepath.Glob(filepath.Join(k.items(), "*"))
+		return append(above, items...)
+	}
 	for what, c := range map[string]struct {
 		damage func(k *Keyring)
 		want   error
@@ -242,12 +247,18 @@ func TestDamagedKeyring(t *testing.T) {
 	} {
 		_, k, _ := testKeyring(t)
 		c.damage(k)
-		before, _ := filepath.Glob(filepath.Join(k.items(), "*"))
+		before := tree(k)
+		if made, err := k.Exists(); !errors.Is(err, c.want) {
+			t.Errorf("%s: it exists: %v, %v", what, made, err)
+		}
+		if _, err := OpenKeyring(k.dir, fileBackend); err != nil {
+			t.Errorf("%s: no daemon could say so: %v", what, err)
+		}
 		if _, err := k.Master(t.Context(), right); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if after, _ := filepath.Glob(filepath.Join(k.items(), "*")); !slices.Equal(before, after) {
-			t.Errorf("%s: items %s became %s", what, before, after)
+		if after := tree(k); !slices.Equal(before, after) {
+			t.Errorf("%s: %s became %s", what, before, after)
 		}
 	}
 }
@@ -307,7 +318,7 @@ func TestKeyringDeadline(t *testing.T) {
 	}
 	cancel()
 	first.Wait()
-	if ok, err := k.Exists(t.Context()); ok || err != nil {
+	if ok, err := k.Exists(); ok || err != nil {
 		t.Errorf("a keyring came to be: %v, %v", ok, err)
 	}
 
@@ -337,7 +348,7 @@ func TestStrangeBackends(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("a backend that %s: %v", what, err)
 		}
-		if ok, _ := k.Exists(t.Context()); ok {
+		if ok, _ := k.Exists(); ok {
 			t.Errorf("a backend that %s made a keyring", what)
 		}
 	}
