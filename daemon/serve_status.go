@@ -38,7 +38,9 @@ func (d *Daemon) status(r *request) (any, error) {
 	if r.open == nil {
 		s.Daemon.Fresh = broken == nil && !exists
 		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
-		if broken != nil {
+		if d.Unfit != nil {
+			s.Daemon.Unreadable = d.Unfit.Error()
+		} else if broken != nil {
 			s.Daemon.Unreadable = "unlock the keyring: " + broken.Error()
 		}
 		return s, nil

@@ -89,6 +89,9 @@ func readPassphrase(path string) (account.Secret, error) {
 // unlock opens the store. It does nothing if it is open already. acceptOlder
 // takes a store that is older than one seen before.
 func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOlder bool) error {
+	if d.Unfit != nil {
+		return d.Unfit
+	}
 	if !d.beginUnlock() {
 		return errOvertaken
 	}

@@ -23,6 +23,8 @@ func checkKeyring(x examination) []finding {
 	switch {
 	case x.err != nil:
 		return nil
+	case strings.HasPrefix(d.Unreadable, "ccad has to be restarted"):
+		return []finding{wrong(check, restartAdvice(d.PID), "%s", d.Unreadable)}
 	case strings.HasPrefix(d.Unreadable, "unlock the keyring"):
 		return []finding{wrong(check, keyringAdvice(d), "%s", d.Unreadable)}
 	case d.Unreadable != "":
