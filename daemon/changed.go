@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"context"
+	"time"
+
 	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
@@ -39,6 +42,23 @@ func (d *Daemon) changed(o *opened, before, after *vault.Contents, why string) {
 		d.lookAfter(after)
 	}
 	d.look()
+}
+
+// publishEvery is how often ccad looks whether shells have all that they should.
+const publishEvery = 10 * time.Second
+
+// keepPublished makes up for generations that could not be written, until ctx ends.
+func (d *Daemon) keepPublished(ctx context.Context) {
+	for tick := time.Tick(publishEvery); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+		if o := d.open.Load(); o != nil {
+			d.gens.again(o.vault.Contents)
+		}
+	}
 }
 
 // look wakes the loops that go by what the store says.

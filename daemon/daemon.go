@@ -18,6 +18,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +55,16 @@ type Options struct {
 	Inherited      session.Handover
 	Signals        *session.Signals // what ends Run's context; nil: no signal does
 	Config         Config
+	Unfit          error            // why this ccad is never to be unlocked; nil: it may be
 	Now            func() time.Time // nil: time.Now
+}
+
+// Unfit is about what a new image found that a lock made: it goes on, since a lock
+// must not end in no daemon, and stays locked. A configuration's own line, which
+// may hold a proxy's password, is left out.
+func Unfit(err error) error {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return errors.New("ccad has to be restarted before it can be unlocked, once this is mended: " + first)
 }
 
 // A Daemon is one running ccad.
@@ -138,7 +149,12 @@ func Run(ctx context.Context, o Options) error {
 	defer d.gens.clear()
 	defer d.leases.clear()
 	if d.keyring, err = vault.OpenKeyring(o.DataDir, o.Config.Keyring.Backend); err != nil {
-		return fmt.Errorf("keyring: %w", err)
+		err = fmt.Errorf("keyring: %w", err)
+		if !d.Inherited.Relocked() {
+			return err
+		}
+		o.Log.Error("start", "error", err)
+		d.Unfit = cmp.Or(d.Unfit, Unfit(err))
 	}
 	d.s3, d.metricsPort, d.credentials = d.listenGateway(), d.listenMetrics(), d.listenCredentials()
 	if err := d.openAtStart(ctx); err != nil {
@@ -202,6 +218,7 @@ func (d *Daemon) serve(ctx context.Context, listener *ipc.Listener) (err error) 
 		var loops sync.WaitGroup
 		loops.Go(func() { d.checkOwed(checking) })
 		loops.Go(func() { d.goOn(checking) })
+		loops.Go(func() { d.keepPublished(checking) })
 		loops.Go(func() { d.pollPortal(checking) })
 		loops.Go(func() { d.watchFiles(checking) })
 		loops.Go(func() { d.probeUsed(checking) })

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +17,8 @@ import (
 
 // generations keeps one file per environment beside the socket: the number that
 // shells compare at every prompt without forking, "0" while locked, no file
-// when no daemon runs. The files hold no secret. They live in the runtime
+// when no daemon runs or it can't be written: then shells drop what they have.
+// The files hold no secret. They live in the runtime
 // folder and are not fsynced: after a crash of the machine there are none.
 //
 // The folder is beside a socket that a person may put anywhere, so it may be
@@ -25,6 +27,9 @@ type generations struct {
 	folder string
 	mu     sync.Mutex // one temporary file, one writer; guards locked
 	locked bool       // what a commit under way at a lock brings is not published
+
+	turn sync.Mutex // one publishes at a time; guards lost
+	lost error      // why not all is published
 }
 
 // generationTemp is written and then renamed. No environment has such a name.
@@ -41,9 +46,8 @@ const locked = "0\n"
 // claim makes the folder, refuses one that holds what is not ours, and makes
 // every file of ours say that there is nothing to be had.
 func (g *generations) claim() error {
-	err := os.Mkdir(g.folder, 0o700)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the folder of the generations: %w", err)
+	if err := g.make(); err != nil {
+		return err
 	}
 	ours, foreign, err := g.list()
 	if err == nil && foreign != "" {
@@ -53,6 +57,13 @@ func (g *generations) claim() error {
 		return err
 	}
 	return g.zero(ours)
+}
+
+func (g *generations) make() error {
+	if err := os.Mkdir(g.folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the folder of the generations: %w", err)
+	}
+	return nil
 }
 
 // list tells our files, with what they say, from the first that is not.
@@ -102,8 +113,8 @@ func (g *generations) lock() error {
 	return errors.Join(err, g.zero(ours))
 }
 
-// zero does that for files that were just found. What can't be written is left:
-// the error is the first.
+// zero does that for files that were just found, and removes what it can't write.
+// The error is the first about a file that is still there.
 func (g *generations) zero(ours map[string]string) (err error) {
 	if _, left := ours[generationTemp]; left { // it would be in the way of all others
 		g.remove(generationTemp)
@@ -112,7 +123,8 @@ func (g *generations) zero(ours map[string]string) (err error) {
 		if name == generationTemp || text == locked {
 			continue
 		}
-		if e := g.replace(name, 0); err == nil {
+		e := g.replace(name, 0)
+		if _, left := g.read(name); left && err == nil {
 			err = e
 		}
 	}
@@ -126,20 +138,65 @@ func (g *generations) shut(locked bool) {
 }
 
 // publish writes the files of what changed between two contents; before is nil
-// at unlock, when files of environments that are gone are removed too. What it
-// can't write it leaves, and goes on: the error is the first.
-func (g *generations) publish(before, after *vault.Contents) (err error) {
-	var ours map[string]string
+// at unlock. All are written where that failed before, or somebody removed the
+// folder. What can't be written is left out: the error is the first.
+func (g *generations) publish(before, after *vault.Contents) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
 	if before == nil {
 		g.shut(false)
-		before = &vault.Contents{}
-		ours, _, err = g.list()
-		for name := range ours {
-			if _, ok := after.Environments[name]; !ok {
-				g.remove(name)
-			}
+	}
+	if before == nil || g.lacking() {
+		g.lost = g.writeAll(after)
+	} else {
+		g.lost = g.writeChanged(before, after, nil)
+	}
+	return g.lost
+}
+
+// again makes up for what publish could not write, or somebody removed.
+func (g *generations) again(contents func() *vault.Contents) {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	g.mu.Lock()
+	locked := g.locked
+	g.mu.Unlock()
+	if !locked && g.lacking() {
+		g.lost = g.writeAll(contents()) // what is committed from here on waits for its turn
+	}
+}
+
+// warning is what status says of it; "" where all is published.
+func (g *generations) warning() string {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	if g.lost == nil {
+		return ""
+	}
+	return "shells are without what they should follow: " + g.lost.Error()
+}
+
+func (g *generations) lacking() bool {
+	_, err := os.Lstat(g.folder)
+	return g.lost != nil || err != nil
+}
+
+// writeAll makes the folder what it has to be, whatever it is.
+func (g *generations) writeAll(after *vault.Contents) error {
+	if err := g.make(); err != nil {
+		return err
+	}
+	ours, _, err := g.list()
+	for name := range ours {
+		if _, ok := after.Environments[name]; !ok {
+			g.remove(name)
 		}
 	}
+	return cmp.Or(err, g.writeChanged(&vault.Contents{}, after, ours))
+}
+
+// writeChanged writes what differs; ours are files that were just found.
+func (g *generations) writeChanged(before, after *vault.Contents, ours map[string]string) (err error) {
 	for name := range before.Environments {
 		if _, ok := after.Environments[name]; !ok {
 			if _, is := g.read(name); is {
@@ -152,7 +209,9 @@ func (g *generations) publish(before, after *vault.Contents) (err error) {
 			continue
 		}
 		write := g.write
-		if _, found := ours[name]; found {
+		if text, found := ours[name]; found && text == strconv.FormatUint(e.Generation, 10)+"\n" {
+			continue
+		} else if found {
 			write = g.replace
 		}
 		if e := write(name, e.Generation); err == nil {
@@ -177,6 +236,7 @@ func (g *generations) write(name string, n uint64) error {
 }
 
 // replace writes a file and renames it: a prompt must never read half a number.
+// Where that fails the file goes, which needs no space.
 func (g *generations) replace(name string, n uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -186,6 +246,7 @@ func (g *generations) replace(name string, n uint64) error {
 	temp := filepath.Join(g.folder, generationTemp)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
+		g.remove(name)
 		return fmt.Errorf("write the generation of %s: %w", name, err)
 	}
 	_, err = f.Write(append(strconv.AppendUint(nil, n, 10), '\n'))
@@ -194,6 +255,7 @@ func (g *generations) replace(name string, n uint64) error {
 	}
 	if err != nil {
 		_ = os.Remove(temp)
+		g.remove(name)
 		return fmt.Errorf("write the generation of %s: %w", name, err)
 	}
 	return nil

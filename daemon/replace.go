@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -90,14 +91,21 @@ func fileOf(g *session.Gate) (*os.File, error) {
 }
 
 // answerLock answers the request that made the old image end. A lock that a restart
-// will not remember is a failure, though it is one: its person must know.
+// will not remember, or no passphrase opens, is a failure, though it is one: its
+// person must know.
 func (d *Daemon) answerLock(f *os.File) {
 	defer func() { _ = f.Close() }()
-	status, body := "200 OK", "{}\n"
-	if !vault.IsLocked(d.DataDir) {
-		status = "500 Internal Server Error"
-		body = `{"error":{"code":"` + string(ipc.CodeFailed) + `","message":"ccad is locked, and a restart will not remember it: its data folder can't be written"}}` + "\n"
+	status, body, but := "200 OK", []byte("{}"), ""
+	if _, err := d.keyring.Exists(); err != nil {
+		but = err.Error()
+	} else if !vault.IsLocked(d.DataDir) {
+		but = "a restart will not remember it: its data folder is gone, or can't be written"
 	}
+	if but != "" {
+		status = "500 Internal Server Error"
+		body, _ = json.Marshal(map[string]*ipc.Error{"error": {Code: ipc.CodeFailed, Message: "ccad is locked, and " + but}})
+	}
+	body = append(body, '\n')
 	_, _ = fmt.Fprintf(f, "HTTP/1.0 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %d\r\nConnection: close\r\n\r\n%s",
 		status, len(body), ipc.ProtocolHeader, ipc.Protocol, body)
 }

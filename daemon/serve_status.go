@@ -16,9 +16,10 @@ import (
 // status tells how everything stands; while locked, that it is locked.
 func (d *Daemon) status(r *request) (any, error) {
 	logind, _ := d.logindLost.Load().(string)
-	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind}
+	warnings := []string{d.s3.warning(), d.metricsPort.lost, d.credentials.lost, logind, d.gens.warning()}
+	exists, broken := d.keyring.Exists()
 	if r.open != nil {
-		warnings = append(warnings, r.open.warning)
+		warnings = append(warnings, storeWarning(r.open.vault.Trouble(), broken), r.open.warning)
 		if r.open.trail.Moved() {
 			warnings = append(warnings, "the audit trail's file was moved, removed or replaced while ccad ran: ccactl log --verify says what is missing")
 		}
@@ -35,9 +36,13 @@ func (d *Daemon) status(r *request) (any, error) {
 		Users:  []ipc.User{}, Environments: []ipc.Environment{},
 	}
 	if r.open == nil {
-		exists, err := d.keyring.Exists()
-		s.Daemon.Fresh = err == nil && !exists
+		s.Daemon.Fresh = broken == nil && !exists
 		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
+		if d.Unfit != nil {
+			s.Daemon.Unreadable = d.Unfit.Error()
+		} else if broken != nil {
+			s.Daemon.Unreadable = "unlock the keyring: " + broken.Error()
+		}
 		return s, nil
 	}
 	if skew, known := r.open.cloud.Skew(); known {
@@ -57,6 +62,18 @@ func (d *Daemon) status(r *request) (any, error) {
 	}
 	slices.SortFunc(s.Environments, func(a, b ipc.Environment) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
+}
+
+// storeWarning is what status says of a store, or a keyring, that only this
+// process still has; "" where both are on disk.
+func storeWarning(store, keyring error) string {
+	switch {
+	case store != nil:
+		return "the store on disk is not what ccad has: " + store.Error()
+	case keyring != nil:
+		return "a lock or restart would close ccad for good: " + keyring.Error()
+	}
+	return ""
 }
 
 func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.User {

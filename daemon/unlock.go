@@ -89,6 +89,9 @@ func readPassphrase(path string) (account.Secret, error) {
 // unlock opens the store. It does nothing if it is open already. acceptOlder
 // takes a store that is older than one seen before.
 func (d *Daemon) unlock(ctx context.Context, passphrase account.Secret, acceptOlder bool) error {
+	if d.Unfit != nil {
+		return d.Unfit
+	}
 	if !d.beginUnlock() {
 		return errOvertaken
 	}
@@ -167,7 +170,11 @@ func (d *Daemon) install(o *opened) error {
 func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, acceptOlder bool) (o *opened, older string, err error) {
 	master, err := d.keyring.Master(ctx, passphrase)
 	if err != nil {
-		return nil, "", fmt.Errorf("unlock the keyring: %w", err)
+		err = fmt.Errorf("unlock the keyring: %w", err)
+		if errors.Is(err, vault.ErrMissing) || errors.Is(err, vault.ErrCorrupt) || errors.Is(err, vault.ErrForeign) {
+			d.unreadable.Store(err.Error())
+		}
+		return nil, "", err
 	}
 	trailPath := filepath.Join(d.StateDir, "audit.jsonl")
 	last, err := audit.Last(trailPath)
@@ -194,10 +201,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	}
 	o.ledger.Keep(d.leases.load(), d.leases.save)
 	o.keeper = rotate.New(v, o.cloud, d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
-	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
-	if err := o.keeper.SetPatience(patience); err != nil {
-		return o, "", err
-	}
+	o.keeper.SetPatience(rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)})
 	return o, older, nil
 }
 

@@ -116,7 +116,7 @@ type Daemon struct {
 	Fresh   bool   `json:"fresh,omitempty"` // no keyring yet: the first passphrase given creates it
 	Warning string `json:"warning,omitempty"`
 
-	Unreadable string `json:"unreadable,omitempty"`         // why the store could not be opened; names its predecessors
+	Unreadable string `json:"unreadable,omitempty"`         // why no passphrase opens it; names the predecessors of a store
 	ClockSkew  *int   `json:"clock_skew_seconds,omitempty"` // how far the cloud's clock is ahead of this machine's; nil: no cloud has answered yet
 }
 

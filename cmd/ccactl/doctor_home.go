@@ -24,6 +24,8 @@ func checkHome(examination) (found []finding) {
 	for _, path := range []string{ipc.DataDir(), ipc.StateDir(), filepath.Dir(ipc.ConfigPath())} {
 		if folder, err := unwritable(path); err != nil {
 			found = append(found, wrong(check, writableAdvice(folder, err), "%s can't be written (%v), and ccad keeps things in %s", folder, err, path))
+		} else if full(folder) {
+			found = append(found, wrong(check, "make room there", "no space is left for %s", path))
 		}
 	}
 	return found
@@ -38,6 +40,12 @@ func unwritable(path string) (at string, err error) {
 		}
 		path = filepath.Dir(path)
 	}
+}
+
+// full reports whether nothing more fits where a path is.
+func full(path string) bool {
+	var s syscall.Statfs_t
+	return syscall.Statfs(path, &s) == nil && s.Blocks > 0 && s.Bavail == 0
 }
 
 func writableAdvice(path string, err error) string {

@@ -23,6 +23,10 @@ func checkKeyring(x examination) []finding {
 	switch {
 	case x.err != nil:
 		return nil
+	case strings.HasPrefix(d.Unreadable, "ccad has to be restarted"):
+		return []finding{wrong(check, restartAdvice(d.PID), "%s", d.Unreadable)}
+	case strings.HasPrefix(d.Unreadable, "unlock the keyring"):
+		return []finding{wrong(check, keyringAdvice(d), "%s", d.Unreadable)}
 	case d.Unreadable != "":
 		return []finding{wrong(check, restoreAdvice(ipc.DataDir()), "%s", d.Unreadable)}
 	case d.Fresh:
@@ -33,6 +37,17 @@ func checkKeyring(x examination) []finding {
 		return []finding{wrong(check, "ccactl backup FILE now; a lasting keyring is chosen in config.toml before the first use", "keyctl forgets everything at the next restart of this machine")}
 	}
 	return fine(check, "the %s keyring is open", d.Keyring)
+}
+
+// keyringAdvice says what opens the store of a keyring that is damaged: nothing but
+// that keyring does. A copy of the folder has it.
+func keyringAdvice(d ipc.Daemon) string {
+	dir, again := ipc.DataDir(), restartAdvice(d.PID)
+	anew := fmt.Sprintf("begin anew: mv %[1]s %[1]s.unreadable; %[2]s; ccactl restore FILE", shellWord(dir), again)
+	if d.Keyring != "file" {
+		return anew
+	}
+	return fmt.Sprintf("put keyring.json and keyring/ back into %s from a copy of that folder; or %s", dir, anew)
 }
 
 // restoreAdvice says how the youngest predecessor takes the place of a store

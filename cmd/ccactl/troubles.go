@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -111,6 +112,10 @@ func found(environment, state string) trouble {
 // mendOf is the command for something that is wrong with the daemon itself.
 func mendOf(warning string, pid int) string {
 	switch {
+	case strings.HasPrefix(warning, "the store on disk"), strings.HasPrefix(warning, "a lock or restart would"):
+		return "ccactl backup FILE"
+	case strings.HasPrefix(warning, "shells are without"):
+		return "make room in " + filepath.Dir(ipc.SocketPath()) + ", or take out what is in the way there; ccad tries again by itself"
 	case strings.Contains(warning, "gateway has no port"):
 		return restartAdvice(pid) + ", once that port is free (or with another as [gateway] listen in " + ipc.ConfigPath() + ")"
 	case strings.Contains(warning, "metrics"):

@@ -137,14 +137,14 @@ func run(args []string) error {
 	if helped, err := parse(flags, args); helped || err != nil {
 		return err
 	}
-	if err := ipc.CheckHome(); err != nil && (os.Getenv("XDG_DATA_HOME") == "" || os.Getenv("XDG_STATE_HOME") == "") {
-		return err // a folder of root's would be made in the root of the disk
-	}
-	unix.Umask(0o077)
 	inherited, err := session.Inherited()
 	if err != nil {
 		return err
 	}
+	if err := ipc.CheckHome(); err != nil && !inherited.Relocked() && (os.Getenv("XDG_DATA_HOME") == "" || os.Getenv("XDG_STATE_HOME") == "") {
+		return err // a folder of root's would be made in the root of the disk
+	}
+	unix.Umask(0o077)
 	o := daemon.Options{
 		Version: version, Ready: os.Stdout, Inherited: inherited,
 		Log:    newLog(level),
@@ -158,7 +158,14 @@ func run(args []string) error {
 			return err
 		}
 	}
-	if o.Config, err = loadConfig(*configPath); err != nil {
+	o.Config, err = loadConfig(*configPath)
+	if err != nil && inherited.Relocked() { // a lock must not end in no daemon
+		o.Unfit = daemon.Unfit(err)
+		o.Log.Error("start", "error", o.Unfit)
+		o.Config, err = daemon.LoadConfig("", false)
+		o.Config.Keyring.Backend = "" // the one that there is
+	}
+	if err != nil {
 		return err
 	}
 	session.ScrubEnvironment()

@@ -54,13 +54,6 @@ func verifyFile(path string, key []byte, head Head) (lines uint64, err error) {
 	return n, nil
 }
 
-// Head returns where the chain stands, lines in memory included.
-func (t *Trail) Head() Head {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.head
-}
-
 func entry(n int) Entry {
 	return Entry{
 		Time: at.Add(time.Duration(n) * time.Second), Event: "served", Environment: "dev", User: "system-ccontini-2925",

@@ -198,6 +198,13 @@ func (t *Trail) Flush() error {
 	return err
 }
 
+// Head returns where the chain stands, lines in memory included.
+func (t *Trail) Head() Head {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head
+}
+
 // Checkpoint writes what is in memory, syncs it, and returns the Head there: what
 // the vault keeps. Were it not synced, a power cut would leave a trail behind its
 // checkpoint, as if somebody had cut it.

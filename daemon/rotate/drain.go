@@ -46,7 +46,6 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 		}
 	}
 	later(flip.Add(min(answering, p.Grace)))
-	c := k.vault.Contents()
 	for _, old := range k.heldAs(what, e, old) {
 		for _, lease := range p.Ledger.Of(old.in) {
 			if what.held(lease.Held) != old.n {
@@ -73,7 +72,7 @@ func (k *Keeper) waitFor(what engine, e vault.Environment, old version, flip tim
 		if old.created.Before(p.Ledger.Since()) {
 			w.Unknown = true
 			later(flip.Add(p.Grace))
-			later(c.LeasesEnd)
+			later(k.leasesEnd)
 		}
 	}
 	if grace != nil {
@@ -109,18 +108,13 @@ func (r *run) drain(what engine) (outcome, edit, error) {
 }
 
 // SetPatience says how long replaced values live on. It is called once, before
-// anything rotates. It records the lease that this daemon gives, and when the
-// last one of the daemons before it ends.
-func (k *Keeper) SetPatience(p Patience) error {
+// anything rotates. The next commit records the lease that this daemon gives, and
+// when the last one of the daemons before it ends: a full disk keeps none shut.
+func (k *Keeper) SetPatience(p Patience) {
 	k.patience = p
-	if c := k.vault.Contents(); c.Lease == p.Lease && len(c.Environments) == 0 {
-		return nil
+	c := k.vault.Contents()
+	k.leasesEnd = c.LeasesEnd
+	if end := k.now().Add(cmp.Or(c.Lease, p.Lease)); len(c.Environments) > 0 && end.After(k.leasesEnd) {
+		k.leasesEnd = end
 	}
-	return k.vault.Change(func(c *vault.Contents) error {
-		if end := k.now().Add(cmp.Or(c.Lease, p.Lease)); len(c.Environments) > 0 && end.After(c.LeasesEnd) {
-			c.LeasesEnd = end
-		}
-		c.Lease = p.Lease
-		return nil
-	})
 }

@@ -68,11 +68,12 @@ type Keeper struct {
 	watcher func(before, after *vault.Contents, why string)
 	order   sync.Mutex // held over a commit and its telling: the next one waits
 
-	patience Patience                 // set before the first rotation
-	removed  map[string][]version     // of environments that are gone, and may be held as theirs, by their names
-	stalls   map[string]stall         // rotations that could not go on, by subject
-	turn     chan struct{}            // closed at the next commit
-	ears     map[chan Progress]string // who follows which subject; "": all
+	patience  Patience                 // set before the first rotation, and with it:
+	leasesEnd time.Time                // when the last lease of a daemon before this one ends
+	removed   map[string][]version     // of environments that are gone, and may be held as theirs, by their names
+	stalls    map[string]stall         // rotations that could not go on, by subject
+	turn      chan struct{}            // closed at the next commit
+	ears      map[chan Progress]string // who follows which subject; "": all
 
 	fault  func(point string) error              // tests let a process die here
 	traced func(from Step, how outcome, to Step) // tests see the way taken
@@ -112,6 +113,7 @@ func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
 		}
 		retire(was, c, k.now())
 		carryIncidents(was, c)
+		c.Lease, c.LeasesEnd = k.patience.Lease, k.leasesEnd
 		return nil
 	})
 	if err != nil {

@@ -182,9 +182,7 @@ func TestDrainWhileTheClockIsSet(t *testing.T) {
 func TestDrainAfterRestart(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
-	if err := w.SetPatience(Patience{Ledger: w.ledger, Grace: testGrace, Lease: 12 * time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	w.SetPatience(Patience{Ledger: w.ledger, Grace: testGrace, Lease: 12 * time.Hour})
 	if err := w.Rotate(t.Context(), KindKey, "dev", Wish{}, silent); err != nil {
 		t.Fatal(err)
 	}

@@ -167,9 +167,7 @@ func (w *world) open() {
 	}
 	w.ledger = NewLedger(w.clock.Now, func(p Process) bool { return w.alive[p.PID] })
 	w.ledger.Keep(w.kept, func(leases []Lease) { w.kept = leases })
-	if err := w.SetPatience(Patience{Ledger: w.ledger, Grace: testGrace, Lease: 20 * time.Minute}); err != nil {
-		w.Fatal(err)
-	}
+	w.SetPatience(Patience{Ledger: w.ledger, Grace: testGrace, Lease: 20 * time.Minute})
 }
 
 // Adopt is a person's command about one environment.

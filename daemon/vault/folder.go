@@ -46,12 +46,17 @@ func UnlockFolder(f *os.File) {
 	_ = f.Close()
 }
 
-// enterFolder opens a folder of ours, made 0700 if it's missing. What is
-// checked is the open folder, so that it can't be exchanged in between.
+// enterFolder opens a folder of ours, made 0700 if it's missing.
 func enterFolder(dir string) (*os.File, error) {
 	if err := makeFolder(dir); err != nil {
 		return nil, err
 	}
+	return openFolder(dir)
+}
+
+// openFolder opens a folder of ours. What is checked is the open folder, so that
+// it can't be exchanged in between.
+func openFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"encoding/hex"
@@ -38,30 +39,28 @@ type Keyring struct {
 // OpenKeyring returns the keyring that dir's manifest names, or will name at
 // first use. An empty backend means that one, or file. Another backend than the
 // manifest's is refused, and so is one that this process doesn't have: nothing
-// ever falls through to another.
+// ever falls through to another. What is damaged is refused by Exists and Master,
+// so that a daemon runs which says so; one that was refused here can only be
+// asked for its name.
 func OpenKeyring(dir, backend string) (*Keyring, error) {
-	if err := removeTemporary(dir, ""); err != nil {
-		return nil, fmt.Errorf("open keyring: %w", err)
+	m, made, _ := readManifest(dir)
+	if backend == "" && made {
+		backend = m.Backend
 	}
-	m, made, err := readManifest(dir)
-	if err != nil {
-		return nil, err
+	k := newKeyring(dir, cmp.Or(backend, fileBackend))
+	if err := removeTemporary(dir, ""); err != nil {
+		return k, fmt.Errorf("open keyring: %w", err)
 	}
 	switch {
-	case backend == "" && made:
-		backend = m.Backend
-	case backend == "":
-		backend = fileBackend
-	case !slices.Contains(backends, backend):
-		return nil, fmt.Errorf("open keyring: unknown backend %q; there are %s", backend, strings.Join(backends, ", "))
-	case made && backend != m.Backend:
-		return nil, fmt.Errorf("open keyring: %s is asked for, but the master key is in %s (as %s says), and it doesn't move by itself",
+	case !slices.Contains(backends, k.backend):
+		return k, fmt.Errorf("open keyring: unknown backend %q; there are %s", backend, strings.Join(backends, ", "))
+	case made && k.backend != m.Backend:
+		return k, fmt.Errorf("open keyring: %s is asked for, but the master key is in %s (as %s says), and it doesn't move by itself",
 			backend, m.Backend, filepath.Join(dir, manifestName))
+	case !available(k.backend):
+		return k, fmt.Errorf("open keyring: this machine has no %s for this process (no session bus when it started, no such program, or not built in)", k.backend)
 	}
-	if !available(backend) {
-		return nil, fmt.Errorf("open keyring: this machine has no %s for this process (no session bus when it started, no such program, or not built in)", backend)
-	}
-	return newKeyring(dir, backend), nil
+	return k, nil
 }
 
 func newKeyring(dir, backend string) *Keyring {
@@ -77,10 +76,26 @@ func (k *Keyring) Backend() string { return k.backend }
 // ask for theirs, if any, by themselves.
 func (k *Keyring) NeedsPassphrase() bool { return k.backend == fileBackend }
 
-// Exists reports whether the keyring has been created. It asks no backend.
+// Exists reports whether the keyring has been created. It asks no backend: the
+// error is what files say is missing or damaged.
 func (k *Keyring) Exists() (bool, error) {
-	_, ok, err := readManifest(k.dir)
-	return ok, err
+	m, made, err := readManifest(k.dir)
+	switch {
+	case err == nil && !made:
+		err = k.orphan()
+	case err == nil && k.NeedsPassphrase():
+		err = k.intact(m)
+	}
+	return made, err
+}
+
+// orphan refuses a folder that has a store and no keyring.
+func (k *Keyring) orphan() error {
+	names, err := Predecessors(k.dir)
+	if err == nil && (len(names) > 0 || present(filepath.Join(k.dir, storeName))) {
+		err = fmt.Errorf("%s is %w, but the store that only its key opens is there", filepath.Join(k.dir, manifestName), ErrMissing)
+	}
+	return err
 }
 
 // Master unlocks the keyring, and creates it at first use; what it returns is
@@ -177,12 +192,8 @@ func (k *Keyring) end() { k.turn <- struct{}{} }
 // create makes the keyring. Before the manifest is in place nothing of it
 // counts; the marker that allows Open to create a store is there before it.
 func (k *Keyring) create(ctx context.Context, passphrase account.Secret) (Master, error) {
-	names, err := Predecessors(k.dir)
-	if err != nil {
+	if err := k.orphan(); err != nil {
 		return Master{}, err
-	}
-	if len(names) > 0 || present(filepath.Join(k.dir, storeName)) {
-		return Master{}, fmt.Errorf("%s is %w, but the store that only its key opens is there", filepath.Join(k.dir, manifestName), ErrMissing)
 	}
 	master, err := NewMaster()
 	if err != nil {

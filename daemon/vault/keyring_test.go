@@ -214,6 +214,11 @@ func TestDamagedKeyring(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	tree := func(k *Keyring) []string {
+		above, _ := filepath.Glob(filepath.Join(k.dir, "*"))
+		items, _ := filepath.Glob(filepath.Join(k.items(), "*"))
+		return append(above, items...)
+	}
 	for what, c := range map[string]struct {
 		damage func(k *Keyring)
 		want   error
@@ -242,12 +247,18 @@ func TestDamagedKeyring(t *testing.T) {
 	} {
 		_, k, _ := testKeyring(t)
 		c.damage(k)
-		before, _ := filepath.Glob(filepath.Join(k.items(), "*"))
+		before := tree(k)
+		if made, err := k.Exists(); !errors.Is(err, c.want) {
+			t.Errorf("%s: it exists: %v, %v", what, made, err)
+		}
+		if _, err := OpenKeyring(k.dir, fileBackend); err != nil {
+			t.Errorf("%s: no daemon could say so: %v", what, err)
+		}
 		if _, err := k.Master(t.Context(), right); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if after, _ := filepath.Glob(filepath.Join(k.items(), "*")); !slices.Equal(before, after) {
-			t.Errorf("%s: items %s became %s", what, before, after)
+		if after := tree(k); !slices.Equal(before, after) {
+			t.Errorf("%s: %s became %s", what, before, after)
 		}
 	}
 }

@@ -55,6 +55,7 @@ type Vault struct {
 	master  Master
 	disk    disk
 	current atomic.Pointer[Contents]
+	failure atomic.Pointer[error] // the last commit's; nil: it is on disk
 
 	mu       sync.Mutex // one writer at a time
 	sequence uint64     // the last one tried, so that a failed commit's is not used again
@@ -190,8 +191,22 @@ func (v *Vault) commit(next *Contents) error {
 		err = write()
 	}
 	if err != nil {
+		v.failure.Store(&err)
 		return err
 	}
+	v.failure.Store(nil)
 	v.current.Store(next)
+	return nil
+}
+
+// Trouble returns why the store on disk is not what is in memory: a commit that
+// failed, and none has worked since, or somebody removed it.
+func (v *Vault) Trouble() error {
+	if err := v.failure.Load(); err != nil {
+		return *err
+	}
+	if !present(v.path) {
+		return fmt.Errorf("%s is %w", v.path, ErrMissing)
+	}
 	return nil
 }

@@ -129,6 +129,9 @@ func TestChangeOnAFullDisk(t *testing.T) {
 		if err == nil || v.Contents() != before {
 			t.Errorf("%s failed: %v, and the contents changed: %v", *step, err, v.Contents() != before)
 		}
+		if told := v.Trouble(); !errors.Is(told, err) {
+			t.Errorf("%s failed: the trouble is %v", *step, told)
+		}
 		again, err := Open(dir, m, before.Sequence)
 		if err != nil {
 			t.Fatalf("after %s failed: %v", *step, err)
@@ -139,6 +142,9 @@ func TestChangeOnAFullDisk(t *testing.T) {
 		v.disk = disk{}
 		if err := v.Change(addEnvironment("next")); err != nil {
 			t.Fatal(err)
+		}
+		if told := v.Trouble(); told != nil {
+			t.Errorf("all is well again, and yet: %v", told)
 		}
 		if got, want := v.Contents().Sequence, again.Contents().Sequence; got <= want {
 			t.Errorf("after %s failed, sequence %d was used twice", *step, want)
@@ -173,6 +179,20 @@ func checkPredecessors(t *testing.T, dir string, m Master, when string) {
 	}
 	if got := names(t, dir); strings.Contains(got, ".tmp") {
 		t.Errorf("%s: %s", when, got)
+	}
+}
+
+// A store that somebody removed is told of though nothing is written.
+func TestStoreThatIsGone(t *testing.T) {
+	dir, _, v := testVault(t)
+	if err := os.Remove(filepath.Join(dir, storeName)); err != nil {
+		t.Fatal(err)
+	}
+	if told := v.Trouble(); !errors.Is(told, ErrMissing) {
+		t.Errorf("the trouble is %v", told)
+	}
+	if err := v.Change(addEnvironment("next")); err != nil || v.Trouble() != nil {
+		t.Errorf("%v, and then %v", err, v.Trouble())
 	}
 }
 
