@@ -110,7 +110,7 @@ func (r *run) drain(what engine) (outcome, edit, error) {
 
 // SetPatience says how long replaced values live on. It is called once, before
 // anything rotates. It records the lease that this daemon gives, and when the
-// last one of the daemons before it ends.
+// last one of the daemons before it ends. What is stored was there before it (timely).
 func (k *Keeper) SetPatience(p Patience) error {
 	k.patience = p
 	if c := k.vault.Contents(); c.Lease == p.Lease && len(c.Environments) == 0 {
@@ -121,6 +121,7 @@ func (k *Keeper) SetPatience(p Patience) error {
 			c.LeasesEnd = end
 		}
 		c.Lease = p.Lease
+		timely(c, p.Ledger.Since().Add(-time.Nanosecond))
 		return nil
 	})
 }
