@@ -204,6 +204,9 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 	if a.offers {
 		e.KeysListed = accessKeys(a.listed)
 		e, _ = reconciled(e, a.listed, now)
+		if v, ok := e.Keys.Active(); ok && a.offer.Keys == nil && a.retired(v.Value.Secret) {
+			a.note("the S3 key %s was replaced before, and Keystone lists no other", v.Value.AccessKeyID)
+		}
 	}
 	return e
 }

@@ -68,7 +68,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 }
 
 // listedKeys returns the pairs that Keystone holds for the grant's user and
-// project, in a stable order.
+// project, in a stable order: those last that were replaced here before.
 func (k *Keeper) listedKeys(ctx context.Context, u vault.User, g cloud.Grant) ([]account.KeyPair, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -83,7 +83,9 @@ func (k *Keeper) listedKeys(ctx context.Context, u vault.User, g cloud.Grant) ([
 		}
 	}
 	slices.SortFunc(mine, func(a, b account.KeyPair) int { return cmp.Compare(a.AccessKeyID, b.AccessKeyID) })
-	return mine, nil
+	fresh := slices.DeleteFunc(slices.Clone(mine), func(pair account.KeyPair) bool { return k.retired(pair.Secret) })
+	replaced := slices.DeleteFunc(mine, func(pair account.KeyPair) bool { return slices.Contains(fresh, pair) })
+	return append(fresh, replaced...), nil
 }
 
 // reconciled is the decision of reconcileLocked, free of any I/O. moved says
