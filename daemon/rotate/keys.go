@@ -296,16 +296,13 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if e.UserID == "" {
 		return k.proveKeysLocked(ctx, e, false)
 	}
-	active, ok := u.Passwords.Active()
-	if !ok {
-		return nil // an application credential may not list keys
+	switch err := Unasked(e, u); {
+	case errors.Is(err, ErrAbsent), errors.Is(err, ErrWithheld): // an application credential may not list keys
+		return nil
+	case err != nil:
+		return err
 	}
-	if u.Refused != nil {
-		return standing(u)
-	}
-	if active.HandsOff || e.Binding.HandsOff {
-		return nil // only a person's verify sends it
-	}
+	active, _ := u.Passwords.Active()
 	base, err := k.baseLocked(ctx, u, active)
 	if err != nil {
 		return err

@@ -112,6 +112,24 @@ func MayServePassword(u vault.User) error {
 	return nil
 }
 
+// Unasked says why nobody asks Keystone about an environment's S3 key until a
+// person acts: there is no password (ErrAbsent), it is refused, or only a person may
+// send it (ErrWithheld). nil: it is asked, or there is no user and S3 has the word.
+func Unasked(e vault.Environment, u vault.User) error {
+	active, ok := u.Passwords.Active()
+	switch {
+	case e.UserID == "":
+		return nil
+	case !ok:
+		return fmt.Errorf("the password of %s: %w", u.User, ErrAbsent)
+	case u.Refused != nil:
+		return standing(u)
+	case active.HandsOff, e.Binding.HandsOff:
+		return fmt.Errorf("the password of %s: %w", u.User, ErrWithheld)
+	}
+	return nil
+}
+
 // MayServeKeys is MayServePassword for an environment's S3 key.
 func MayServeKeys(e vault.Environment) error {
 	if e.KeysRefused == nil {
