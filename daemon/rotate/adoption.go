@@ -64,7 +64,7 @@ func (a *adoption) commit() error {
 			followUnlisted(c, c.Environments[e.Name], v, a.listed, now)
 		}
 		if a.grant != nil {
-			u, e = identified(u, *a.grant), placed(e, *a.grant, now)
+			u, e = identified(u, *a.grant), placed(c, e, *a.grant, now)
 		} else if a.offer.hasUser() {
 			e.Binding = unplaced(e.Binding, a.offer.NoVerify)
 		}

@@ -34,7 +34,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		if active(e.Keys) != before {
 			return nil // replaced meanwhile, by way of another user (sharing): the list is older
 		}
-		e = placed(e, g, k.now())
+		e = placed(c, e, g, k.now())
 		if _, has := e.Keys.Active(); offered || !has {
 			e.KeysOwed = false
 		}
