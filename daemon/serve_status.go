@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -40,7 +41,9 @@ func (d *Daemon) status(r *request) (any, error) {
 		defer cancel()
 		exists, err := d.keyring.Exists(ctx)
 		s.Daemon.Fresh = err == nil && !exists
-		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
+		if no := d.unreadable.Load(); no != nil {
+			s.Daemon.Unreadable, s.Daemon.Older = (*no).Error(), errors.Is(*no, vault.ErrOlder)
+		}
 		return s, nil
 	}
 	if skew, known := r.open.cloud.Skew(); known {

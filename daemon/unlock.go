@@ -181,11 +181,11 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	}
 	if err != nil {
 		err = fmt.Errorf("open the store: %w", err)
-		d.unreadable.Store(err.Error())
+		d.unreadable.Store(&err)
 		return nil, "", err
 	}
 	frugal()
-	d.unreadable.Store("")
+	d.unreadable.Store(nil)
 	o = &opened{vault: v, cloud: d.newCloud(), ledger: rotate.NewLedger(d.now, alive)}
 	if o.trail, o.warning, err = d.openTrail(trailPath, v.Contents()); err != nil {
 		return o, "", fmt.Errorf("open the audit trail: %w", err)
@@ -196,7 +196,10 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	if err := o.keeper.SetPatience(patience); err != nil {
 		return o, "", err
 	}
-	return o, older, nil
+	if older != "" {
+		err = o.keeper.Doubt()
+	}
+	return o, older, err
 }
 
 // drop gives up what was opened in vain: the memory goes back to the kernel,

@@ -23,6 +23,8 @@ func checkKeyring(x examination) []finding {
 	switch {
 	case x.err != nil:
 		return nil
+	case d.Older:
+		return []finding{wrong(check, "ccactl unlock --accept-older", "%s", d.Unreadable)}
 	case d.Unreadable != "":
 		return []finding{wrong(check, restoreAdvice(ipc.DataDir()), "%s", d.Unreadable)}
 	case d.Fresh:
