@@ -71,6 +71,9 @@ func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.Use
 	if u.Refused != nil {
 		out.Reason, out.Expired = u.Refused.Reason, u.Refused.Expired
 	}
+	if from, ok := rotate.AgainFrom(u); ok {
+		out.AgainFrom = &from
+	}
 	if r, ok := k.RetiringPassword(u); ok {
 		out.Rotation = &ipc.Rotation{Step: r.Step, Version: r.Version, Trouble: r.Trouble}
 	}

@@ -129,6 +129,7 @@ type User struct {
 	State           string     `json:"state"` // ok | unverified | refused | locked-out | expiring
 	Reason          string     `json:"reason,omitempty"`
 	Expired         bool       `json:"expired,omitempty"`    // of a refused one: it is right, and only a change of the password helps
+	AgainFrom       *time.Time `json:"again_from,omitempty"` // of a refused one that was accepted before: a person's verify sends it once more from then on
 	PasswordVersion int        `json:"password_version"`     // 0: none is stored
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`

@@ -103,6 +103,16 @@ func standing(u vault.User) error {
 	return &RefusedError{Subject: fmt.Sprintf("the password of %s", u.User), At: u.Refused.At, Reason: u.Refused.Reason, Again: true}
 }
 
+// AgainFrom is when a person's verify may send a refused password once more that was
+// right once; ok is false of all others. A lockout that a token told of it need not wait for.
+func AgainFrom(u vault.User) (from time.Time, ok bool) {
+	active, _ := u.Passwords.Active()
+	if u.Refused == nil || u.Refused.Expired || u.Refused.LockedOut || !active.Accepted {
+		return from, false
+	}
+	return u.Refused.At.Add(refusedPause), true
+}
+
 // MayServePassword returns nil if a view may hold the user's password: shells
 // and programs must not send one that was refused.
 func MayServePassword(u vault.User) error {
