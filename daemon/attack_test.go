@@ -503,15 +503,17 @@ func TestOlderStore(t *testing.T) {
 	if err := os.WriteFile(store, old, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	w.cloud.SetPassword(w.cloud.User.Name, "meanwhile another")
 	w.start("")
-	if !w.status().Daemon.Locked {
-		t.Fatal("an older store was opened")
+	if d := w.status().Daemon; !d.Locked || !d.Older || !strings.Contains(d.Unreadable, "older") {
+		t.Fatalf("with an older store: %+v", d)
 	}
-	w.want(w.try("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: words}, nil), ipc.CodeFailed, "older")
+	w.want(w.try("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: words}, nil), ipc.CodeOlder, "older")
 	w.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: words, AcceptOlder: true}, nil)
 	if n := len(w.status().Environments); n != 1 {
 		t.Errorf("%d environments", n)
 	}
+	w.until("what it has is asked about", func() bool { return w.status().Users[0].State == "refused" })
 	w.restart() // it is accepted once and for all
 	if w.status().Daemon.Locked {
 		t.Error("it was refused again")

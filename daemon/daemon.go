@@ -82,7 +82,7 @@ type Daemon struct {
 	opening sync.Mutex             // one unlock, or change of passphrase, at a time
 	open    atomic.Pointer[opened] // nil: locked
 
-	unreadable atomic.Value // string: why the store could not be opened, "" once it could
+	unreadable atomic.Pointer[error] // why the store could not be opened; nil once it could
 
 	marking  sync.Mutex      // held while the marker of a lock and open change, together
 	touched  bool            // this image has held secrets: a lock has to replace it

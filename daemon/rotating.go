@@ -19,6 +19,9 @@ func (d *Daemon) goOn(ctx context.Context) {
 		wait := longestSleep
 		if o := d.open.Load(); o != nil {
 			d.resume(o)
+			if err := o.keeper.ClockSetBack(); err != nil {
+				d.Log.Error("moments yet to come", "error", err)
+			}
 			due := d.beginDue(ctx, o)
 			rotation, failures := o.keeper.GoOn(ctx)
 			d.tellStalled(failures, stalled)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -121,8 +122,8 @@ func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Bi
 	return now, ok
 }
 
-// unasked says why nobody asks Keystone about an environment's key until a person
-// does something; "": it is asked, or the S3 server has the word.
+// unasked says why nobody asks Keystone about an environment's key, and what a
+// person does about it; "": it is asked, or the S3 server has the word.
 func (d *Daemon) unasked(id string) string {
 	o := d.open.Load()
 	if o == nil {
@@ -130,18 +131,17 @@ func (d *Daemon) unasked(id string) string {
 	}
 	e, _ := o.keeper.EnvironmentByID(id)
 	_, u, err := o.keeper.Environment(e.Name)
-	if err != nil || e.UserID == "" {
+	if err != nil {
 		return ""
 	}
-	active, ok := u.Passwords.Active()
-	if !ok {
+	switch why := rotate.Unasked(e, u); {
+	case why == nil:
+		return ""
+	case errors.Is(why, rotate.ErrAbsent):
 		return fmt.Sprintf("no password of user %s is stored: ccactl update --user %[1]s", u.User)
-	}
-	if err := rotate.MayServePassword(u); err != nil {
-		return err.Error() + ": ccactl status"
-	}
-	if active.HandsOff || e.Binding.HandsOff {
+	case errors.Is(why, rotate.ErrWithheld):
 		return fmt.Sprintf("the password of %s is unverified: ccactl verify %s", u.User, e.Name)
+	default:
+		return why.Error() + ": ccactl status"
 	}
-	return ""
 }

@@ -239,6 +239,8 @@ func wireError(err error) *ipc.Error {
 		code = ipc.CodeUnnamed
 	case errors.Is(err, rotate.ErrTaken):
 		code = ipc.CodeTaken
+	case errors.Is(err, vault.ErrOlder):
+		code = ipc.CodeOlder
 	case errors.Is(err, vault.ErrNoPassphrase):
 		code = ipc.CodeUsage
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -37,11 +38,13 @@ func (d *Daemon) status(r *request) (any, error) {
 	}
 	if r.open == nil {
 		s.Daemon.Fresh = broken == nil && !exists
-		s.Daemon.Unreadable, _ = d.unreadable.Load().(string)
+		if no := d.unreadable.Load(); no != nil {
+			s.Daemon.Unreadable, s.Daemon.Older = (*no).Error(), errors.Is(*no, vault.ErrOlder)
+		}
 		if d.Unfit != nil {
-			s.Daemon.Unreadable = d.Unfit.Error()
+			s.Daemon.Unreadable, s.Daemon.Older = d.Unfit.Error(), false
 		} else if broken != nil {
-			s.Daemon.Unreadable = "unlock the keyring: " + broken.Error()
+			s.Daemon.Unreadable, s.Daemon.Older = "unlock the keyring: "+broken.Error(), false
 		}
 		return s, nil
 	}
@@ -81,6 +84,9 @@ func (d *Daemon) user(k *rotate.Keeper, c *vault.Contents, u vault.User) ipc.Use
 	out := ipc.User{Name: u.User.String(), AuthURL: u.Auth.URL, State: rotate.UserState(c, u, d.now()), PasswordVersion: active.N}
 	if u.Refused != nil {
 		out.Reason, out.Expired = u.Refused.Reason, u.Refused.Expired
+	}
+	if from, ok := rotate.AgainFrom(u); ok {
+		out.AgainFrom = &from
 	}
 	if r, ok := k.RetiringPassword(u); ok {
 		out.Rotation = &ipc.Rotation{Step: r.Step, Version: r.Version, Trouble: r.Trouble}

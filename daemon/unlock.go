@@ -165,6 +165,9 @@ func (d *Daemon) install(o *opened) error {
 	return nil
 }
 
+// closedBy notes what no passphrase mends.
+func (d *Daemon) closedBy(err error) { d.unreadable.Store(&err) }
+
 // openStore reads everything there is to read. older says how old a store is
 // that was accepted all the same.
 func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, acceptOlder bool) (o *opened, older string, err error) {
@@ -172,7 +175,7 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	if err != nil {
 		err = fmt.Errorf("unlock the keyring: %w", err)
 		if errors.Is(err, vault.ErrMissing) || errors.Is(err, vault.ErrCorrupt) || errors.Is(err, vault.ErrForeign) {
-			d.unreadable.Store(err.Error())
+			d.closedBy(err)
 		}
 		return nil, "", err
 	}
@@ -190,19 +193,25 @@ func (d *Daemon) openStore(ctx context.Context, passphrase account.Secret, accep
 	}
 	if err != nil {
 		err = fmt.Errorf("open the store: %w", err)
-		d.unreadable.Store(err.Error())
+		d.closedBy(err)
 		return nil, "", err
 	}
 	frugal()
-	d.unreadable.Store("")
+	d.unreadable.Store(nil)
 	o = &opened{vault: v, cloud: d.newCloud(), ledger: rotate.NewLedger(d.now, alive)}
 	if o.trail, o.warning, err = d.openTrail(trailPath, v.Contents()); err != nil {
 		return o, "", fmt.Errorf("open the audit trail: %w", err)
 	}
 	o.ledger.Keep(d.leases.load(), d.leases.save)
 	o.keeper = rotate.New(v, o.cloud, d.now, func(before, after *vault.Contents, why string) { d.changed(o, before, after, why) })
-	o.keeper.SetPatience(rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)})
-	return o, older, nil
+	patience := rotate.Patience{Ledger: o.ledger, Grace: time.Duration(*d.Config.Rotate.Grace), Lease: time.Duration(d.Config.Serve.Lease)}
+	if err := o.keeper.SetPatience(patience); err != nil {
+		d.Log.Warn("moments yet to come", "error", err)
+	}
+	if older != "" {
+		err = o.keeper.Doubt()
+	}
+	return o, older, err
 }
 
 // drop gives up what was opened in vain: the memory goes back to the kernel,

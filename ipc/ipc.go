@@ -40,6 +40,7 @@ const (
 	CodeRefused  Code = "refused"   // 6: refused by the cloud
 	CodeUnnamed  Code = "unnamed"   // 1: nothing names the environment to be
 	CodeTaken    Code = "taken"     // 1: another identity has that name
+	CodeOlder    Code = "older"     // 1: the store is older than one seen before
 	CodeEmpty    Code = "empty"     // 2: a file that can be read, and holds nothing for ccad
 )
 
@@ -117,6 +118,7 @@ type Daemon struct {
 	Warning string `json:"warning,omitempty"`
 
 	Unreadable string `json:"unreadable,omitempty"`         // why no passphrase opens it; names the predecessors of a store
+	Older      bool   `json:"older,omitempty"`              // it is older than one seen before, and nothing else is wrong with it
 	ClockSkew  *int   `json:"clock_skew_seconds,omitempty"` // how far the cloud's clock is ahead of this machine's; nil: no cloud has answered yet
 }
 
@@ -126,8 +128,9 @@ type User struct {
 	AuthURL         string     `json:"auth_url"`
 	State           string     `json:"state"` // ok | unverified | refused | locked-out | expiring
 	Reason          string     `json:"reason,omitempty"`
-	Expired         bool       `json:"expired,omitempty"` // of a refused one: it is right, and only a change of the password helps
-	PasswordVersion int        `json:"password_version"`  // 0: none is stored
+	Expired         bool       `json:"expired,omitempty"`    // of a refused one: it is right, and only a change of the password helps
+	AgainFrom       *time.Time `json:"again_from,omitempty"` // of a refused one that was accepted before: a person's verify sends it once more from then on
+	PasswordVersion int        `json:"password_version"`     // 0: none is stored
 	CheckedAt       *time.Time `json:"checked_at,omitempty"`
 	Expires         *time.Time `json:"expires,omitempty"`
 	Rotation        *Rotation  `json:"rotation,omitempty"` // of the password

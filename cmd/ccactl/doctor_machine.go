@@ -27,6 +27,8 @@ func checkKeyring(x examination) []finding {
 		return []finding{wrong(check, restartAdvice(d.PID), "%s", d.Unreadable)}
 	case strings.HasPrefix(d.Unreadable, "unlock the keyring"):
 		return []finding{wrong(check, keyringAdvice(d), "%s", d.Unreadable)}
+	case d.Older:
+		return []finding{wrong(check, "ccactl unlock --accept-older", "%s", d.Unreadable)}
 	case d.Unreadable != "":
 		return []finding{wrong(check, restoreAdvice(ipc.DataDir()), "%s", d.Unreadable)}
 	case d.Fresh:

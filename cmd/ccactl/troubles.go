@@ -224,6 +224,12 @@ func userTrouble(u ipc.User, now time.Time) (trouble, bool) {
 		if u.Expired {
 			t.mend = "ccactl rotate --user " + shellWord(u.Name) + " --password"
 		}
+		if u.AgainFrom != nil { // it was right once, and these look the same
+			t.mend += "; or, if the account was disabled or locked out: ccactl verify"
+			if u.AgainFrom.After(now) {
+				t.mend += " after " + u.AgainFrom.Local().Format("15:04")
+			}
+		}
 	case "locked-out":
 		t.what, t.mend = u.Name+": the cloud seems to have locked the user out for a while", "ccactl verify, once that has ended"
 	case "expiring":

@@ -94,6 +94,8 @@ func hintFor(err error) string {
 		return "ccactl setup"
 	case ipc.CodeLocked:
 		return "ccactl unlock"
+	case ipc.CodeOlder:
+		return "ccactl unlock --accept-older"
 	case ipc.CodeUnknown:
 		return "ccactl list"
 	case ipc.CodeRefused:

@@ -64,7 +64,7 @@ func (a *adoption) commit() error {
 			followUnlisted(c, c.Environments[e.Name], v, a.listed, now)
 		}
 		if a.grant != nil {
-			u, e = identified(u, *a.grant), placed(e, *a.grant, now)
+			u, e = identified(u, *a.grant), placed(c, e, *a.grant, now)
 		} else if a.offer.hasUser() {
 			e.Binding = unplaced(e.Binding, a.offer.NoVerify)
 		}
@@ -204,6 +204,9 @@ func (a *adoption) withValues(e vault.Environment, now time.Time) vault.Environm
 	if a.offers {
 		e.KeysListed = accessKeys(a.listed)
 		e, _ = reconciled(e, a.listed, now)
+		if v, ok := e.Keys.Active(); ok && a.offer.Keys == nil && a.retired(v.Value.Secret) {
+			a.note("the S3 key %s was replaced before, and Keystone lists no other", v.Value.AccessKeyID)
+		}
 	}
 	return e
 }

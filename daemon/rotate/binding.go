@@ -33,13 +33,18 @@ func ProjectState(c *vault.Contents, e vault.Environment) string {
 }
 
 // placed fills in what the cloud tells of a project that it granted, and keeps
-// what is pinned.
-func placed(e vault.Environment, g cloud.Grant, now time.Time) vault.Environment {
+// what is pinned. A name is not: the project is known by its id, and clients know it
+// by its name.
+func placed(c *vault.Contents, e vault.Environment, g cloud.Grant, now time.Time) vault.Environment {
 	e.Binding = vault.Binding{Accepted: true, Checked: now}
 	if e.ProjectID == "" {
 		e.ProjectID = g.ProjectID
 	}
-	if e.Project == "" {
+	renamed := e.Project != "" && e.ProjectID == g.ProjectID && g.ProjectName != "" && e.Project != g.ProjectName
+	if renamed {
+		e.Generation = c.NextGeneration()
+	}
+	if e.Project == "" || renamed {
 		e.Project, e.ProjectDomainID, e.ProjectDomainName = g.ProjectName, g.ProjectDomainID, ""
 	}
 	if e.StorageURL == "" {

@@ -28,6 +28,9 @@ func TestDisabledUserComesBack(t *testing.T) {
 	}
 	w.cloud.Enable(w.cloud.User.Name, true)
 	until := w.clock.Now().Add(refusedPause)
+	if from, ok := AgainFrom(w.user()); !ok || !from.Equal(until) {
+		t.Errorf("it may be sent once more from %v, %v", from, ok)
+	}
 	w.clock.step(refusedPause - time.Second)
 	_, updateErr := w.UpdatePassword(t.Context(), w.user().ID, secretOf(w.cloud.User.Password), false)
 	for what, err := range map[string]error{"verify": w.Verify(t.Context(), "dev", true), "update": updateErr} {
@@ -45,6 +48,9 @@ func TestDisabledUserComesBack(t *testing.T) {
 	e, u, _ := w.Environment("dev")
 	if s := EnvironmentState(w.Contents(), e, w.clock.Now()); s != StateOK || u.Refused != nil {
 		t.Errorf("he is back, and dev is %s, %v", s, u.Refused)
+	}
+	if _, ok := AgainFrom(u); ok {
+		t.Error("what is not refused is to be sent once more")
 	}
 	if n := w.cloud.Counts()["POST /v3/auth/tokens"][401]; n != 1 {
 		t.Errorf("%d failed logins", n)

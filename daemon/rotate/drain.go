@@ -110,11 +110,13 @@ func (r *run) drain(what engine) (outcome, edit, error) {
 // SetPatience says how long replaced values live on. It is called once, before
 // anything rotates. The next commit records the lease that this daemon gives, and
 // when the last one of the daemons before it ends: a full disk keeps none shut.
-func (k *Keeper) SetPatience(p Patience) {
+// What is stored was there before it (timely), and is written where that is news.
+func (k *Keeper) SetPatience(p Patience) error {
 	k.patience = p
 	c := k.vault.Contents()
 	k.leasesEnd = c.LeasesEnd
 	if end := k.now().Add(cmp.Or(c.Lease, p.Lease)); len(c.Environments) > 0 && end.After(k.leasesEnd) {
 		k.leasesEnd = end
 	}
+	return k.clockSetBack(p.Ledger.Since().Add(-time.Nanosecond))
 }

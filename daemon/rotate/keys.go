@@ -34,7 +34,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 		if active(e.Keys) != before {
 			return nil // replaced meanwhile, by way of another user (sharing): the list is older
 		}
-		e = placed(e, g, k.now())
+		e = placed(c, e, g, k.now())
 		if _, has := e.Keys.Active(); offered || !has {
 			e.KeysOwed = false
 		}
@@ -68,7 +68,7 @@ func (k *Keeper) reconcileLocked(ctx context.Context, u vault.User, e vault.Envi
 }
 
 // listedKeys returns the pairs that Keystone holds for the grant's user and
-// project, in a stable order.
+// project, in a stable order: those last that were replaced here before.
 func (k *Keeper) listedKeys(ctx context.Context, u vault.User, g cloud.Grant) ([]account.KeyPair, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -83,7 +83,9 @@ func (k *Keeper) listedKeys(ctx context.Context, u vault.User, g cloud.Grant) ([
 		}
 	}
 	slices.SortFunc(mine, func(a, b account.KeyPair) int { return cmp.Compare(a.AccessKeyID, b.AccessKeyID) })
-	return mine, nil
+	fresh := slices.DeleteFunc(slices.Clone(mine), func(pair account.KeyPair) bool { return k.retired(pair.Secret) })
+	replaced := slices.DeleteFunc(mine, func(pair account.KeyPair) bool { return slices.Contains(fresh, pair) })
+	return append(fresh, replaced...), nil
 }
 
 // reconciled is the decision of reconcileLocked, free of any I/O. moved says
@@ -294,16 +296,13 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 	if e.UserID == "" {
 		return k.proveKeysLocked(ctx, e, false)
 	}
-	active, ok := u.Passwords.Active()
-	if !ok {
-		return nil // an application credential may not list keys
+	switch err := Unasked(e, u); {
+	case errors.Is(err, ErrAbsent), errors.Is(err, ErrWithheld): // an application credential may not list keys
+		return nil
+	case err != nil:
+		return err
 	}
-	if u.Refused != nil {
-		return standing(u)
-	}
-	if active.HandsOff || e.Binding.HandsOff {
-		return nil // only a person's verify sends it
-	}
+	active, _ := u.Passwords.Active()
 	base, err := k.baseLocked(ctx, u, active)
 	if err != nil {
 		return err

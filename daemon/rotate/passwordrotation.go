@@ -258,10 +258,12 @@ func (r *passwordRun) ask() (outcome, userEdit, error) {
 }
 
 // prove gets a token that lives. One of the very second of the change is born
-// revoked: Keystone revokes by whole seconds of its clock.
+// revoked: Keystone revokes by whole seconds of its clock. Ours may have been set
+// back since.
 func (r *passwordRun) prove() (outcome, userEdit, error) {
-	if wait := r.rotation.Since.Add(1100 * time.Millisecond).Sub(r.now()); wait > 0 {
-		if err := r.pause(r.ctx, wait); err != nil {
+	const later = 1100 * time.Millisecond
+	if wait := r.rotation.Since.Add(later).Sub(r.now()); wait > 0 {
+		if err := r.pause(r.ctx, min(wait, later)); err != nil {
 			return "", nil, err
 		}
 	}

@@ -48,7 +48,7 @@ func (w *world) makeKey() practice.Key {
 func TestSharedKeyGiven(t *testing.T) {
 	for name, comes := range comings {
 		for _, gone := range []bool{true, false} {
-			if !gone && name == "verify" {
+			if !gone && (name == "verify" || name == "the portal") { // they replace none that lives
 				continue
 			}
 			w := newWorld(t)
@@ -258,5 +258,21 @@ func TestSharedKeyGivenWithoutUser(t *testing.T) {
 	}
 	if w.active("dev").AccessKeyID != next.Access || w.active("profile").AccessKeyID != key.Access {
 		t.Errorf("dev has %s, and profile %s", w.active("dev").AccessKeyID, w.active("profile").AccessKeyID)
+	}
+}
+
+// TestPortalLeavesWorkingKey: what the portal shows may be any of several keys, and
+// takes the place of none that works; of one that is gone it does.
+func TestPortalLeavesWorkingKey(t *testing.T) {
+	w := newWorld(t)
+	key := w.dev()
+	theirs := w.makeKey()
+	notice := Notice{Environment: "dev", Keys: pairOf(theirs), By: ByPortal}
+	if changed, err := w.Notice(t.Context(), notice); changed || err != nil || w.active("dev").AccessKeyID != key.Access {
+		t.Errorf("beside a working one: %v, %v", changed, err)
+	}
+	w.cloud.DeleteKey(key.Access)
+	if changed, err := w.Notice(t.Context(), notice); !changed || err != nil || w.active("dev").AccessKeyID != theirs.Access {
+		t.Errorf("in place of a dead one: %v, %v", changed, err)
 	}
 }

@@ -103,11 +103,39 @@ func standing(u vault.User) error {
 	return &RefusedError{Subject: fmt.Sprintf("the password of %s", u.User), At: u.Refused.At, Reason: u.Refused.Reason, Again: true}
 }
 
+// AgainFrom is when a person's verify may send a refused password once more that was
+// right once; ok is false of all others. A lockout that a token told of it need not wait for.
+func AgainFrom(u vault.User) (from time.Time, ok bool) {
+	active, _ := u.Passwords.Active()
+	if u.Refused == nil || u.Refused.Expired || u.Refused.LockedOut || !active.Accepted {
+		return from, false
+	}
+	return u.Refused.At.Add(refusedPause), true
+}
+
 // MayServePassword returns nil if a view may hold the user's password: shells
 // and programs must not send one that was refused.
 func MayServePassword(u vault.User) error {
 	if u.Refused != nil {
 		return standing(u)
+	}
+	return nil
+}
+
+// Unasked says why nobody asks Keystone about an environment's S3 key until a
+// person acts: there is no password (ErrAbsent), it is refused, or only a person may
+// send it (ErrWithheld). nil: it is asked, or there is no user and S3 has the word.
+func Unasked(e vault.Environment, u vault.User) error {
+	active, ok := u.Passwords.Active()
+	switch {
+	case e.UserID == "":
+		return nil
+	case !ok:
+		return fmt.Errorf("the password of %s: %w", u.User, ErrAbsent)
+	case u.Refused != nil:
+		return standing(u)
+	case active.HandsOff, e.Binding.HandsOff:
+		return fmt.Errorf("the password of %s: %w", u.User, ErrWithheld)
 	}
 	return nil
 }

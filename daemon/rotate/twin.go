@@ -1,12 +1,23 @@
 package rotate
 
-import "github.com/cloud-ca/ccad/daemon/vault"
+import (
+	"slices"
+
+	"github.com/cloud-ca/ccad/daemon/vault"
+)
 
 // twinOf returns the stored user whom Keystone means by another spelling than an
 // offer has: a domain may be given by its id or by its name, a name in capitals to
 // a Keystone that does not see them, and only Keystone's answer says that both are
-// one. A user has one password, and one gate.
+// one. A user has one password, and one gate. The same of a project of the offer's
+// own user: it may have been renamed.
 func (a *adoption) twinOf() (twin vault.User, is bool) {
+	c := a.vault.Contents()
+	if u, stored := c.Users[a.place.user.ID]; stored {
+		return u, a.grant != nil && a.place.added && slices.ContainsFunc(c.EnvironmentsOf(u.ID), func(e vault.Environment) bool {
+			return e.ProjectID == a.grant.ProjectID
+		})
+	}
 	id := ""
 	switch {
 	case a.login != nil:
@@ -14,11 +25,8 @@ func (a *adoption) twinOf() (twin vault.User, is bool) {
 	case a.grant != nil:
 		id = a.grant.UserID
 	}
-	if _, stored := a.vault.Contents().Users[a.place.user.ID]; stored || id == "" {
-		return twin, false
-	}
-	for _, u := range a.vault.Contents().Users {
-		if u.KeystoneID == id && u.Auth.SameOrigin(a.place.user.Auth) {
+	for _, u := range c.Users {
+		if id != "" && u.KeystoneID == id && u.Auth.SameOrigin(a.place.user.Auth) {
 			return u, true
 		}
 	}

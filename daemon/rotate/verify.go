@@ -308,7 +308,7 @@ func (k *Keeper) verifyApplicationLocked(ctx context.Context, u vault.User, e va
 		active.Accepted, active.HandsOff, active.Checked = true, false, k.now()
 		err := inEnvironment(c, e, func(e *vault.Environment) {
 			e.AppCreds = e.AppCreds.With(active)
-			*e = placed(*e, g, k.now())
+			*e = placed(c, *e, g, k.now())
 		})
 		if err != nil {
 			return err

@@ -152,6 +152,13 @@ func (c *Cloud) LeaveProject(name, projectID string) {
 	u.roles = left
 }
 
+// RenameProject gives a project another name.
+func (c *Cloud) RenameProject(id, to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.projects[id].name = to
+}
+
 // Keys lists the user's EC2 keys of all projects, the oldest first.
 func (c *Cloud) Keys(name string) []Key {
 	c.mu.Lock()
