@@ -43,9 +43,9 @@ func TestNoVerifyOfAKnownUsersProject(t *testing.T) {
 	w.cloud.ResetCounts()
 	for _, query := range []string{"&auth=token", "&auth=application-credential"} {
 		_, err := w.view("bogus", query)
-		w.want(err, ipc.CodeFailed, "--no-verify")
+		w.want(err, ipc.CodeWithheld, "--no-verify")
 	}
-	w.want(w.try("POST", "/v1/environments/bogus/s3-key", nil, nil), ipc.CodeFailed, "--no-verify")
+	w.want(w.try("POST", "/v1/environments/bogus/s3-key", nil, nil), ipc.CodeWithheld, "--no-verify")
 	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: secret}, &out)
 	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 2 { // a login and dev's project
 		t.Errorf("update asked for %d tokens; bogus waits for a person's verify", n)

@@ -205,6 +205,8 @@ func (t *telling) sum() error {
 		switch {
 		case l.Environment != "":
 			err = advised(err, "ccactl rotate "+l.Environment+" says what to press")
+		case l.Code == ipc.CodeWithheld:
+			err = advised(err, strings.Join(append([]string{"ccactl verify"}, t.asked.Environments...), " "))
 		case l.Code == ipc.CodeRefused:
 			if mend := mendingPassword(said, "ccactl rotate --user "+shellWord(t.asked.User)+" --password"); mend != "" {
 				err = advised(err, mend)

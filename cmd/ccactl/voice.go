@@ -98,6 +98,8 @@ func hintFor(err error) string {
 		return "ccactl list"
 	case ipc.CodeRefused:
 		return "ccactl status says what is wrong"
+	case ipc.CodeWithheld:
+		return "ccactl verify"
 	case ipc.CodeProtocol:
 		return restartAdvice(0)
 	}
