@@ -110,3 +110,23 @@ func TestUnreachableWhileALoginIsCached(t *testing.T) {
 		})
 	}
 }
+
+// What verify has put in another's place is told: Keystone's list has the right
+// secret of a key that was given a wrong one.
+func TestVerifyTellsOfAnotherKey(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.newKey()
+	w.add("dev", "dev-ccontini")
+	for _, want := range []string{"merged", "unchanged"} {
+		if want == "merged" {
+			w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3Secret: "bad", NoVerify: true}, nil)
+		}
+		was := w.environment("dev").S3.Version
+		var out ipc.Changes
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{Environments: []string{"dev"}}, &out)
+		now := w.environment("dev").S3.Version
+		if c := out.Changes[0]; c.Error != nil || c.Action != want || (now != was) != (want == "merged") {
+			t.Errorf("v%d after v%d: %+v", now, was, c)
+		}
+	}
+}
