@@ -28,6 +28,9 @@ func execVerb() *cobra.Command {
 		path := "env?" + query.Encode()
 		endpoint, _ := c.Flags().GetBool("endpoint")
 		if endpoint {
+			if query.Get("auth") != "" || query.Has("client") && query.Get("client") != "aws" {
+				return misused(c, "--endpoint is for AWS clients, and takes neither --auth nor another --client")
+			}
 			path = "endpoint"
 		}
 		change, err := reactionTo(c.Flag("on-change").Value.String())
