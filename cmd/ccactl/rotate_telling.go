@@ -141,8 +141,8 @@ func told(l ipc.RotateLine) string {
 		text += " (" + purpose(l.Step) + ")"
 	}
 	out := plain(text) + "\n"
-	for _, holder := range l.Holders {
-		out += "  held by " + plain(heldBy(holder)) + "\n"
+	for _, holder := range heldByEach(l.Holders) {
+		out += "  held by " + plain(holder) + "\n"
 	}
 	if l.Step == "portal" {
 		out += guidance(l)
