@@ -48,4 +48,5 @@ func (e severalError) Error() string {
 	return fmt.Sprintf("there are several users %q, say which: %s", e.name, strings.Join(e.called, ", "))
 }
 
+// Is makes it an ErrUnknown.
 func (severalError) Is(target error) bool { return target == ErrUnknown }
