@@ -599,7 +599,7 @@ func TestRawRequests(t *testing.T) {
 // What a backup of somebody else's names reaches no file.
 func TestRestoreOfGarbage(t *testing.T) {
 	w := newWorld(t, practice.Options{})
-	w.want(w.try("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "b", Data: []byte("x")}, nil), ipc.CodeUsage, "backup")
+	w.want(w.try("POST", "/v1/restore", ipc.RestoreRequest{Passphrase: "b", Data: []byte("x")}, nil), ipc.CodeFailed, "backup")
 }
 
 // Who takes the trail away under ccad is told of, and what comes is not lost with

@@ -43,9 +43,9 @@ func TestNoVerifyOfAKnownUsersProject(t *testing.T) {
 	w.cloud.ResetCounts()
 	for _, query := range []string{"&auth=token", "&auth=application-credential"} {
 		_, err := w.view("bogus", query)
-		w.want(err, ipc.CodeFailed, "--no-verify")
+		w.want(err, ipc.CodeWithheld, "--no-verify")
 	}
-	w.want(w.try("POST", "/v1/environments/bogus/s3-key", nil, nil), ipc.CodeFailed, "--no-verify")
+	w.want(w.try("POST", "/v1/environments/bogus/s3-key", nil, nil), ipc.CodeWithheld, "--no-verify")
 	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: secret}, &out)
 	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 2 { // a login and dev's project
 		t.Errorf("update asked for %d tokens; bogus waits for a person's verify", n)
@@ -108,5 +108,25 @@ func TestUnreachableWhileALoginIsCached(t *testing.T) {
 				return e.State == "ok" && e.S3.AccessKeyID == key.Access
 			})
 		})
+	}
+}
+
+// What verify has put in another's place is told: Keystone's list has the right
+// secret of a key that was given a wrong one.
+func TestVerifyTellsOfAnotherKey(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.newKey()
+	w.add("dev", "dev-ccontini")
+	for _, want := range []string{"merged", "unchanged"} {
+		if want == "merged" {
+			w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3Secret: "bad", NoVerify: true}, nil)
+		}
+		was := w.environment("dev").S3.Version
+		var out ipc.Changes
+		w.do("POST", "/v1/verify", ipc.VerifyRequest{Environments: []string{"dev"}}, &out)
+		now := w.environment("dev").S3.Version
+		if c := out.Changes[0]; c.Error != nil || c.Action != want || (now != was) != (want == "merged") {
+			t.Errorf("v%d after v%d: %+v", now, was, c)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/source"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/daemon/watch"
 )
 
@@ -168,6 +169,9 @@ func pointed(path string, data []byte, at *toml.DecodeError, what string) error 
 func (c *Config) check(path string) error {
 	if c.Keyring.Backend == "" {
 		c.Keyring.Backend = "file"
+	}
+	if err := vault.CheckBackend(c.Keyring.Backend); err != nil {
+		return fmt.Errorf("config %s: keyring.backend: %w", path, err)
 	}
 	if c.Serve.Lease == 0 {
 		c.Serve.Lease = Duration(defaultLease)

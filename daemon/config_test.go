@@ -69,6 +69,20 @@ func TestConfigOfOthers(t *testing.T) {
 	}
 }
 
+// A keyring that there is none of is told when the configuration is read.
+func TestConfigKeyring(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	for backend, says := range map[string]string{"nope": "keyring.backend: unknown backend \"nope\"; there are file, ", "keyctl": ""} {
+		if err := os.WriteFile(path, []byte("[keyring]\nbackend = \""+backend+"\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := daemon.LoadConfig(path, true)
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", backend, err)
+		}
+	}
+}
+
 // A proxy that is none is told at the start, not by every request; a password
 // inside it is not.
 func TestConfiguredProxy(t *testing.T) {

@@ -80,9 +80,9 @@ func TestNoVerifyIsSentByAPersonOnly(t *testing.T) {
 	w.do("POST", "/v1/environments", r, nil)
 	for _, query := range []string{"&auth=token", "&auth=application-credential"} {
 		_, err := w.view("dev", query)
-		w.want(err, ipc.CodeFailed, "--no-verify")
+		w.want(err, ipc.CodeWithheld, "--no-verify")
 	}
-	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeFailed, "--no-verify")
+	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeWithheld, "--no-verify")
 	w.do("POST", "/v1/update", ipc.UpdateRequest{Environment: "dev", S3AccessKey: "k", S3Secret: "s"}, nil)
 	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 0 {
 		t.Fatalf("it was sent %d times", n)
@@ -394,5 +394,52 @@ func TestRemoveTellsWhatStays(t *testing.T) {
 	}
 	if stays != 1 || may != 1 {
 		t.Errorf("it says %q", out.Changes[0].Notes)
+	}
+}
+
+// Neither is a password that was given with --no-verify sent for a rotation's
+// sake, nor is one begun that would wait for it.
+func TestNoVerifyIsNotRotated(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.NoVerify = true
+	w.do("POST", "/v1/environments", r, nil)
+	for _, in := range []ipc.RotateRequest{
+		{User: w.cloud.User.Name, Password: true},
+		{Environments: []string{"dev"}},
+	} {
+		for _, in.DryRun = range []bool{true, false} {
+			lines := w.rotate(in)
+			if last := lines[len(lines)-1]; len(lines) != 1 || last.Code != ipc.CodeWithheld || !strings.Contains(last.Error, "--no-verify") {
+				t.Errorf("%+v: %+v", in, lines)
+			}
+		}
+	}
+	s := w.status()
+	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 0 || s.Users[0].Rotation != nil || s.Environments[0].Rotation != nil {
+		t.Errorf("sent %d times; begun: %+v, %+v", n, s.Users[0].Rotation, s.Environments[0].Rotation)
+	}
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if lines := w.rotate(ipc.RotateRequest{User: w.cloud.User.Name, Password: true}); lines[len(lines)-1].State != "done" {
+		t.Errorf("after a person's verify: %+v", lines)
+	}
+}
+
+// A project that was stored with --no-verify of a known user is not asked about by
+// a rotation either.
+func TestNoVerifyProjectIsNotRotated(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("sys", "system-ccontini")
+	r := w.addRequest("dev", "dev-ccontini")
+	r.NoVerify = true
+	w.do("POST", "/v1/environments", r, nil)
+	for _, dry := range []bool{true, false} {
+		lines := w.rotate(ipc.RotateRequest{Environments: []string{"dev"}, DryRun: dry})
+		if len(lines) != 1 || lines[0].Code != ipc.CodeWithheld {
+			t.Errorf("%+v", lines)
+		}
+	}
+	if j := w.environment("dev").Rotation; j != nil {
+		t.Errorf("it has begun: %+v", j)
 	}
 }

@@ -132,7 +132,7 @@ func TestRestoreWithoutVerifying(t *testing.T) {
 			w.until("it is checked by itself", func() bool { return w.environment("dev").State == "ok" })
 			continue
 		}
-		w.want(err, ipc.CodeFailed, "--no-verify")
+		w.want(err, ipc.CodeWithheld, "--no-verify")
 		if e := w.environment("dev"); e.State != "unverified" {
 			t.Errorf("nobody has asked, and it is %s", e.State)
 		}
@@ -146,7 +146,7 @@ func TestNoVerifyCredentialIsSentByAPersonOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := w.view("dev", "&auth=token")
-	w.want(err, ipc.CodeFailed, "--no-verify")
+	w.want(err, ipc.CodeWithheld, "--no-verify")
 	w.restart()
 	if n := w.cloud.Count("POST /v3/auth/tokens"); n != 0 {
 		t.Fatalf("it was sent %d times", n)

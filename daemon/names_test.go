@@ -90,6 +90,34 @@ func TestUsersOfTwoDomains(t *testing.T) {
 	w.want(w.try("POST", "/v1/update", ipc.UpdateRequest{User: at, Password: "x"}, nil), ipc.CodeUnknown, at+"/other")
 }
 
+// A user's host may be given without its port, where that is one user's alone.
+func TestUserAtHostWithoutPort(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	for name, url := range map[string]string{"a": "http://127.0.0.1:5000/v3", "b": "http://127.0.0.2:5000/v3", "c": "http://127.0.0.2:5001/v3"} {
+		r := w.addRequest(name, "p")
+		r.AuthURL, r.NoVerify = url, true
+		w.do("POST", "/v1/environments", r, nil)
+	}
+	user := w.cloud.User.Name
+	for _, name := range []string{user + "@127.0.0.1", user + "@127.0.0.1:5000"} {
+		var out ipc.Changes
+		w.do("POST", "/v1/update", ipc.UpdateRequest{User: name, Password: "next", NoVerify: true}, &out)
+		if len(out.Changes) != 1 || out.Changes[0].Environment != "a" {
+			t.Errorf("update --user %s: %+v", name, out.Changes)
+		}
+	}
+	for name, says := range map[string]string{
+		user:                user + "@127.0.0.1:5000, " + user + "@127.0.0.2:5000",
+		user + "@127.0.0.2": "say which: " + user + "@127.0.0.2:5000, " + user + "@127.0.0.2:5001",
+	} {
+		err := w.try("POST", "/v1/update", ipc.UpdateRequest{User: name, Password: "next", NoVerify: true}, nil)
+		w.want(err, ipc.CodeUnknown, says)
+		if strings.Contains(err.Error(), "no such") {
+			t.Errorf("there are several, and it says %v", err)
+		}
+	}
+}
+
 func host(t *testing.T, raw string) string {
 	t.Helper()
 	u, err := url.Parse(raw)

@@ -235,6 +235,8 @@ func wireError(err error) *ipc.Error {
 		code = ipc.CodeRefused
 	case errors.Is(err, rotate.ErrUnknown):
 		code = ipc.CodeUnknown
+	case errors.Is(err, rotate.ErrWithheld):
+		code = ipc.CodeWithheld
 	case errors.Is(err, rotate.ErrUnnamed):
 		code = ipc.CodeUnnamed
 	case errors.Is(err, rotate.ErrTaken):

@@ -9,6 +9,7 @@ import (
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
+	"github.com/cloud-ca/ccad/daemon/vault"
 	"github.com/cloud-ca/ccad/ipc"
 )
 
@@ -229,7 +230,7 @@ func (d *Daemon) verify(r *request) (any, error) {
 			err = noKey(e)
 		}
 		d.heard(e, err)
-		changes = append(changes, d.verified(r, name, err))
+		changes = append(changes, d.verified(r, e, err))
 	}
 	d.watched.watcher.Again() // a person has acted
 	return ipc.Changes{Changes: changes}, nil
@@ -238,21 +239,28 @@ func (d *Daemon) verify(r *request) (any, error) {
 // verifyRejected follows a program's report that the cloud refused what it was
 // given.
 func (d *Daemon) verifyRejected(r *request, in ipc.VerifyRequest) (any, error) {
-	if _, _, err := r.open.keeper.Environment(in.Rejected); err != nil {
+	was, _, err := r.open.keeper.Environment(in.Rejected)
+	if err != nil {
 		return nil, err
 	}
 	if in.Background {
 		return ipc.Changes{Changes: []ipc.Change{d.report(in.Rejected)}}, nil
 	}
 	asked, err := d.checkRejected(r.Context(), r.open, in.Rejected)
-	change := d.verified(r, in.Rejected, err)
+	change := d.verified(r, was, err)
 	change.Unasked = !asked
 	return ipc.Changes{Changes: []ipc.Change{change}}, nil
 }
 
-// verified is what the cloud said of an environment, and how it stands now.
-func (d *Daemon) verified(r *request, name string, err error) ipc.Change {
-	change := ipc.Change{Environment: name, Action: "unchanged"}
+// verified is what the cloud said of an environment, and how it stands now: with
+// another S3 key than it had, where Keystone's list has put one in force.
+func (d *Daemon) verified(r *request, was vault.Environment, err error) ipc.Change {
+	change := ipc.Change{Environment: was.Name, Action: "unchanged"}
+	now, _, _ := r.open.keeper.Environment(was.Name)
+	served, _ := now.Keys.Active()
+	if before, _ := was.Keys.Active(); served.ID != before.ID {
+		change.Action = "merged"
+	}
 	if err != nil {
 		change.Error = wireError(err)
 		change.Action = "failed"

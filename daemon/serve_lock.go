@@ -88,11 +88,8 @@ func (d *Daemon) restore(r *request) (any, error) {
 		return nil, err
 	}
 	old, err := vault.ReadBackup(in.Data, account.NewSecret(in.Passphrase))
-	if errors.Is(err, vault.ErrPassphrase) {
-		return nil, err
-	}
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, err
 	}
 	changes, err := r.open.keeper.Restore(old, in.NoVerify, in.InsecureHTTP)
 	if err != nil {

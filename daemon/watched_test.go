@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -332,6 +333,18 @@ func TestNoVerifyFile(t *testing.T) {
 	}
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
 	w.until("the file's is in force", func() bool { return w.shown("dev").Password == "second" })
+}
+
+// TestUnwatch: only a file that was watched is watched no more.
+func TestUnwatch(t *testing.T) {
+	w, path := imported(t, "dev-ccontini")
+	for _, want := range [][]string{{"dev-ccontini"}, {}} {
+		var out ipc.UnwatchReply
+		w.do("POST", "/v1/unwatch", ipc.UnwatchRequest{Paths: []string{path}}, &out)
+		if !slices.Equal(out.Environments, want) {
+			t.Errorf("%v, want %v", out.Environments, want)
+		}
+	}
 }
 
 // TestNoWatch: a file that was imported with --no-watch is left alone.

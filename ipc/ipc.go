@@ -38,6 +38,7 @@ const (
 	CodeLocked   Code = "locked"    // 4
 	CodeUnknown  Code = "unknown"   // 5: no such environment or user
 	CodeRefused  Code = "refused"   // 6: refused by the cloud
+	CodeWithheld Code = "withheld"  // 1: a person has to verify it before it is sent
 	CodeUnnamed  Code = "unnamed"   // 1: nothing names the environment to be
 	CodeTaken    Code = "taken"     // 1: another identity has that name
 	CodeOlder    Code = "older"     // 1: the store is older than one seen before

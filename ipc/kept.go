@@ -42,7 +42,7 @@ type UnwatchRequest struct {
 	Paths []string `json:"paths"` // absolute
 }
 
-// UnwatchReply names the environments that came from them.
+// UnwatchReply names the environments for which they were watched.
 type UnwatchReply struct {
 	Environments []string `json:"environments"`
 }

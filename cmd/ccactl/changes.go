@@ -19,7 +19,7 @@ func tell(done ipc.Changes, hint func(ipc.Change) string) error {
 // A teller prints what was done, a sentence at a time.
 type teller func(format string, args ...any)
 
-func printOut(format string, args ...any) { _, _ = fmt.Println(fmt.Sprintf(format, args...)) }
+func printOut(format string, args ...any) { _, _ = fmt.Fprintln(&stdout, fmt.Sprintf(format, args...)) }
 
 func printWarning(format string, args ...any) { warn([]string{fmt.Sprintf(format, args...)}) }
 

@@ -139,7 +139,9 @@ func (w awsWriting) profileOf(program, name string) (configure.AWSProfile, error
 	for flag, value := range w.way {
 		query.Set(flag, value)
 	}
-	if err := call("POST", path+"/s3-key?"+query.Encode(), nil, &key); err != nil {
+	if err := call("POST", path+"/s3-key?"+query.Encode(), nil, &key); coded(err, ipc.CodeWithheld) {
+		return configure.AWSProfile{}, advised(err, "ccactl verify "+name)
+	} else if err != nil {
 		return configure.AWSProfile{}, err
 	}
 	if key.Created {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -64,7 +63,7 @@ func doctorVerb() *cobra.Command {
 			}
 			found = append(found, left...)
 		}
-		return diagnose(os.Stdout, found, asJSON)
+		return diagnose(&stdout, found, asJSON)
 	})
 	c.Long = `Look for what is wrong on this machine, and say what mends it: the daemon and
 its socket, the keyring, the clock, folders that others can enter, the shell's

@@ -26,16 +26,16 @@ func execVerb() *cobra.Command {
 			}
 		}
 		path := "env?" + query.Encode()
-		endpoint, _ := c.Flags().GetBool("endpoint")
-		if endpoint {
-			path = "endpoint"
-		}
 		change, err := reactionTo(c.Flag("on-change").Value.String())
 		if err != nil {
 			return misused(c, err.Error())
 		}
-		if endpoint && change.follow {
-			return misused(c, "--endpoint lets the command follow by itself: --on-change is not for it")
+		endpoint, _ := c.Flags().GetBool("endpoint")
+		if endpoint {
+			path, err = "endpoint", endpointFits(c, query, change)
+		}
+		if err != nil {
+			return err
 		}
 		program, err := exec.LookPath(args[1]) // before anything is handed out for it
 		if err != nil {
@@ -91,6 +91,17 @@ ten seconds for each password and S3 key.`
 	_ = c.RegisterFlagCompletionFunc("on-change", cobra.FixedCompletions([]string{"restart", "signal:HUP", "ignore"}, cobra.ShellCompDirectiveNoFileComp))
 	clientFlags(c)
 	return ofEnvironments(c, 1)
+}
+
+// endpointFits refuses what --endpoint has no use for.
+func endpointFits(c *cobra.Command, query url.Values, change reaction) error {
+	switch {
+	case query.Has("auth"), query.Has("client") && query.Get("client") != "aws":
+		return misused(c, "--endpoint is for AWS clients, and takes neither --auth nor another --client")
+	case change.follow:
+		return misused(c, "--endpoint lets the command follow by itself: --on-change is not for it")
+	}
+	return nil
 }
 
 // hookedView reports whether a view is the one that the hook of a shell loads.

@@ -28,7 +28,7 @@ func importVerb() *cobra.Command {
 			return misused(c, "--scrub takes the secrets out of files, once they are imported")
 		}
 		if r.NoWatch && !r.DryRun {
-			if args, err = unwatch(args); err != nil || len(args) == 0 {
+			if args, err = unwatch(args, c.Flags().NFlag() == 1); err != nil || len(args) == 0 {
 				return err
 			}
 		}
@@ -54,8 +54,9 @@ func importVerb() *cobra.Command {
 is stored once the cloud has accepted it.
 
 ccad keeps an eye on the files: a new value in one is adopted. --no-watch stops
-that, for a file that is gone too. --scrub takes out of them, by whole lines,
-the secrets that ccad holds then; ccactl setup --undo brings them back.`
+that, for a file that is gone too; of one that is watched already it imports
+nothing. --scrub takes out of the files, by whole lines, the secrets that ccad
+holds then; ccactl setup --undo brings them back.`
 	c.Example = `  ccactl import openrc.sh ~/.aws/credentials
   ccactl import openrc.sh --scrub
   pbpaste | ccactl import - --name dev`
@@ -82,32 +83,34 @@ func emitImport(r ipc.ImportRequest) error {
 	return tellJSON(done, nameIt(done))
 }
 
-// unwatch lets ccad stop watching files, and returns those that are still there.
-func unwatch(args []string) (there []string, err error) {
-	var r ipc.UnwatchRequest
+// unwatch lets ccad stop watching files, and returns those that are to be imported:
+// not one that is gone, nor, if no more is wanted, one that was watched, for what it
+// says may have been replaced since.
+func unwatch(args []string, noMore bool) (rest []string, err error) {
 	for _, path := range args {
+		if path == "-" {
+			rest = append(rest, path)
+			continue
+		}
 		abs, err := filepath.Abs(path)
 		if err != nil {
 			return nil, err
 		}
-		if path != "-" {
-			r.Paths = append(r.Paths, abs)
+		var reply ipc.UnwatchReply
+		if err := call("POST", "/v1/unwatch", ipc.UnwatchRequest{Paths: []string{abs}}, &reply); err != nil {
+			return nil, err
 		}
-		if _, err := os.Lstat(abs); err == nil || path == "-" {
-			there = append(there, path)
+		_, gone := os.Lstat(abs)
+		switch {
+		case len(reply.Environments) > 0 && (noMore || gone != nil):
+			printOut("%s is not watched any more, for %s", plain(path), strings.Join(reply.Environments, ", "))
+		case gone != nil:
+			return nil, fmt.Errorf("no such file, and none that is watched: %s", path)
+		default:
+			rest = append(rest, path)
 		}
 	}
-	var reply ipc.UnwatchReply
-	if err := call("POST", "/v1/unwatch", r, &reply); err != nil {
-		return nil, err
-	}
-	if len(there) == 0 && len(reply.Environments) == 0 {
-		return nil, fmt.Errorf("no such file, and none that is watched: %s", strings.Join(args, ", "))
-	}
-	if len(there) == 0 {
-		printOut("not watched any more, for %s", strings.Join(reply.Environments, ", "))
-	}
-	return there, nil
+	return rest, nil
 }
 
 // bringIn imports, and where secrets are missing asks for them and imports

@@ -117,7 +117,7 @@ func putBack(named []string) error {
 			return err
 		}
 		back++
-		_, _ = fmt.Println(plain(k.Path) + " is as it was")
+		printOut("%s is as it was", plain(k.Path))
 	}
 	if len(stuck) > 0 {
 		if len(named) == 0 && serviceInstalled() {

@@ -116,6 +116,8 @@ func view(name, view string) (body []byte, warnings []string, err error) {
 	case !errors.As(err, &failure):
 	case failure.Code == ipc.CodeRefused:
 		err = advised(err, mending(name))
+	case failure.Code == ipc.CodeWithheld:
+		err = advised(err, "ccactl verify "+name)
 	case failure.Code == ipc.CodeFailed && ofKeys(view):
 		err = advised(err, keyAdvice(name))
 	case failure.Code == ipc.CodeFailed && keysAlone(name):

@@ -13,7 +13,8 @@
 // package shell writes the prompt hooks; neither talks to the daemon.
 //
 // Start-up time is a feature: nothing that costs time to import is linked
-// (deps_test.go has the list), and package-level variables hold constants only.
+// (deps_test.go has the list), and package-level variables hold constants only,
+// but for stdout, which is there for main to look at.
 package main
 
 import (
@@ -39,7 +40,11 @@ func run(args []string) int {
 		return exit(advised(usage("a verb comes first, not %s", quote(flag)), "ccactl --help"))
 	}
 	c.SetArgs(args)
-	return exit(c.Execute())
+	c.SetOut(&stdout)
+	if code := exit(c.Execute()); code != 0 {
+		return code
+	}
+	return exit(stdout.err)
 }
 
 func root() *cobra.Command {

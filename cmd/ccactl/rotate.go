@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,9 +99,9 @@ func (r rotation) warn() error {
 		if err := json.Unmarshal(raw, &line); err != nil {
 			return fmt.Errorf("decode a plan: %w", err)
 		}
-		for _, l := range line.Broken {
+		for _, holder := range heldByEach(line.Broken) {
 			broken++
-			say(fmt.Sprintf("warning: %s may hold %s longer than that", heldBy(l), line.Subject))
+			say(fmt.Sprintf("warning: %s may hold %s longer than that", holder, line.Subject))
 		}
 		if line.Unknown {
 			broken++
@@ -122,6 +123,17 @@ func (r rotation) warn() error {
 		return errors.New("nothing is rotated")
 	}
 	return nil
+}
+
+// heldByEach names each who holds something, once for all that he has of it until
+// one end.
+func heldByEach(holders []ipc.Lease) (all []string) {
+	for _, l := range holders {
+		if by := heldBy(l); !slices.Contains(all, by) {
+			all = append(all, by)
+		}
+	}
+	return all
 }
 
 // heldBy names who holds a key: "aws (process 12, until 15:04:05)". A file has no

@@ -141,8 +141,8 @@ func told(l ipc.RotateLine) string {
 		text += " (" + purpose(l.Step) + ")"
 	}
 	out := plain(text) + "\n"
-	for _, holder := range l.Holders {
-		out += "  held by " + plain(heldBy(holder)) + "\n"
+	for _, holder := range heldByEach(l.Holders) {
+		out += "  held by " + plain(holder) + "\n"
 	}
 	if l.Step == "portal" {
 		out += guidance(l)
@@ -205,6 +205,8 @@ func (t *telling) sum() error {
 		switch {
 		case l.Environment != "":
 			err = advised(err, "ccactl rotate "+l.Environment+" says what to press")
+		case l.Code == ipc.CodeWithheld:
+			err = advised(err, strings.Join(append([]string{"ccactl verify"}, t.asked.Environments...), " "))
 		case l.Code == ipc.CodeRefused:
 			if mend := mendingPassword(said, "ccactl rotate --user "+shellWord(t.asked.User)+" --password"); mend != "" {
 				err = advised(err, mend)

@@ -107,7 +107,7 @@ func (s *setup) all() error {
 	}
 	var failed error
 	for i, step := range setupSteps {
-		_, _ = fmt.Printf("%s\n", bold(fmt.Sprintf("%d. %s", i+1, step.title)))
+		printOut("%s", bold(fmt.Sprintf("%d. %s", i+1, step.title)))
 		if slices.Contains(s.leave, step.name) {
 			s.done("left out")
 			continue
@@ -145,7 +145,7 @@ func (s *setup) all() error {
 // done says what a step did or found, indented, in lines that fit the terminal.
 func (*setup) done(format string, args ...any) {
 	for _, line := range wrapped(tilde(fmt.Sprintf(format, args...))) {
-		_, _ = fmt.Println(margin + line)
+		printOut("%s", margin+line)
 	}
 }
 
@@ -199,7 +199,7 @@ func (s *setup) hookShell() error {
 	if _, err := editKept(sh.rc, func(text string) (string, error) { return withLine(text, sh.line), nil }); err != nil {
 		return err
 	}
-	_, _ = fmt.Println(margin + "added to " + plain(tilde(sh.rc)) + ": " + plain(sh.line)) // the line as it was written
+	printOut("%sadded to %s: %s", margin, plain(tilde(sh.rc)), plain(sh.line)) // the line as it was written
 	return nil
 }
 

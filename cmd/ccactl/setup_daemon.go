@@ -173,7 +173,7 @@ func removeService() (removed bool, err error) {
 		return false, err
 	}
 	out, err := exec.Command(strings.TrimSpace(string(data)), "uninstall").CombinedOutput()
-	_, _ = os.Stdout.Write(out)
+	_, _ = stdout.Write(out)
 	if err != nil {
 		return false, fmt.Errorf("ccad uninstall: %w", err)
 	}

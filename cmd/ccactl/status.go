@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -23,7 +22,7 @@ func statusVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return report(os.Stdout, st, time.Now())
+		return report(&stdout, st, time.Now())
 	})
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c

@@ -61,11 +61,12 @@ const few = 5
 
 // heldByAll names who holds something.
 func heldByAll(holders []ipc.Lease) (text string) {
-	for i, l := range holders {
+	all := heldByEach(holders)
+	for i, holder := range all {
 		if i == few {
-			return text + fmt.Sprintf(", and by %d more", len(holders)-few)
+			return text + fmt.Sprintf(", and by %d more", len(all)-few)
 		}
-		text += ", held by " + heldBy(l)
+		text += ", held by " + holder
 	}
 	return text
 }

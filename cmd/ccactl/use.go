@@ -26,7 +26,8 @@ func useVerb() *cobra.Command {
 			if !known {
 				sh.line = hookLine("bash")
 			}
-			return advised(usage("use is a function of a hooked shell, and this shell is not hooked"), "ccactl setup hooks it, or by hand: "+sh.line)
+			return advised(usage("use is a function of interactive shells that are hooked, and this one is not"),
+				"in a script: ccactl exec NAME -- CMD…; ccactl setup hooks a shell, or by hand: "+sh.line)
 		case len(args) > 0:
 			return misused(c, "either NAME, or --default NAME")
 		case preset == "-":

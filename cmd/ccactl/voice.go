@@ -20,6 +20,18 @@ import (
 // comes in part from the cloud, so nothing in it reaches the terminal as a
 // control character.
 
+// stdout is os.Stdout, and keeps the first error of writing to it, for those who print and look at
+// none: then the program has failed.
+var stdout output
+
+type output struct{ err error }
+
+func (o *output) Write(data []byte) (int, error) {
+	n, err := os.Stdout.Write(data)
+	o.err = cmp.Or(o.err, err)
+	return n, err
+}
+
 func say(line string) { _, _ = fmt.Fprintln(os.Stderr, "ccactl: "+plain(line)) }
 func warn(warnings []string) {
 	for _, w := range warnings {
@@ -100,6 +112,8 @@ func hintFor(err error) string {
 		return "ccactl list"
 	case ipc.CodeRefused:
 		return "ccactl status says what is wrong"
+	case ipc.CodeWithheld:
+		return "ccactl verify"
 	case ipc.CodeProtocol:
 		return restartAdvice(0)
 	}

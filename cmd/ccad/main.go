@@ -65,14 +65,21 @@ func main() {
 			fail(err)
 		}
 	case "keyrings":
-		fmt.Println(strings.Join(daemon.Keyrings(), "\n"))
+		show(strings.Join(daemon.Keyrings(), "\n") + "\n")
 	case "version", "--version":
-		fmt.Println("ccad", version)
+		show("ccad " + version + "\n")
 	case "help", "--help", "-h":
-		fmt.Print(usage)
+		show(usage)
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
+	}
+}
+
+// show prints what was asked for: where that fails, so does ccad.
+func show(text string) {
+	if _, err := fmt.Print(text); err != nil {
+		fail(err)
 	}
 }
 
@@ -99,7 +106,7 @@ func parse(flags *flag.FlagSet, args []string) (helped bool, err error) {
 		}
 	})
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Print(usage)
+		show(usage)
 		return true, nil
 	}
 	if err == nil && flags.NArg() > 0 {

@@ -3,10 +3,17 @@ package main
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ccad": main})
+}
 
 // check reads what run would read: the file that is named, which must be there,
 // else the usual one, which need not be.
@@ -44,6 +51,22 @@ func TestCheck(t *testing.T) {
 			if err := verb(args); !errors.As(err, new(misuse)) || strings.Contains(err.Error(), bad) {
 				t.Errorf("%q: %v", args, err)
 			}
+		}
+	}
+}
+
+// What can't be written has not been said.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"version"}, {"help"}, {"keyrings"}, {"check", "--help"}} {
+		c := exec.Command("ccad", args...)
+		c.Stdout = full
+		if err := c.Run(); err == nil || c.ProcessState.ExitCode() != 1 {
+			t.Errorf("%q: %v", args, err)
 		}
 	}
 }

@@ -177,6 +177,9 @@ func (u User) String() string {
 // AtHost is the user's name with his cloud: NAME@HOST.
 func (u User) AtHost() string { return u.Name + "@" + u.Auth.Host() }
 
+// AtHostname is AtHost without the port that the auth URL may have.
+func (u User) AtHostname() string { return u.Name + "@" + u.Auth.Hostname() }
+
 // InDomain is the user's name where one cloud has several of it:
 // NAME@HOST/DOMAIN.
 func (u User) InDomain() string {

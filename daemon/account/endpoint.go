@@ -70,6 +70,15 @@ func (e Endpoint) Host() string {
 	return u.Host
 }
 
+// Hostname is Host without its port.
+func (e Endpoint) Hostname() string {
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 // Origin returns scheme://host:port with the port always present, the form in
 // which origins are compared.
 func (e Endpoint) Origin() string {

@@ -149,12 +149,14 @@ func (k *Keeper) PlanPassword(userID string) error {
 }
 
 func mayChange(u vault.User) error {
-	_, ok := u.Passwords.Active()
+	active, ok := u.Passwords.Active()
 	switch {
 	case !ok:
 		return fmt.Errorf("no password of %s is stored: %w", u.User, ErrPortal)
 	case u.IdentityAPI == "2.0":
 		return fmt.Errorf("identity API 2.0 changes no password: %w", ErrPortal)
+	case active.HandsOff:
+		return handsOff(u)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (appCreds) may(e vault.Environment, u vault.User) error {
 	case !ok:
 		return withoutCredential(e)
 	case active.HandsOff && !usable(u):
-		return fmt.Errorf("the application credential of %s was given with --no-verify: only ccactl verify sends it", e.Name)
+		return fmt.Errorf("the application credential of %s was given with --no-verify: %w", e.Name, ErrWithheld)
 	}
 	return nil
 }

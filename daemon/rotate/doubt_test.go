@@ -534,9 +534,11 @@ func TestTwoPasswordRotatesAtOnce(t *testing.T) {
 func TestPasswordUnacceptedIsTriedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.both()
-	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("wrong"), true); err != nil {
+	w.cloud.Fail(practice.Fault{Route: "POST /v3/auth/tokens", Status: 503})
+	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf("wrong"), false); err != nil {
 		t.Fatal(err)
 	}
+	w.cloud.Heal()
 	var no *RefusedError
 	if err := w.rotatePassword(); !errors.As(err, &no) {
 		t.Errorf("it says %v", err)
@@ -732,7 +734,7 @@ func TestPasswordExpiredWhenHandedInAgain(t *testing.T) {
 }
 
 // The new password came into force late and has expired since; a person puts it in
-// force and asks for a rotation: that changes it, for the cloud calls it right.
+// force, verifies it and asks for a rotation: that changes it, for the cloud calls it right.
 func TestPasswordLateAndExpired(t *testing.T) {
 	w := newWorld(t)
 	w.both()
@@ -746,6 +748,7 @@ func TestPasswordLateAndExpired(t *testing.T) {
 	if _, err := w.UpdatePassword(t.Context(), w.user().ID, secretOf(late), true); err != nil {
 		t.Fatal(err)
 	}
+	_ = w.Verify(t.Context(), "dev", true)
 	if err := w.rotatePassword(); err != nil {
 		t.Error(err)
 	}

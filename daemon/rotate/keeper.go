@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,29 +175,6 @@ func (k *Keeper) Environment(name string) (vault.Environment, vault.User, error)
 		return e, vault.User{}, fmt.Errorf("%q: %w", name, ErrUnknown)
 	}
 	return e, c.Users[e.UserID], nil
-}
-
-// FindUser returns the user that a person means by NAME, NAME@HOST or
-// NAME@HOST/DOMAIN.
-func (k *Keeper) FindUser(name string) (vault.User, error) {
-	var found []vault.User
-	for _, u := range k.vault.Contents().Users {
-		if u.Name != "" && slices.Contains([]string{u.Name, u.AtHost(), u.InDomain()}, name) {
-			found = append(found, u)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return vault.User{}, fmt.Errorf("user %q: %w", name, ErrUnknown)
-	case 1:
-		return found[0], nil
-	}
-	var called []string
-	for _, u := range found {
-		called = append(called, u.User.String())
-	}
-	slices.Sort(called)
-	return vault.User{}, fmt.Errorf("there are several users %q, say which: %s: %w", name, strings.Join(called, ", "), ErrUnknown)
 }
 
 // forget drops cached tokens.

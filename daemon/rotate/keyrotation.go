@@ -30,10 +30,18 @@ func (s3Keys) version(e vault.Environment, id string) (version, bool) {
 const foundAlone = "found"
 
 func (s3Keys) may(e vault.Environment, u vault.User) error {
-	if _, ok := u.Passwords.Active(); !ok {
+	active, ok := u.Passwords.Active()
+	switch {
+	case !ok:
 		return fmt.Errorf("rotating the S3 key of %s needs its user's password, which ccad does not have: %w", e.Name, ErrPortal)
+	case u.Refused != nil:
+		return standing(u)
+	case active.HandsOff:
+		return handsOff(u)
+	case e.Binding.HandsOff:
+		return untouched(e)
 	}
-	return MayServePassword(u)
+	return nil
 }
 
 func (s3Keys) intend(e *vault.Environment, now time.Time) (intended, former string) {

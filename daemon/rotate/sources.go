@@ -25,25 +25,27 @@ func remember(e vault.Environment, from *vault.Source) vault.Environment {
 	return e
 }
 
-// Unwatch stops watching files, and returns the environments that came from
-// them. What they brought stays.
+// Unwatch stops watching files, and returns the environments for which they were
+// watched. What they brought stays.
 func (k *Keeper) Unwatch(paths []string) (names []string, err error) {
 	err = k.commit("unwatched", func(c *vault.Contents) error {
-		names = inSources(c, paths, func(s *vault.Source) { s.Watched = false })
+		names = inSources(c, paths, func(s *vault.Source) (changed bool) {
+			changed, s.Watched = s.Watched, false
+			return changed
+		})
 		return nil
 	})
 	return names, err
 }
 
 // inSources changes the sources that are at one of the paths, and returns the
-// environments that have them.
-func inSources(c *vault.Contents, paths []string, change func(*vault.Source)) (names []string) {
+// environments in which that changed something.
+func inSources(c *vault.Contents, paths []string, change func(*vault.Source) (changed bool)) (names []string) {
 	for _, name := range slices.Sorted(maps.Keys(c.Environments)) {
 		e := c.Environments[name]
 		sources := slices.Clone(e.Sources)
 		for i := range sources {
-			if slices.Contains(paths, sources[i].Path) {
-				change(&sources[i])
+			if slices.Contains(paths, sources[i].Path) && change(&sources[i]) {
 				names = append(names, name)
 			}
 		}
@@ -75,9 +77,16 @@ func (k *Keeper) Keep(file vault.Kept, emptied []string) error {
 		}
 		file.ID, file.At = account.NewID(), k.now()
 		c.Kept = append(slices.Clone(c.Kept), file)
-		inSources(c, emptied, func(s *vault.Source) { s.Emptied = true })
+		inSources(c, emptied, emptiedIs(true))
 		return nil
 	})
+}
+
+func emptiedIs(emptied bool) func(*vault.Source) (changed bool) {
+	return func(s *vault.Source) (changed bool) {
+		changed, s.Emptied = s.Emptied != emptied, emptied
+		return changed
+	}
 }
 
 // Unkeep forgets what a file was: it is put back, and filled are the paths of the
@@ -89,7 +98,7 @@ func (k *Keeper) Unkeep(id string, filled []string) error {
 			return fmt.Errorf("no former file has that id: %w", ErrUnknown)
 		}
 		c.Kept = slices.Delete(slices.Clone(c.Kept), at, at+1)
-		inSources(c, filled, func(s *vault.Source) { s.Emptied = false })
+		inSources(c, filled, emptiedIs(false))
 		return nil
 	})
 }

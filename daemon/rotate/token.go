@@ -84,7 +84,7 @@ func (k *Keeper) scopedLocked(ctx context.Context, u vault.User, e vault.Environ
 // baseLocked returns a young unscoped grant, by a login if need be.
 func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Version[account.Secret]) (login, error) {
 	if active.HandsOff {
-		return login{}, fmt.Errorf("the password of %s was given with --no-verify: only ccactl verify sends it", u.User)
+		return login{}, handsOff(u)
 	}
 	k.mu.Lock()
 	base, ok := k.logins[u.ID]
@@ -97,6 +97,11 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Vers
 		return login{}, recordErr
 	}
 	return base, err
+}
+
+// handsOff is the error for a password that was given with --no-verify.
+func handsOff(u vault.User) error {
+	return fmt.Errorf("the password of %s was given with --no-verify: %w", u.User, ErrWithheld)
 }
 
 // rescopeLocked makes a project's token of an unscoped one and caches it. A base
@@ -173,7 +178,7 @@ func (k *Keeper) applicationLocked(ctx context.Context, u vault.User, e vault.En
 	case !ok:
 		return cloud.Grant{}, withoutCredential(e)
 	case active.HandsOff && !person:
-		return cloud.Grant{}, fmt.Errorf("the application credential of %s was given with --no-verify: only ccactl verify sends it", e.Name)
+		return cloud.Grant{}, fmt.Errorf("the application credential of %s was given with --no-verify: %w", e.Name, ErrWithheld)
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()

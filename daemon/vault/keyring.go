@@ -52,8 +52,8 @@ func OpenKeyring(dir, backend string) (*Keyring, error) {
 		return k, fmt.Errorf("open keyring: %w", err)
 	}
 	switch {
-	case !slices.Contains(backends, k.backend):
-		return k, fmt.Errorf("open keyring: unknown backend %q; there are %s", backend, strings.Join(backends, ", "))
+	case CheckBackend(k.backend) != nil:
+		return k, fmt.Errorf("open keyring: %w", CheckBackend(k.backend))
 	case made && k.backend != m.Backend:
 		return k, fmt.Errorf("open keyring: %s is asked for, but the master key is in %s (as %s says), and it doesn't move by itself",
 			backend, m.Backend, filepath.Join(dir, manifestName))
@@ -61,6 +61,14 @@ func OpenKeyring(dir, backend string) (*Keyring, error) {
 		return k, fmt.Errorf("open keyring: this machine has no %s for this process (no session bus when it started, no such program, or not built in)", k.backend)
 	}
 	return k, nil
+}
+
+// CheckBackend refuses a name that no backend has, on any machine.
+func CheckBackend(name string) error {
+	if !slices.Contains(backends, name) {
+		return fmt.Errorf("unknown backend %q; there are %s", name, strings.Join(backends, ", "))
+	}
+	return nil
 }
 
 func newKeyring(dir, backend string) *Keyring {
