@@ -40,6 +40,7 @@ const (
 	CodeRefused  Code = "refused"   // 6: refused by the cloud
 	CodeUnnamed  Code = "unnamed"   // 1: nothing names the environment to be
 	CodeTaken    Code = "taken"     // 1: another identity has that name
+	CodeOnlyCopy Code = "only-copy" // 1: a password would be lost for good, and yes=true was not said
 	CodeEmpty    Code = "empty"     // 2: a file that can be read, and holds nothing for ccad
 )
 
