@@ -241,6 +241,8 @@ func wireError(err error) *ipc.Error {
 		code = ipc.CodeTaken
 	case errors.Is(err, rotate.ErrOnlyCopy):
 		code = ipc.CodeOnlyCopy
+	case errors.Is(err, vault.ErrPassphrase):
+		code = ipc.CodePassphrase
 	case errors.Is(err, vault.ErrNoPassphrase):
 		code = ipc.CodeUsage
 	}

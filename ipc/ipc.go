@@ -31,17 +31,18 @@ type Code string
 
 // The codes and, beside each, ccactl's exit code.
 const (
-	CodeFailed   Code = "failed"    // 1
-	CodeProtocol Code = "protocol"  // 1: the daemon speaks another protocol
-	CodeUsage    Code = "usage"     // 2
-	CodeNoDaemon Code = "no-daemon" // 3: made by the client, never sent
-	CodeLocked   Code = "locked"    // 4
-	CodeUnknown  Code = "unknown"   // 5: no such environment or user
-	CodeRefused  Code = "refused"   // 6: refused by the cloud
-	CodeUnnamed  Code = "unnamed"   // 1: nothing names the environment to be
-	CodeTaken    Code = "taken"     // 1: another identity has that name
-	CodeOnlyCopy Code = "only-copy" // 1: a password would be lost for good, and yes=true was not said
-	CodeEmpty    Code = "empty"     // 2: a file that can be read, and holds nothing for ccad
+	CodeFailed     Code = "failed"     // 1
+	CodeProtocol   Code = "protocol"   // 1: the daemon speaks another protocol
+	CodeUsage      Code = "usage"      // 2
+	CodeNoDaemon   Code = "no-daemon"  // 3: made by the client, never sent
+	CodeLocked     Code = "locked"     // 4
+	CodeUnknown    Code = "unknown"    // 5: no such environment or user
+	CodeRefused    Code = "refused"    // 6: refused by the cloud
+	CodeUnnamed    Code = "unnamed"    // 1: nothing names the environment to be
+	CodeTaken      Code = "taken"      // 1: another identity has that name
+	CodeOnlyCopy   Code = "only-copy"  // 1: a password would be lost for good, and yes=true was not said
+	CodePassphrase Code = "passphrase" // 1: it is wrong
+	CodeEmpty      Code = "empty"      // 2: a file that can be read, and holds nothing for ccad
 )
 
 // Error is a failure as it crosses the socket.
