@@ -166,7 +166,10 @@ func removeVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return tell(done, nil)
+		if err := tell(done, nil); err != nil || readDefault(ipc.DefaultPath()) != args[0] {
+			return err
+		}
+		return forgetDefault(ipc.DefaultPath())
 	})
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask, even if a password that ccad made is lost for good")
 	return ofEnvironments(c, 1)
