@@ -460,7 +460,7 @@ func TestMetricsAndLogsTellNothing(t *testing.T) {
 	key := w.cloud.Keys(w.cloud.User.Name)[0]
 	w.want(w.importText("dev", w.openrc("wrong-password", "dev-ccontini", "")), ipc.CodeRefused, "")
 	w.do("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "correct horse", New: "battery staple"}, nil)
-	w.want(w.try("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "wrong horse", New: "x"}, nil), ipc.CodeFailed, "wrong passphrase")
+	w.want(w.try("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "wrong horse", New: "x"}, nil), ipc.CodePassphrase, "wrong passphrase")
 	w.do("POST", "/v1/passphrase", ipc.PassphraseRequest{Old: "battery staple", New: "correct horse"}, nil)
 	w.do("POST", "/v1/backup", ipc.BackupRequest{Passphrase: "of the backup"}, new([]byte))
 	w.restart()

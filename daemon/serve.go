@@ -59,7 +59,7 @@ var unheard = verb{unheardPattern, func(*Daemon, *request) (any, error) { return
 
 // verbs is every request there is, sorted by pattern.
 var verbs = []verb{
-	{"DELETE /v1/environments/{name}", (*Daemon).remove, false},
+	{"DELETE /v1/environments/{name}?yes", (*Daemon).remove, false},
 	{"DELETE /v1/kept/{id}", (*Daemon).unkeep, false},
 	{"DELETE /v1/portal", (*Daemon).portalLogout, false},
 	{"GET /metrics", (*Daemon).prometheus, true},
@@ -243,6 +243,10 @@ func wireError(err error) *ipc.Error {
 		code = ipc.CodeTaken
 	case errors.Is(err, vault.ErrOlder):
 		code = ipc.CodeOlder
+	case errors.Is(err, rotate.ErrOnlyCopy):
+		code = ipc.CodeOnlyCopy
+	case errors.Is(err, vault.ErrPassphrase):
+		code = ipc.CodePassphrase
 	case errors.Is(err, vault.ErrNoPassphrase):
 		code = ipc.CodeUsage
 	}

@@ -174,15 +174,19 @@ func leases(k *rotate.Keeper, of []rotate.Lease) (out []ipc.Lease) {
 // remove forgets an environment.
 func (d *Daemon) remove(r *request) (any, error) {
 	name := r.PathValue("name")
-	e, _, err := r.open.keeper.Environment(name)
+	e, u, err := r.open.keeper.Environment(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.open.keeper.Remove(name); err != nil {
+	lost := rotate.OnlyCopy(r.open.keeper.Contents(), e)
+	if err := r.open.keeper.Remove(name, r.URL.Query().Get("yes") == "true"); err != nil {
 		return nil, err
 	}
 	d.record(r.open, audit.Entry{Event: "removed", Environment: name})
 	change := ipc.Change{Environment: name, Action: "removed"}
+	if lost {
+		change.Notes = append(change.Notes, "the password of "+u.String()+", which ccad had made, is lost: Regenerate in the portal makes another")
+	}
 	left, perhaps := rotate.KeysLeft(e)
 	for _, id := range left {
 		change.Notes = append(change.Notes, "S3 key "+id+" stays valid at the cloud")

@@ -86,7 +86,7 @@ func TestVerifyOfNothing(t *testing.T) {
 // must not learn of it when it is needed.
 func TestWrongPassphraseOfAnOpenStore(t *testing.T) {
 	w := newWorld(t, practice.Options{})
-	w.want(w.try("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: "incorrect"}, nil), ipc.CodeFailed, "passphrase")
+	w.want(w.try("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: "incorrect"}, nil), ipc.CodePassphrase, "passphrase")
 	w.do("POST", "/v1/unlock", ipc.UnlockRequest{Passphrase: "correct horse"}, nil)
 	w.do("POST", "/v1/unlock", ipc.UnlockRequest{}, nil)
 	if w.status().Daemon.Locked {

@@ -31,18 +31,20 @@ type Code string
 
 // The codes and, beside each, ccactl's exit code.
 const (
-	CodeFailed   Code = "failed"    // 1
-	CodeProtocol Code = "protocol"  // 1: the daemon speaks another protocol
-	CodeUsage    Code = "usage"     // 2
-	CodeNoDaemon Code = "no-daemon" // 3: made by the client, never sent
-	CodeLocked   Code = "locked"    // 4
-	CodeUnknown  Code = "unknown"   // 5: no such environment or user
-	CodeRefused  Code = "refused"   // 6: refused by the cloud
-	CodeWithheld Code = "withheld"  // 1: a person has to verify it before it is sent
-	CodeUnnamed  Code = "unnamed"   // 1: nothing names the environment to be
-	CodeTaken    Code = "taken"     // 1: another identity has that name
-	CodeOlder    Code = "older"     // 1: the store is older than one seen before
-	CodeEmpty    Code = "empty"     // 2: a file that can be read, and holds nothing for ccad
+	CodeFailed     Code = "failed"     // 1
+	CodeProtocol   Code = "protocol"   // 1: the daemon speaks another protocol
+	CodeUsage      Code = "usage"      // 2
+	CodeNoDaemon   Code = "no-daemon"  // 3: made by the client, never sent
+	CodeLocked     Code = "locked"     // 4
+	CodeUnknown    Code = "unknown"    // 5: no such environment or user
+	CodeRefused    Code = "refused"    // 6: refused by the cloud
+	CodeWithheld   Code = "withheld"   // 1: a person has to verify it before it is sent
+	CodeUnnamed    Code = "unnamed"    // 1: nothing names the environment to be
+	CodeTaken      Code = "taken"      // 1: another identity has that name
+	CodeOlder      Code = "older"      // 1: the store is older than one seen before
+	CodeEmpty      Code = "empty"      // 2: a file that can be read, and holds nothing for ccad
+	CodeOnlyCopy   Code = "only-copy"  // 1: a password would be lost for good, and yes=true was not said
+	CodePassphrase Code = "passphrase" // 1: it is wrong
 )
 
 // Error is a failure as it crosses the socket.

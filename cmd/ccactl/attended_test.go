@@ -324,3 +324,18 @@ func TestRelative(t *testing.T) {
 		}
 	}
 }
+
+// Where a password would be lost for good, remove asks first.
+func TestRemoveOnlyCopy(t *testing.T) {
+	for answer, want := range map[string]string{"\n": "nothing is removed", "y\n": "removed dev"} {
+		f := daemonFor(t)
+		f.refuse("DELETE /v1/environments/dev", ipc.CodeOnlyCopy, "the password of u was made by ccad and is nowhere else")
+		f.set("DELETE /v1/environments/dev?yes=true", ipc.Changes{Changes: []ipc.Change{{Environment: "dev", Action: "removed"}}})
+		c, terminal := attend(t, f, "remove", "dev")
+		until(t, terminal, "warning: the password of u was made by ccad and is nowhere else")
+		until(t, terminal, "go ahead? [y/N] ")
+		_, _ = io.WriteString(terminal, answer)
+		until(t, terminal, want)
+		_ = c.Wait()
+	}
+}

@@ -43,7 +43,7 @@ func (x examination) open() bool { return x.err == nil && !x.status.Daemon.Locke
 // does not apply returns nothing.
 var checks = []func(examination) []finding{
 	checkHome, checkConfig, checkService, checkDaemon, checkKeyring, checkBus, checkClock, checkTroubles,
-	checkFolders, checkProgram, checkHook,
+	checkFolders, checkProgram, checkHook, checkDefault,
 	checkAWSVariables, checkOpenStackVariables, checkAWSFolder, checkAWSFiles, checkAWSCLI, checkPlainText,
 }
 

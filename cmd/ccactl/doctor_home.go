@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,6 +103,15 @@ func checkHook(examination) []finding {
 		mend = "mkdir -p " + shellWord(folder) + " && " + mend
 	}
 	return []finding{wrong(check, mend, "%s does not follow, unless a file does it that %s reads: the line is not there", s.name, s.rc)}
+}
+
+// checkDefault: what new shells start with is an environment.
+func checkDefault(x examination) []finding {
+	name := readDefault(ipc.DefaultPath())
+	if !x.open() || name == "" || slices.ContainsFunc(x.status.Environments, func(e ipc.Environment) bool { return e.Name == name }) {
+		return nil
+	}
+	return []finding{wrong("shell", "ccactl use --default NAME, or - for none", "new shells start with %s, and there is no such environment", name)}
 }
 
 // checkConfig lets the daemon's own program read the configuration: an error in it

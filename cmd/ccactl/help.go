@@ -44,7 +44,8 @@ alone. Nothing is stored that the cloud refuses.`, ""
 		return `
 
 What there is at the cloud stays there, and is named. The former copies of the
-store, which hold it too, are removed.`, "  ccactl remove dev"
+store, which hold it too, are removed. A user goes with his last environment; if
+ccad made his password, which is nowhere else, that is asked about or wants --yes.`, "  ccactl remove dev"
 	case "rotate":
 		return `
 

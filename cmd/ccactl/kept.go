@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -29,8 +28,7 @@ func editKept(path string, change func(string) (string, error)) (bool, error) {
 // ccactl makes of it is kept as well: it is no change of a person's, which would
 // hold up undo.
 func editFollowing(path string, change func(string) (string, error)) (bool, error) {
-	edited, _ := os.ReadFile(keptNote())
-	if abs, err := filepath.Abs(path); err == nil && slices.Contains(strings.Split(string(edited), "\n"), abs) {
+	if abs, err := filepath.Abs(path); err == nil && slices.Contains(noted(), abs) {
 		return editKept(path, change)
 	}
 	return configure.Edit(path, change)
@@ -77,129 +75,24 @@ func digestOf(data []byte) (d digest) {
 // asks it whether there is anything to undo where no daemon answers.
 func keptNote() string { return filepath.Join(ipc.StateDir(), "setup-files") }
 
-// putBack gives the files that ccactl edited their former bytes back, the last
-// edit first. A file that was changed since stays as it is, unless it is named.
-func putBack(named []string) error {
-	for i, path := range named {
-		var err error
-		if named[i], err = filepath.Abs(path); err != nil {
-			return err
-		}
+// noted are the files in the note.
+func noted() (paths []string) {
+	data, _ := os.ReadFile(keptNote())
+	for line := range strings.Lines(string(data)) {
+		paths = append(paths, strings.TrimSuffix(line, "\n"))
 	}
-	var kept ipc.KeptFiles
-	if err := call("GET", "/v1/kept", nil, &kept); err != nil {
-		if _, none := os.Lstat(keptNote()); errors.Is(none, fs.ErrNotExist) {
-			err = nil // nobody need be there to say so
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := known(named, kept.Files); err != nil {
-		return err
-	}
-	var stuck []string
-	back := 0
-	for _, k := range slices.Backward(kept.Files) {
-		if len(named) > 0 && !slices.Contains(named, k.Path) || slices.Contains(stuck, k.Path) {
-			continue
-		}
-		done, err := restoreKept(k, slices.Contains(named, k.Path))
-		switch {
-		case err != nil:
-			return fmt.Errorf("undo the change of %s: %w", k.Path, err)
-		case !done:
-			stuck = append(stuck, k.Path)
-			exit(stays(k.Path))
-			continue
-		}
-		if err := call("DELETE", "/v1/kept/"+k.ID, nil, nil); err != nil {
-			return err
-		}
-		back++
-		printOut("%s is as it was", plain(k.Path))
-	}
-	if len(stuck) > 0 {
-		if len(named) == 0 && serviceInstalled() {
-			exit(errors.New("the service stays, for it keeps their former bytes"))
-		}
-		return exitCode(1)
-	}
-	if len(named) == 0 { // the files need the daemon, so it goes last
-		_ = os.Remove(keptNote())
-		removed, err := removeService()
-		if err != nil {
-			return err
-		}
-		if removed {
-			back++
-		}
-	}
-	if back == 0 {
-		return emit([]byte("there is nothing to undo\n"))
-	}
-	return emit([]byte("the keyring stays, and so do S3 keys that were made at the cloud: ccactl remove NAME forgets what it holds\n"))
+	return paths
 }
 
-// known refuses names of files of which nothing is kept.
-func known(named []string, kept []ipc.KeptFile) error {
-	for _, path := range named {
-		if !slices.ContainsFunc(kept, func(k ipc.KeptFile) bool { return k.Path == path }) {
-			return advised(errors.New("of "+path+" ccad keeps no former bytes"), "ccactl setup --undo puts back all that it has")
-		}
+// unnote takes a file out of the note, which goes with its last one.
+func unnote(path string) error {
+	left := slices.DeleteFunc(noted(), func(p string) bool { return p == path })
+	if len(left) > 0 {
+		_, err := configure.Edit(keptNote(), func(string) (string, error) { return strings.Join(left, "\n") + "\n", nil })
+		return err
+	}
+	if err := os.Remove(keptNote()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
-}
-
-// stays is why a file is not put back, unless it is named.
-func stays(path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return advised(errors.New(path+" is gone since"), "ccactl setup --undo "+shellWord(path)+" brings it back all the same")
-	}
-	return advised(errors.New(path+" was changed since, and stays as it is"),
-		"ccactl setup --undo "+shellWord(path)+" puts it back all the same, and what it is now beside it")
-}
-
-// restoreKept makes a file what it was, and reports false where it was changed
-// since.
-func restoreKept(k ipc.KeptFile, force bool) (done bool, err error) {
-	data, err := os.ReadFile(k.Path)
-	there := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
-	now := digestOf(data)
-	switch {
-	case there == !k.Absent && bytes.Equal(data, k.Before):
-		return true, nil
-	case !force && (!there || !bytes.Equal(now[:], k.After)):
-		return false, nil
-	}
-	if there && !bytes.Equal(now[:], k.After) {
-		if err := setAside(k.Path, data); err != nil {
-			return false, err
-		}
-	}
-	if k.Absent {
-		return true, os.Remove(k.Path)
-	}
-	// Without its secrets it may have been opened to others: that does not stay.
-	return true, configure.Restore(k.Path, string(k.Before), fs.FileMode(k.Mode))
-}
-
-// setAside keeps what was written into a file since, beside what was set aside
-// before.
-func setAside(path string, data []byte) error {
-	aside := path + ".before-undo"
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(aside); err != nil {
-			break // there is none, or the write says what is wrong
-		}
-		aside = fmt.Sprintf("%s.before-undo.%d", path, n)
-	}
-	if _, err := configure.Edit(aside, func(string) (string, error) { return string(data), nil }); err != nil {
-		return err
-	}
-	_, err := fmt.Println("what " + plain(path) + " was is in " + plain(aside))
-	return err
 }

@@ -58,6 +58,16 @@ func secretOf(path string) (string, error) {
 	return secretFrom(f)
 }
 
+// forgotten adds the way out to a wrong passphrase.
+func forgotten(err error) error {
+	var failure *ipc.Error
+	if !errors.As(err, &failure) || failure.Code != ipc.CodePassphrase {
+		return err
+	}
+	folder := ipc.DataDir()
+	return advised(err, "if it is forgotten, nobody can give it back: mv "+shellWord(folder)+" "+shellWord(folder+".forgotten")+"; ccactl setup")
+}
+
 func lockVerb() *cobra.Command {
 	return verb("lock", "Lock the keyring: the daemon forgets every secret", words(0, 0), func(*cobra.Command, []string) error {
 		if err := call("POST", "/v1/lock", nil, nil); err != nil {
@@ -89,7 +99,7 @@ func unlockVerb() *cobra.Command {
 			}
 		}
 		if err := call("POST", "/v1/unlock", r, nil); err != nil {
-			return err
+			return forgotten(err)
 		}
 		if !st.Daemon.Locked {
 			return emit([]byte("unlocked already\n"))

@@ -30,7 +30,13 @@ func leftovers() (found []leftover, unread []string, err error) {
 		return nil, nil, err
 	}
 	words, unread := stale.Files(ipc.Home(), os.Getenv, append(known.Files, writtenFiles()...))
-	words = append(words, stale.Processes()...)
+	found, err = dead(append(words, stale.Processes()...))
+	return found, unread, err
+}
+
+// dead are those of the words that the daemon knows for secrets that are in force no
+// more.
+func dead(words []stale.Word) (found []leftover, err error) {
 	places := map[string][]stale.Place{}
 	var texts []string
 	for _, w := range words {
@@ -44,7 +50,7 @@ func leftovers() (found []leftover, unread []string, err error) {
 		texts = texts[len(batch):]
 		var reply ipc.StaleReply
 		if err := call("POST", "/v1/stale", ipc.StaleRequest{Words: batch}, &reply); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for _, s := range reply.Found {
 			if s.Index < 0 || s.Index >= len(batch) {
@@ -55,7 +61,7 @@ func leftovers() (found []leftover, unread []string, err error) {
 			}
 		}
 	}
-	return found, unread, nil
+	return found, nil
 }
 
 // what says which secret it is, and where says where it lies; neither shows it.

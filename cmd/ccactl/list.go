@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -144,15 +145,48 @@ func holder(l ipc.Lease) string {
 }
 
 func removeVerb() *cobra.Command {
-	return ofEnvironments(verb("remove NAME", "Forget an environment and its secrets", words(1, 1), func(_ *cobra.Command, args []string) error {
+	var yes bool
+	c := verb("remove NAME [--yes]", "Forget an environment and its secrets", words(1, 1), func(_ *cobra.Command, args []string) error {
 		path, err := environmentPath(args[0])
 		if err != nil {
 			return err
 		}
+		agreed := path + "?yes=true"
+		if yes {
+			path = agreed
+		}
 		var done ipc.Changes
-		if err := call("DELETE", path, nil, &done); err != nil {
+		err = call("DELETE", path, nil, &done)
+		var failure *ipc.Error
+		if errors.As(err, &failure) && failure.Code == ipc.CodeOnlyCopy {
+			if err = agreeToLoss(args[0], failure); err == nil {
+				err = call("DELETE", agreed, nil, &done)
+			}
+		}
+		if err != nil {
 			return err
 		}
-		return tell(done, nil)
-	}), 1)
+		if err := tell(done, nil); err != nil || readDefault(ipc.DefaultPath()) != args[0] {
+			return err
+		}
+		return forgetDefault(ipc.DefaultPath())
+	})
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask, even if a password that ccad made is lost for good")
+	return ofEnvironments(c, 1)
+}
+
+// agreeToLoss asks where the daemon refuses to lose the only copy of a password; with
+// nobody to ask, its refusal stands.
+func agreeToLoss(name string, refusal *ipc.Error) error {
+	hint := "ccactl show " + name + " --reveal or ccactl backup FILE first, or ccactl remove " + name + " --yes"
+	if attended() {
+		say("warning: " + refusal.Message)
+	}
+	switch yes, err := goAhead(); {
+	case err != nil:
+		return advised(refusal, hint)
+	case !yes:
+		return advised(errors.New("nothing is removed"), hint)
+	}
+	return nil
 }

@@ -35,17 +35,16 @@ func loginShell() (hookedShell, bool) {
 	return s, true
 }
 
-// hookLine is what belongs into a shell's rc file.
+// hookLine is what belongs into a shell's rc file. It is silent once ccactl is gone.
 func hookLine(shell string) string {
 	call := "ccactl"
 	if path, err := installed(); err == nil {
 		call = calledInRC(path, ipc.Home())
 	}
-	call += " shell-init " + shell
 	if shell == "fish" {
-		return call + " | source"
+		return "command -q " + call + "; and " + call + " shell-init fish | source"
 	}
-	return `eval "$(` + call + `)"`
+	return "command -v " + call + " >/dev/null && eval \"$(" + call + " shell-init " + shell + ")\""
 }
 
 // installed is the path that this program was installed at: the one by which PATH

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,17 +106,10 @@ func (r rotation) warn() error {
 		}
 		return nil
 	})
-	if err != nil || broken == 0 || r.yes || !attended() {
+	if err != nil || broken == 0 || r.yes {
 		return err
 	}
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return nil // nobody to ask goes ahead
-	}
-	defer tty.Close()
-	_, _ = fmt.Fprint(tty, "go ahead? [y/N] ")
-	answer, err := bufio.NewReader(tty).ReadString('\n')
-	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
+	if yes, err := goAhead(); err == nil && !yes { // nobody to ask goes ahead
 		return errors.New("nothing is rotated")
 	}
 	return nil

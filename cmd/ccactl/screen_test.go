@@ -79,7 +79,7 @@ func TestRecordingIsCurrent(t *testing.T) {
 			t.Errorf("the recording does not show %q", want)
 		}
 	}
-	for _, want := range []string{"$ ccactl setup<", "This sets it up in 7 steps", "A short name for it", "(~/.local/bin/ccactl shell-init bash)", ">the S3 key of dev: prove-dead (" + purpose("prove-dead") + ")<", "aws --profile dev s3 ls works"} {
+	for _, want := range []string{"$ ccactl setup<", "This sets it up in 7 steps", "A short name for it", "command -v ~/.local/bin/ccactl", ">the S3 key of dev: prove-dead (" + purpose("prove-dead") + ")<", "aws --profile dev s3 ls works"} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("the recording does not show %q", want)
 		}

@@ -72,7 +72,7 @@ func (s *setup) agreeToStart(asService bool) error {
 	if asService {
 		return s.agree("Install ccad as your service, started at login")
 	}
-	s.done("ccad runs in the background until this machine restarts; ccactl setup starts it again then.")
+	s.done("ccad runs in the background until this machine restarts: run ccactl setup again then.")
 	return s.agree("Start it")
 }
 

@@ -103,12 +103,12 @@ func (s *setup) openKeyring() error {
 	for try := 1; ; try++ {
 		err := s.unlock(d)
 		var failure *ipc.Error
-		mistyped := errors.As(err, &failure) && (failure.Code == ipc.CodeFailed || failure.Code == ipc.CodeUsage)
+		mistyped := errors.As(err, &failure) && slices.Contains([]ipc.Code{ipc.CodePassphrase, ipc.CodeFailed, ipc.CodeUsage}, failure.Code)
 		switch {
 		case errors.Is(err, errDiffer):
 			return advised(err, "ccactl setup asks again")
 		case !mistyped || try == tries || s.yes || s.passphrase.given():
-			return err
+			return forgotten(err)
 		}
 		exit(err)
 	}

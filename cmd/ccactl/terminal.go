@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -157,6 +158,21 @@ func askLine(question, preset string) (string, error) {
 		return answer, nil
 	}
 	return preset, nil
+}
+
+// goAhead asks whether to do what was warned of; no answer is a no.
+func goAhead() (yes bool, err error) {
+	if !attended() {
+		return false, errNoTerminal
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return false, errNoTerminal
+	}
+	defer tty.Close()
+	_, _ = fmt.Fprint(tty, "go ahead? [y/N] ")
+	answer, err := bufio.NewReader(tty).ReadString('\n')
+	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y"), nil
 }
 
 // What setup says stands behind a margin, and fits the narrowest usual terminal.

@@ -63,7 +63,7 @@ func (w *world) imported(limits cloud.Limits) account.ApplicationCredential {
 	if err != nil {
 		w.Fatal(err)
 	}
-	if err := w.Remove("dev"); err != nil {
+	if err := w.Remove("dev", false); err != nil {
 		w.Fatal(err)
 	}
 	if _, err := w.Adopt(w.Context(), Offer{Name: "dev", Named: true, By: "import", AppCred: &ac, User: account.User{Auth: u.Auth, IdentityAPI: "3"}}); err != nil {

@@ -556,13 +556,34 @@ func TestRemoveInDoubt(t *testing.T) {
 	w.dev()
 	w.silentFrom(practice.Fault{Break: practice.Cut, AfterWork: true})
 	_ = w.rotatePassword()
-	if err := w.Remove("dev"); !errors.Is(err, ErrConflict) {
+	if err := w.Remove("dev", false); !errors.Is(err, ErrConflict) {
 		t.Fatalf("removed: %v", err)
 	}
 	w.known()
 	w.clock.step(lingers + time.Second) // and a person's word counts in the end
-	if err := w.Remove("dev"); err != nil {
+	if err := w.Remove("dev", false); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Nor is it with one that only ccad has, unless a person says so.
+func TestRemoveOnlyCopy(t *testing.T) {
+	w := newWorld(t)
+	w.both()
+	if err := w.rotatePassword(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Remove("sys", false); err != nil {
+		t.Fatalf("dev has it still: %v", err)
+	}
+	if err := w.Remove("dev", false); !errors.Is(err, ErrOnlyCopy) {
+		t.Fatalf("removed: %v", err)
+	}
+	if err := w.Remove("dev", true); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.Contents().Users); n != 0 {
+		t.Errorf("%d users are left", n)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestReplacedKeyStaysOut(t *testing.T) {
 			w := newWorld(t)
 			former := w.drainsLast()
 			want := w.active("dev").AccessKeyID
-			if err := w.Remove("dev"); err != nil {
+			if err := w.Remove("dev", false); err != nil {
 				t.Fatal(err)
 			}
 			if gone {

@@ -398,7 +398,7 @@ func (m *model) remove(t *rapid.T) {
 		t.Skip()
 	}
 	before := m.look()
-	err := m.Remove(name)
+	err := m.Remove(name, true)
 	t.Logf("remove %s: %v", name, err)
 	if j := m.user().Rotation; len(m.Contents().Users) == 0 {
 		m.known = map[string]bool{} // a person has had them forgotten

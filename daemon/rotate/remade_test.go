@@ -67,7 +67,7 @@ func TestAnotherUserOfTheName(t *testing.T) {
 			if c.expired {
 				return
 			}
-			if err := w.Remove("dev"); err != nil {
+			if err := w.Remove("dev", false); err != nil {
 				t.Fatal(err)
 			}
 			if err := imports("dev", "theirs")(w); err != nil || w.password() != "theirs" || w.user().KeystoneID == before.KeystoneID {

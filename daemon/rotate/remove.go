@@ -12,16 +12,17 @@ import (
 // had at the cloud stays there. The store's predecessors go too.
 //
 // It waits for what is being changed at the cloud, which stands in the journal,
-// and for nothing else: who only asks finds afterwards that it is gone.
-func (k *Keeper) Remove(name string) error {
+// and for nothing else: who only asks finds afterwards that it is gone. Where ccad
+// made the user's password, and would forget it, a person must have said yes.
+func (k *Keeper) Remove(name string, yes bool) error {
 	e, u, err := k.Environment(name)
 	if err != nil {
 		return err
 	}
-	err = k.removeUnless(e, underWay)
+	err = k.removeUnless(e, yes, underWay)
 	if errors.Is(err, errUnderWay) {
 		defer k.gate(gateOf(e, u))()
-		err = k.removeUnless(e, func(*vault.Contents, vault.Environment) bool { return false })
+		err = k.removeUnless(e, yes, func(*vault.Contents, vault.Environment) bool { return false })
 	}
 	if err != nil {
 		return err
@@ -79,9 +80,19 @@ func KeysLeft(e vault.Environment) (left, perhaps []string) {
 	return left, perhaps
 }
 
+// ErrOnlyCopy: a password would be lost for good.
+var ErrOnlyCopy = errors.New("was made by ccad and is nowhere else")
+
+// OnlyCopy reports whether an environment is the last of a user whose password ccad
+// made.
+func OnlyCopy(c *vault.Contents, e vault.Environment) bool {
+	v, ok := c.Users[e.UserID].Passwords.Active()
+	return ok && v.Source == "rotation" && len(c.NamesOf(e.UserID)) == 1
+}
+
 var errUnderWay = errors.New("something is being changed at the cloud")
 
-func (k *Keeper) removeUnless(e vault.Environment, not func(*vault.Contents, vault.Environment) bool) error {
+func (k *Keeper) removeUnless(e vault.Environment, yes bool, not func(*vault.Contents, vault.Environment) bool) error {
 	return k.commit("removed", func(c *vault.Contents) error {
 		now := c.Environments[e.Name]
 		if now.ID != e.ID {
@@ -92,6 +103,9 @@ func (k *Keeper) removeUnless(e vault.Environment, not func(*vault.Contents, vau
 		}
 		if err := k.mayForget(c, e.UserID); err != nil {
 			return fmt.Errorf("remove %s: %w", e.Name, err)
+		}
+		if !yes && OnlyCopy(c, now) {
+			return fmt.Errorf("the password of %s %w", c.Users[e.UserID].User, ErrOnlyCopy)
 		}
 		delete(c.Environments, e.Name)
 		if e.UserID != "" && len(c.NamesOf(e.UserID)) == 0 {

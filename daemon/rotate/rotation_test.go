@@ -136,7 +136,7 @@ func TestDrainAfterRemoval(t *testing.T) {
 	w := newWorld(t)
 	key := w.dev()
 	w.handOut("dev", epoch.Add(80*time.Minute))
-	if err := w.Remove("dev"); err != nil {
+	if err := w.Remove("dev", false); err != nil {
 		t.Fatal(err)
 	}
 	w.take("dev", "dev-ccontini")

@@ -55,7 +55,7 @@ func TestSharedKeyAtAnotherOrigin(t *testing.T) {
 		t.Errorf("at the cloud are %v, journal %+v", w.keys(), w.journal())
 	}
 	w.serves()
-	if err := w.Remove("other"); err != nil {
+	if err := w.Remove("other", false); err != nil {
 		t.Fatal(err)
 	}
 	_ = w.Verify(t.Context(), "dev", true)

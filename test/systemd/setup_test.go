@@ -23,17 +23,17 @@ func TestSetup(t *testing.T) {
 	m.says("ls ~/.local/share/ccad; systemctl --user list-unit-files; ccactl setup --undo", `^store\.age$`, `!ccad\.service`, `^there is nothing to undo$`)
 
 	t.Log("the files that it edited go back before the service that knows what they were")
-	m.says("cp ~/.bashrc before; SHELL=/bin/bash "+strings.Replace(setup, "shell,", "", 1), `added to ~/.bashrc: eval`)
+	m.says("cp ~/.bashrc before; SHELL=/bin/bash "+strings.Replace(setup, "shell,", "", 1), `added to ~/.bashrc: command -v`)
 	m.says("ccactl setup --undo; cmp ~/.bashrc before && echo same", `^/home/alice/.bashrc is as it was$`, `^removed `+units+`ccad\.service$`, `^same$`)
 
 	t.Log("a login comes to ~/.bashrc before ~/.local/bin is in its PATH: the hook is found all the same")
 	m.alice("cp /etc/skel/.profile /etc/skel/.bashrc ~")
-	m.says("SHELL=/bin/bash "+strings.Replace(setup, "shell,", "", 1), `added to ~/.bashrc: eval "\$\(~/\.local/bin/ccactl shell-init bash\)"`)
+	m.says("SHELL=/bin/bash "+strings.Replace(setup, "shell,", "", 1), `added to ~/.bashrc: command -v ~/\.local/bin/ccactl >/dev/null && eval "\$\(~/\.local/bin/ccactl shell-init bash\)"`)
 	m.says("env -i HOME=$HOME TERM=dumb bash -lic 'type -t ccactl' 2>&1", `^function$`, `!not found`)
 	m.says("SHELL=/bin/bash ccactl doctor || true", `^ok +shell +bash is hooked`)
-	m.says("sed -i 's,~/.local/bin/ccactl,ccactl,' ~/.bashrc; SHELL=/bin/bash ccactl doctor || true", `^WRONG shell +a login shell comes to the line`)
-	m.says("env -i HOME=$HOME TERM=dumb bash -lic 'type -t ccactl' 2>&1", `not found`, `!^function$`)
-	m.says("sed -i 's,(ccactl,(~/.local/bin/ccactl,' ~/.bashrc; ccactl setup --undo", `^removed `+units+`ccad\.service$`)
+	m.says("sed -i 's,~/.local/bin/ccactl,ccactl,g' ~/.bashrc; SHELL=/bin/bash ccactl doctor || true", `^WRONG shell +a login shell comes to the line`)
+	m.says("env -i HOME=$HOME TERM=dumb bash -lic 'type -t ccactl' 2>&1", `!^function$`, `!not found`)
+	m.says("sed -i 's,\\([ (]\\)ccactl ,\\1~/.local/bin/ccactl ,g' ~/.bashrc; ccactl setup --undo", `^removed `+units+`ccad\.service$`)
 
 	t.Log("a unit of somebody's own")
 	m.alice("mkdir -p " + units + "; printf '[Service]\\nExecStart=/bin/true\\n' >" + units + "ccad.service")

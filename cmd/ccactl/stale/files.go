@@ -64,7 +64,7 @@ func Files(home string, getenv func(string) string, more []string) (words []Word
 		case err != nil:
 			unread = append(unread, path)
 		default:
-			words = append(words, lines(path, text)...)
+			words = append(words, Lines(path, text)...)
 		}
 	}
 	return words, unread

@@ -32,7 +32,7 @@ func TestQuotedValues(t *testing.T) {
 		written[format] = string(body)
 	}
 	for what, text := range written {
-		if !slices.ContainsFunc(lines("f", text), func(w Word) bool { return w.Text == password }) {
+		if !slices.ContainsFunc(Lines("f", text), func(w Word) bool { return w.Text == password }) {
 			t.Errorf("%s hides it: %s", what, text)
 		}
 	}

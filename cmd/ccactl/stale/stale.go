@@ -35,8 +35,8 @@ const (
 	maxWord = 4096
 )
 
-// lines returns the words of a file's text.
-func lines(file, text string) (words []Word) {
+// Lines returns the words of a file's text.
+func Lines(file, text string) (words []Word) {
 	n := 0
 	for line := range strings.Lines(text) {
 		n++

@@ -46,7 +46,7 @@ type systemd struct {
 
 func newSystemd(w io.Writer, home, program string) (*systemd, error) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return nil, errors.New("no systemd runs here, and ccad is no service of anything else: ccad run serves without one")
+		return nil, unmanaged()
 	}
 	if os.Getenv("XDG_RUNTIME_DIR") == "" { // su, cron and ssh's commands may have none
 		_ = os.Setenv("XDG_RUNTIME_DIR", "/run/user/"+strconv.Itoa(os.Getuid()))
@@ -74,6 +74,18 @@ func newSystemd(w io.Writer, home, program string) (*systemd, error) {
 		return nil, fmt.Errorf("your user manager does not read %s: it was started with another HOME or XDG_CONFIG_HOME", s.folder)
 	}
 	return s, nil
+}
+
+// unmanaged is why there is no service, and what there is in its place.
+func unmanaged() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	instead := "ccad run serves without one"
+	var st ipc.Status
+	if _, err := ipc.Do(ctx, "GET", "/v1/status", nil, &st); err == nil {
+		instead = fmt.Sprintf("it runs by itself, kill %d ends it and ccactl setup starts it", st.Daemon.PID)
+	}
+	return errors.New("no systemd runs here, and ccad is no service of anything else: " + instead)
 }
 
 // runs reports whether a unit is there whose program is this one.
