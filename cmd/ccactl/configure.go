@@ -57,6 +57,9 @@ type awsWriting struct {
 	warn    teller // of what wins over a profile
 }
 
+// givesEndpoint is the command that gives environments an S3 endpoint.
+const givesEndpoint = "ccactl setup --s3-endpoint URL"
+
 // write writes the profiles of environments. A name that is taken, and a file
 // that can't be written, are found before a key is made at the cloud.
 func (w awsWriting) write(names []string) error {
@@ -64,7 +67,12 @@ func (w awsWriting) write(names []string) error {
 	if err != nil {
 		return fmt.Errorf("find the path of ccactl: %w", err)
 	}
-	chosen, err := choose(names, func(e ipc.Environment) bool { return e.S3.Endpoint != "" })
+	chosen, err := choose(names, func(e ipc.Environment) bool {
+		if e.S3.Endpoint == "" {
+			w.tell("%s is left out: it has no S3 endpoint (%s gives it one)", e.Name, givesEndpoint)
+		}
+		return e.S3.Endpoint != ""
+	})
 	if err != nil {
 		return err
 	}
@@ -81,7 +89,11 @@ func (w awsWriting) write(names []string) error {
 		if errors.As(err, &exists) {
 			err = advised(err, "ccactl configure aws "+e.Name+" --profile "+name+"-ccad")
 		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case e.S3.Endpoint == "":
+			err = advised(errors.New("it has no S3 endpoint"), givesEndpoint)
+		default:
 			if p, err = w.profileOf(program, e.Name); err != nil && secretless(e) {
 				err = advised(err, handIn(e))
 			}
