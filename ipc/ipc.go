@@ -226,6 +226,7 @@ type AddRequest struct {
 	Password        string `json:"password,omitempty"`
 	InsecureHTTP    bool   `json:"insecure_http,omitempty"`
 	NoVerify        bool   `json:"no_verify,omitempty"`
+	DryRun          bool   `json:"dry_run,omitempty"` // what would be done, and whether the password is missing
 }
 
 // File is a file that ccactl read for an import.
@@ -277,7 +278,7 @@ type Changes struct {
 }
 
 // UpdateRequest is POST /v1/update: a value regenerated in the portal. Either
-// Environment with S3Secret, or User with Password.
+// Environment with S3Secret, or User with Password; a dry run has neither secret.
 type UpdateRequest struct {
 	Environment string `json:"environment,omitempty"`
 	S3AccessKey string `json:"s3_access_key,omitempty"`
@@ -285,6 +286,7 @@ type UpdateRequest struct {
 	User        string `json:"user,omitempty"`
 	Password    string `json:"password,omitempty"`
 	NoVerify    bool   `json:"no_verify,omitempty"`
+	DryRun      bool   `json:"dry_run,omitempty"`
 }
 
 // VerifyRequest is POST /v1/verify. No names: every environment.

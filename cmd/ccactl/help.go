@@ -31,9 +31,10 @@ func manual(verb string) (long, example string) {
 	case "add":
 		return `
 
-The password is asked for, or read from stdin. With a user, the S3 keys that
-Keystone lists for the project are found; without one the environment is S3 keys
-alone. Nothing is stored that the cloud refuses.`, ""
+The password is asked for, or read from stdin; no answer is the one that ccad has
+of that user. With a user, the S3 keys that Keystone lists for the project are
+found; without one the environment is S3 keys alone. Nothing is stored that the
+cloud refuses.`, ""
 	case "doctor":
 		return "", `  ccactl doctor
   ccactl doctor --stale              # who still has a former secret`
