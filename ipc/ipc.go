@@ -23,7 +23,7 @@ const Protocol = 1
 // Headers of ours.
 const (
 	ProtocolHeader = "Ccad-Protocol"
-	WarningHeader  = "Ccad-Warning" // one line for stderr; may repeat
+	WarningHeader  = "Ccad-Warning" // one line for stderr, no warning if it begins with "note: "; may repeat
 )
 
 // Code says what kind of failure a reply is; ccactl's exit code follows it.
