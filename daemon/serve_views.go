@@ -75,6 +75,9 @@ func (d *Daemon) env(r *request) (any, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	if q.Has("for") && !need.Keys {
+		return nil, usage("--for is how long an S3 key lives, and there is none in this view")
+	}
 	hook := strings.HasPrefix(plan.Format, "hook-")
 	if hook && e.UserID == "" && !need.Keys {
 		return d.hookOfKeysAlone(r, e)
