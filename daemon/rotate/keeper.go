@@ -21,6 +21,12 @@ var (
 	ErrAbsent   = errors.New("there is nothing of that kind")
 )
 
+// A lacking error is an ErrAbsent that says what there is not.
+type lacking string
+
+func (e lacking) Error() string        { return string(e) }
+func (e lacking) Is(target error) bool { return target == ErrAbsent }
+
 // A RefusedError says that the cloud did not accept a value, now or when it was
 // last asked: what was refused is not sent again.
 type RefusedError struct {
