@@ -141,11 +141,15 @@ func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change
 		}
 		return change
 	}
+	d.describe(r, &change)
+	if out.Unchanged {
+		change.Action = "unchanged"
+		return change
+	}
 	change.Action = "merged"
 	if out.Added {
 		change.Action = "added"
 	}
-	d.describe(r, &change)
 	d.record(r.open, audit.Entry{Event: "adopted", Environment: change.Environment, User: change.User, Note: change.Source})
 	return change
 }

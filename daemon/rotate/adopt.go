@@ -14,6 +14,7 @@ import (
 type Outcome struct {
 	Environment string
 	Added       bool
+	Unchanged   bool     // all of it was there
 	Notes       []string // one line each, for the person
 }
 
