@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"os"
@@ -61,7 +62,7 @@ func main() {
 			fail(err)
 		}
 	case "check":
-		if err := check(os.Args[2:]); err != nil {
+		if err := check(os.Stdout, os.Args[2:]); err != nil {
 			fail(err)
 		}
 	case "keyrings":
@@ -71,8 +72,7 @@ func main() {
 	case "help", "--help", "-h":
 		fmt.Print(usage)
 	default:
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(2)
+		fail(misuse{fmt.Errorf("there is no verb %.80q", os.Args[1])})
 	}
 }
 
@@ -118,13 +118,21 @@ func loadConfig(named string) (daemon.Config, error) {
 }
 
 // check reads the configuration as run does.
-func check(args []string) error {
+func check(w io.Writer, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	configPath := flags.String("config", "", "the configuration `file`")
 	if helped, err := parse(flags, args); helped || err != nil {
 		return err
 	}
-	_, err := loadConfig(*configPath)
+	if _, err := loadConfig(*configPath); err != nil {
+		return err
+	}
+	path := cmp.Or(*configPath, ipc.ConfigPath())
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		_, err = fmt.Fprintf(w, "there is no %s: all has its default\n", path)
+		return err
+	}
+	_, err := fmt.Fprintln(w, path, "is right")
 	return err
 }
 
