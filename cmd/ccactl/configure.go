@@ -39,11 +39,12 @@ func configureAWSVerb() *cobra.Command {
 	c.Flags().StringVar(&profile, "profile", "", "the profile's name, if not the environment's")
 	c.Long = `Write profiles that ask ccactl for their keys.
 
-A key of the S3 gateway ends by itself, after [serve] lease (20m), and with it the
-URLs that "aws s3 presign" has signed, whatever --expires-in says. One that lasts for
-up to a week, and works on this machine, is signed in:
+A key of the S3 gateway ends by itself, after [serve] lease (20m), and with it
+the URLs that "aws s3 presign" has signed, whatever --expires-in says. One that
+lasts for up to a week, and works on this machine, is signed in:
 
-  ccactl exec NAME --client aws -- aws s3 presign s3://BUCKET/KEY --expires-in 604800`
+  ccactl exec NAME --client aws -- \
+    aws s3 presign s3://BUCKET/KEY --expires-in 604800`
 	c.Example = "  ccactl configure aws dev && aws --profile dev s3 ls"
 	return ofEnvironments(c, -1)
 }
@@ -257,7 +258,8 @@ func configureOpenStackVerb() *cobra.Command {
 		}
 		return nil
 	})
-	c.Example = "  ccactl configure openstack dev && ccactl exec dev -- openstack --os-cloud dev token issue"
+	c.Example = `  ccactl configure openstack dev
+  ccactl exec dev -- openstack --os-cloud dev token issue`
 	return ofEnvironments(c, -1)
 }
 

@@ -64,8 +64,8 @@ func execVerb() *cobra.Command {
 --on-change says what happens to the command when one of them changes (a new
 password, a new S3 key):
 
-  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; without a
-               terminal all that it started gets them too, and ends first; one
+  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; without
+               a terminal all that it started gets them too, and ends first; one
                that fails within 10 s of that is started again, 5 times at most,
                the pause between growing from 1 to 16 s
   signal:SIG   it gets the signal, such as signal:HUP, and reads by itself what
@@ -73,19 +73,19 @@ password, a new S3 key):
   ignore       nothing (the default); without a terminal the command takes
                ccactl's place
 
---endpoint hands out no key, but what AWS clients fetch keys with that last an hour;
-a presigned URL lasts no longer than its key. With --client aws the key lives for
-weeks, and dies by ccactl revoke.
+--endpoint hands out no key, but what AWS clients fetch keys with that last an
+hour; a presigned URL lasts no longer than its key. With --client aws the key
+lives for weeks, and dies by ccactl revoke.
 
 A command that runs goes on through a lock. It goes on, too, when the cloud
 refuses what it was given, until there is a new value: its logins fail, and
 most clouds lock a user out after some.
 
 Signals to ccactl go on to the command, and its exit code is ccactl's: 127 where
-there is no such command, and 126 where it can't be run, as in a shell. A command
-that ccactl waited for and that failed is a reason to ask the cloud whether what
-it was given is still good: ccad does that in the background, at most once in
-ten seconds for each password and S3 key.`
+there is no such command, and 126 where it can't be run, as in a shell. A
+command that ccactl waited for and that failed is a reason to ask the cloud
+whether what it was given is still good: ccad does that in the background, at
+most once in ten seconds for each password and S3 key.`
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~
   ccactl exec dev --on-change restart -- ./server`

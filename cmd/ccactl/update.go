@@ -85,14 +85,15 @@ func verifyVerb() *cobra.Command {
 			return ""
 		})
 	})
-	c.Long = `Ask the cloud about what is stored: each user's password, his project, the S3 key.
+	c.Long = `Ask the cloud about what is stored: each user's password, his project, the S3
+key.
 
 With --rejected a program says that the cloud refused what this environment gave
-out. That makes one check of each password and S3 key in ten seconds, however many
-programs say so, and sends nothing that was refused before; it ends with 6 if the
-cloud refuses it. "ccactl exec" says so by itself when its command fails on a
-terminal. A prompt hook sees no answer of the cloud's, so scripts that see one call
-this.`
+out. That makes one check of each password and S3 key in ten seconds, however
+many programs say so, and sends nothing that was refused before; it ends with 6
+if the cloud refuses it. "ccactl exec" says so by itself when its command fails
+on a terminal. A prompt hook sees no answer of the cloud's, so scripts that see
+one call this.`
 	c.Example = `  ccactl verify
   openstack token issue || ccactl verify --rejected dev`
 	c.Flags().StringVar(&r.Rejected, "rejected", "", "report that the cloud refused what this environment gave out")

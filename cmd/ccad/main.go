@@ -31,11 +31,13 @@ import (
 var version = "dev"
 
 const usage = `usage:
-  ccad run [--config F] [--passphrase-file F] [--log-level L]   serve in the foreground
-  ccad install [--seal]      make it your service; as root: seal its passphrase to this machine
+  ccad run [--config F] [--passphrase-file F] [--log-level L]
+                             serve in the foreground
+  ccad install [--seal]      make it your service; as root: seal its passphrase
+                             to this machine
   ccad uninstall [--seal]    take away what install made; the credentials stay
   ccad start | stop | restart | status
-  ccad check [--config F]    read the configuration, and say what is wrong with it
+  ccad check [--config F]    read the configuration, say what is wrong with it
   ccad keyrings              the keyrings that work on this machine
   ccad version
 `

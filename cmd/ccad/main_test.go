@@ -55,3 +55,11 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestUsageFits(t *testing.T) {
+	for line := range strings.Lines(usage) {
+		if len(line) > 81 { // with its end
+			t.Errorf("%d: %s", len(line), line)
+		}
+	}
+}
