@@ -24,7 +24,9 @@ var (
 // A lacking error is an ErrAbsent that says what there is not.
 type lacking string
 
-func (e lacking) Error() string        { return string(e) }
+func (e lacking) Error() string { return string(e) }
+
+// Is makes it one for errors.Is.
 func (e lacking) Is(target error) bool { return target == ErrAbsent }
 
 // A RefusedError says that the cloud did not accept a value, now or when it was
