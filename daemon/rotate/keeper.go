@@ -58,7 +58,8 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s is refused by the cloud: %s", e.Subject, e.Reason)
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// stamp is a time for people, as ccactl shows it.
+func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
 
 // A Keeper owns the decisions about one opened vault.
 type Keeper struct {
