@@ -39,7 +39,7 @@ func TestTellsOfManyEnvironments(t *testing.T) {
 	works := "the password of " + user + " works again"
 	events.once("healed", works)
 	for _, name := range names {
-		if line := w.prompt(name); line != works {
+		if line := w.prompt(name); line != "note: "+works {
 			t.Errorf("%s: the prompt is told %q", name, line)
 		}
 		if line := w.prompt(name); line != "" {
@@ -71,8 +71,8 @@ func TestTellsWhomItConcerns(t *testing.T) {
 	w.cloud.CreateKey(w.cloud.User.Name, w.cloud.User.Projects["dev-ccontini"])
 	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
 	heal(w.cloud.User.Name, "third") // which gives each of his a new generation
-	his, hers := "the password of "+w.cloud.User.Name+" works again", "the password of mallory works again"
-	key := "the S3 key of dev was changed elsewhere, ccad has the new one"
+	his, hers := "note: the password of "+w.cloud.User.Name+" works again", "note: the password of mallory works again"
+	key := "note: the S3 key of dev was changed elsewhere, ccad has the new one"
 	for name, want := range map[string]string{"dev": his + "|" + key + "|" + his, "system": his + "|" + his, "hers": hers} {
 		if line := w.prompt(name); line != want {
 			t.Errorf("%s: the prompt is told %q, want %q", name, line, want)

@@ -403,6 +403,18 @@ func TestEnsureKeyMakesOne(t *testing.T) {
 	}
 }
 
+// Without an S3 endpoint there is nothing to sign with a key, and none is made.
+func TestEnsureKeyNeedsAnEndpoint(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	r := w.addRequest("dev", "dev-ccontini")
+	r.S3Endpoint = ""
+	w.do("POST", "/v1/environments", r, nil)
+	w.want(w.try("POST", "/v1/environments/dev/s3-key", nil, nil), ipc.CodeFailed, "environment dev has no S3 endpoint")
+	if n := len(w.cloud.Keys(w.cloud.User.Name)); n != 0 {
+		t.Errorf("%d keys at the cloud", n)
+	}
+}
+
 // The cloud made the key, and its answer was lost: the pair was on record
 // before, so it is found again.
 func TestLostAnswerLosesNoKey(t *testing.T) {

@@ -168,3 +168,32 @@ func TestImportWithTheUsersPassword(t *testing.T) {
 		t.Errorf("the one that is stored is refused: %+v", c)
 	}
 }
+
+// What brings nothing new is unchanged, and leaves no line in the audit trail.
+func TestImportAgain(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	file := ipc.File{Path: "/x/openrc", Data: []byte(w.openrc(secret, "dev-ccontini", ""))}
+	again := func(noWatch bool) string {
+		t.Helper()
+		var out ipc.Changes
+		w.do("POST", "/v1/import", ipc.ImportRequest{Files: []ipc.File{file}, NoWatch: noWatch}, &out)
+		if c := out.Changes[0]; c.State != "ok" {
+			t.Errorf("%+v", c)
+		}
+		return out.Changes[0].Action
+	}
+	adopted := func() int { return strings.Count(w.lines(), `"event":"adopted"`) }
+	if is := again(false); is != "added" || adopted() != 1 {
+		t.Errorf("the first time: %s, %d lines", is, adopted())
+	}
+	if is := again(false); is != "unchanged" || adopted() != 1 {
+		t.Errorf("once more: %s, %d lines", is, adopted())
+	}
+	if is := again(true); is != "merged" || adopted() != 2 {
+		t.Errorf("not watched any more: %s, %d lines", is, adopted())
+	}
+	w.newKey()
+	if is := again(true); is != "merged" {
+		t.Errorf("with an S3 key that the cloud has now: %s", is)
+	}
+}

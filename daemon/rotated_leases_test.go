@@ -79,3 +79,27 @@ func TestShownKeyIsKept(t *testing.T) {
 		t.Errorf("at the cloud are %d keys", n)
 	}
 }
+
+// TestFormerKeyIsGone: a Regenerate deletes the former key, too. Once Keystone has
+// said so, nobody waits for its holders any more.
+func TestFormerKeyIsGone(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	w.add("dev", "dev-ccontini")
+	w.do("POST", "/v1/environments/dev/s3-key", nil, nil)
+	if _, err := w.view("dev", "&client=aws&direct=true"); err != nil {
+		t.Fatal(err)
+	}
+	w.rotate(ipc.RotateRequest{Environments: []string{"dev"}})
+	if r := w.status().Environments[0].Rotation; r == nil || r.Step != "drain" {
+		t.Fatalf("it does not drain: %+v", r)
+	}
+	w.do("POST", "/v1/verify", ipc.VerifyRequest{}, nil)
+	if w.status().Environments[0].Rotation == nil {
+		t.Error("it is told no more, and the former key lives")
+	}
+	w.cloud.Reset(w.cloud.User.Name, "second")
+	w.do("POST", "/v1/update", ipc.UpdateRequest{User: w.cloud.User.Name, Password: "second"}, nil)
+	if r := w.status().Environments[0].Rotation; r != nil {
+		t.Errorf("it waits for a key that is gone: %+v", r)
+	}
+}

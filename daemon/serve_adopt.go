@@ -35,7 +35,27 @@ func (d *Daemon) add(r *request) (any, error) {
 		return nil, err
 	}
 	change := ipc.Change{Environment: offer.Name, User: offer.User.Name, Project: offer.Environment.Project, AuthURL: offer.User.Auth.URL}
+	if in.DryRun {
+		return foreseen(r, offer, change)
+	}
 	return settled(ipc.Changes{Changes: []ipc.Change{d.adopt(r, offer, change)}})
+}
+
+// foreseen says what add would do, and whether it takes a password: nobody is asked
+// for one in vain.
+func foreseen(r *request, o rotate.Offer, change ipc.Change) (any, error) {
+	preview, err := r.open.keeper.Preview(o)
+	if err != nil {
+		return nil, err
+	}
+	change.Environment, change.Action = preview.Environment, "merged"
+	if preview.Added {
+		change.Action = "added"
+	}
+	if o.Password.Empty() && !holdsPassword(r.open.keeper.Contents(), o.User) {
+		change.Missing = "password"
+	}
+	return ipc.Changes{DryRun: true, Changes: []ipc.Change{change}}, nil
 }
 
 // offerOf makes an offer of the flags of add, with the contract's defaults.
@@ -122,11 +142,15 @@ func (d *Daemon) adopt(r *request, o rotate.Offer, change ipc.Change) ipc.Change
 		}
 		return change
 	}
+	d.describe(r, &change)
+	if out.Unchanged {
+		change.Action = "unchanged"
+		return change
+	}
 	change.Action = "merged"
 	if out.Added {
 		change.Action = "added"
 	}
-	d.describe(r, &change)
 	d.record(r.open, audit.Entry{Event: "adopted", Environment: change.Environment, User: change.User, Note: change.Source})
 	return change
 }
@@ -159,9 +183,9 @@ func (d *Daemon) update(r *request) (any, error) {
 		return nil, err
 	}
 	switch {
-	case in.Environment != "" && in.S3Secret != "":
+	case in.Environment != "" && (in.S3Secret != "" || in.DryRun):
 		return d.updateKeys(r, in)
-	case in.User != "" && in.Password != "":
+	case in.User != "" && (in.Password != "" || in.DryRun):
 		return d.updatePassword(r, in)
 	}
 	return nil, usage("update takes an environment and its S3 secret, or a user and his password")
@@ -177,6 +201,9 @@ func (d *Daemon) updateKeys(r *request, in ipc.UpdateRequest) (any, error) {
 	if access == "" {
 		return nil, usage("environment %s has no S3 key: give --s3-access-key", in.Environment)
 	}
+	if in.DryRun {
+		return ipc.Changes{DryRun: true, Changes: []ipc.Change{}}, nil
+	}
 	pair := account.KeyPair{AccessKeyID: access, Secret: account.NewSecret(in.S3Secret)}
 	change := d.adopt(r, rotate.Offer{Name: in.Environment, Named: true, Keys: &pair, By: "person", NoVerify: in.NoVerify}, ipc.Change{Environment: in.Environment})
 	return settled(ipc.Changes{Changes: []ipc.Change{change}})
@@ -186,6 +213,9 @@ func (d *Daemon) updatePassword(r *request, in ipc.UpdateRequest) (any, error) {
 	u, err := r.open.keeper.FindUser(in.User)
 	if err != nil {
 		return nil, err
+	}
+	if in.DryRun {
+		return ipc.Changes{DryRun: true, Changes: []ipc.Change{}}, nil
 	}
 	notes, err := r.open.keeper.UpdatePassword(r.Context(), u.ID, account.NewSecret(in.Password), in.NoVerify)
 	d.watched.watcher.Again() // a person has acted

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
 	"github.com/cloud-ca/ccad/daemon/rotate"
 	"github.com/cloud-ca/ccad/daemon/vault"
@@ -149,10 +150,21 @@ func underWay(k *rotate.Keeper, what rotate.Kind, e vault.Environment) *ipc.Rota
 		return nil
 	}
 	out := &ipc.Rotation{Step: r.Step, Version: r.Version, Holders: leases(k, r.Holders), Unknown: r.Unknown, Trouble: r.Trouble}
+	if what == rotate.KindKey && out.Step == "drain" && isGone(e, r.Version) {
+		return nil // as after a Regenerate: there is nothing left to wait for
+	}
 	if !r.End.IsZero() && !r.Open {
 		out.Until = &r.End
 	}
 	return out
+}
+
+// isGone reports whether Keystone, at the last look, had keys of an environment and
+// not the one of that version.
+func isGone(e vault.Environment, version int) bool {
+	return len(e.KeysListed) > 0 && !slices.ContainsFunc(e.Keys.List, func(v vault.Version[account.KeyPair]) bool {
+		return v.N == version && slices.Contains(e.KeysListed, v.Value.AccessKeyID)
+	})
 }
 
 // leases tells of leases as the wire does.

@@ -33,7 +33,7 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 		return nil, noKey(e)
 	}
 	if e.S3.Endpoint.IsZero() { // a client's own default is Amazon, who must never see the key
-		return nil, fmt.Errorf("environment %s has no S3 endpoint", e.Name)
+		return nil, noEndpoint(e)
 	}
 	until := d.now().Add(time.Duration(d.Config.Serve.Lease))
 	if forGateway {
@@ -46,6 +46,10 @@ func (d *Daemon) credentialProcess(r *request) (any, error) {
 	}
 	d.handOut(r, e, "credential-process", held{keys.N, rotate.Held{Keys: keys.N}}, until)
 	return reply{contentType: "application/json", body: view.CredentialProcess(keys.Value, until)}, nil
+}
+
+func noEndpoint(e vault.Environment) error {
+	return fmt.Errorf("environment %s has no S3 endpoint", e.Name)
 }
 
 // env renders an environment for one kind of client.
@@ -70,6 +74,9 @@ func (d *Daemon) env(r *request) (any, error) {
 	}
 	if err != nil {
 		return nil, usage("%v", err)
+	}
+	if q.Has("for") && !need.Keys {
+		return nil, usage("--for is how long an S3 key lives, and there is none in this view")
 	}
 	hook := strings.HasPrefix(plan.Format, "hook-")
 	if hook && e.UserID == "" && !need.Keys {
@@ -289,6 +296,13 @@ func (d *Daemon) show(r *request) (any, error) {
 // ensureKey makes sure that there is an S3 key, by making one if need be.
 func (d *Daemon) ensureKey(r *request) (any, error) {
 	name := r.PathValue("name")
+	e, _, err := r.open.keeper.Environment(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.S3.Endpoint.IsZero() { // a key would be of no use
+		return nil, noEndpoint(e)
+	}
 	created, err := r.open.keeper.EnsureKey(r.Context(), name) // changed records a key that it makes
 	e, _, gone := r.open.keeper.Environment(name)
 	if gone != nil {
@@ -296,11 +310,7 @@ func (d *Daemon) ensureKey(r *request) (any, error) {
 	}
 	keys, has := e.Keys.Active()
 	out := ipc.KeyReply{AccessKeyID: keys.Value.AccessKeyID, Created: created, Endpoint: e.S3.Endpoint.URL, Region: e.S3.Region}
-	switch {
-	case err != nil:
-	case e.S3.Endpoint.IsZero():
-		err = fmt.Errorf("environment %s has no S3 endpoint", name)
-	case throughGateway(r.URL.Query(), e):
+	if err == nil && throughGateway(r.URL.Query(), e) {
 		out.Gateway, out.Endpoint, out.Region = true, d.s3.url(), profileRegion
 		err = d.s3.lost()
 	}

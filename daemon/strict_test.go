@@ -59,7 +59,7 @@ func TestAnotherProtocol(t *testing.T) {
 func TestUnknownParameters(t *testing.T) {
 	w := newWorld(t, practice.Options{})
 	w.add("dev", "dev-ccontini")
-	for _, query := range []string{"&formt=fish", "&reveal=true", "&for=abc", "&for=0s", "&for=12h&for=1h", "&client=openstack&for=abc"} {
+	for _, query := range []string{"&formt=fish", "&reveal=true", "&for=abc", "&for=0s", "&for=12h&for=1h", "&client=openstack&for=abc", "&for=12h"} {
 		_, err := w.view("dev", query)
 		w.want(err, ipc.CodeUsage, "")
 	}
@@ -67,7 +67,7 @@ func TestUnknownParameters(t *testing.T) {
 		_, _, err := w.get(path)
 		w.want(err, ipc.CodeUsage, "")
 	}
-	for _, query := range []string{"", "&for=12h", "&client=swift&auth=token", "&as=exec", "&selected=true", "&direct=true", "&gateway=true&client=openstack", "&as=exec&anew=true"} {
+	for _, query := range []string{"", "&client=swift&auth=token", "&as=exec", "&selected=true", "&direct=true", "&gateway=true&client=openstack", "&as=exec&anew=true"} {
 		if _, err := w.view("dev", query); err != nil {
 			t.Errorf("%q: %v", query, err)
 		}

@@ -71,7 +71,7 @@ func (t *told) hear(shell rotate.Process, selected bool, e vault.Environment) (l
 		concerns := (l.about == e.ID || l.about == e.UserID) && l.generation <= e.Generation
 		missed := before && l.generation > last || !before && selected && !begun.IsZero() && l.at.After(begun)
 		if concerns && missed {
-			lines = append(lines, l.line)
+			lines = append(lines, "note: "+l.line)
 		}
 	}
 	return lines

@@ -207,7 +207,7 @@ func TestTellsHealedOnceAccepted(t *testing.T) {
 	if got := w.incidents("password"); got != [3]string{"1", "1", ""} {
 		t.Errorf("in the end: %q", got)
 	}
-	if line := w.prompt("dev"); line != works {
+	if line := w.prompt("dev"); line != "note: "+works {
 		t.Errorf("the prompt is told %q", line)
 	}
 	events.once("healed", works)
@@ -249,7 +249,7 @@ func TestTellsOfApplicationCredentials(t *testing.T) {
 	save(made[1])
 	works := "the application credential of app works again"
 	events.once("healed", works)
-	if line := w.prompt("app"); line != works {
+	if line := w.prompt("app"); line != "note: "+works {
 		t.Errorf("the prompt is told %q", line)
 	}
 	if got := w.incidents("application-credential"); got != [3]string{"1", "1", ""} {

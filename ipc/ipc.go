@@ -23,7 +23,7 @@ const Protocol = 1
 // Headers of ours.
 const (
 	ProtocolHeader = "Ccad-Protocol"
-	WarningHeader  = "Ccad-Warning" // one line for stderr; may repeat
+	WarningHeader  = "Ccad-Warning" // one line for stderr, no warning if it begins with "note: "; may repeat
 )
 
 // Code says what kind of failure a reply is; ccactl's exit code follows it.
@@ -232,6 +232,7 @@ type AddRequest struct {
 	Password        string `json:"password,omitempty"`
 	InsecureHTTP    bool   `json:"insecure_http,omitempty"`
 	NoVerify        bool   `json:"no_verify,omitempty"`
+	DryRun          bool   `json:"dry_run,omitempty"` // what would be done, and whether the password is missing
 }
 
 // File is a file that ccactl read for an import.
@@ -283,7 +284,7 @@ type Changes struct {
 }
 
 // UpdateRequest is POST /v1/update: a value regenerated in the portal. Either
-// Environment with S3Secret, or User with Password.
+// Environment with S3Secret, or User with Password; a dry run has neither secret.
 type UpdateRequest struct {
 	Environment string `json:"environment,omitempty"`
 	S3AccessKey string `json:"s3_access_key,omitempty"`
@@ -291,6 +292,7 @@ type UpdateRequest struct {
 	User        string `json:"user,omitempty"`
 	Password    string `json:"password,omitempty"`
 	NoVerify    bool   `json:"no_verify,omitempty"`
+	DryRun      bool   `json:"dry_run,omitempty"`
 }
 
 // VerifyRequest is POST /v1/verify. No names: every environment.

@@ -61,8 +61,26 @@ func addSecrets(c *cobra.Command, r *ipc.AddRequest, stdin addStdin) (err error)
 		r.S3Secret, err = given(stdin.password || stdin.secret, "secret of the S3 access key "+r.S3AccessKey, "--s3-secret-stdin")
 		return err
 	}
-	if r.Password, err = given(stdin.password, "password of "+r.User, "--password-stdin"); err == nil && stdin.secret {
+	if r.Password, err = passwordFor(*r, stdin.password); err == nil && stdin.secret {
 		r.S3Secret, err = secretFrom(os.Stdin)
 	}
 	return err
+}
+
+// passwordFor gets the password, from a person once it is known that all else can be
+// stored. "" means the one that ccad has of this user.
+func passwordFor(r ipc.AddRequest, stdin bool) (string, error) {
+	question := "password of " + r.User
+	if stdin || !attended() {
+		return given(stdin, question, "--password-stdin")
+	}
+	r.DryRun = true
+	var would ipc.Changes
+	if err := call("POST", "/v1/environments", r, &would); err != nil {
+		return "", err
+	}
+	if len(lacking(would.Changes)) == 0 {
+		return askOr(question, "the stored one")
+	}
+	return ask(question)
 }

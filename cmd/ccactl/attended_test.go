@@ -313,6 +313,21 @@ func TestGuardOwner(t *testing.T) {
 	}
 }
 
+// TestHolder: how long somebody holds what, and each program's name once.
+func TestHolder(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	soon, past := now.Add(20*time.Minute), now.Add(-time.Minute)
+	for want, l := range map[string]ipc.Lease{
+		"aws (7) has credential-process, version 1, for another 20m":      {Program: "aws", PID: 7, Parent: "aws", View: "credential-process", Version: 1, Until: &soon},
+		"aws (7) of make has credential-process, version 1, until 1m ago": {Program: "aws", PID: 7, Parent: "make", View: "credential-process", Version: 1, Until: &past},
+		"bash (7) has openstack/sh, version 2, until further notice":      {Program: "bash", PID: 7, Parent: "bash", View: "openstack/sh", Version: 2},
+	} {
+		if got := holder(l, now); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestRelative(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for want, t0 := range map[string]time.Time{

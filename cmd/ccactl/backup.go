@@ -19,7 +19,7 @@ func backupVerb() *cobra.Command {
 			return advised(usage("a terminal is no place for a backup"), "ccactl backup FILE")
 		}
 		if _, err := os.Lstat(args[0]); err == nil && !piped {
-			return fmt.Errorf("%s exists already", args[0])
+			return advised(fmt.Errorf("%s exists already", args[0]), "name another file, or move that one away")
 		}
 		var r ipc.BackupRequest
 		if r.Passphrase, err = from.get("passphrase of the backup", true); err != nil {

@@ -24,9 +24,10 @@ func completionVerb() *cobra.Command {
 		}
 		return misused(c, "there is none for "+quote(args[0]))
 	})
-	c.Example = `  mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/completions
+	c.Example = `  mkdir -p ~/.local/share/bash-completion/completions
+  mkdir -p ~/.zfunc ~/.config/fish/completions
   ccactl completion bash > ~/.local/share/bash-completion/completions/ccactl
-  ccactl completion zsh > ~/.zfunc/_ccactl       # with fpath+=~/.zfunc before compinit
+  ccactl completion zsh > ~/.zfunc/_ccactl # fpath+=~/.zfunc before compinit
   ccactl completion fish > ~/.config/fish/completions/ccactl.fish
   ccactl completion pwsh >> $PROFILE`
 	c.ValidArgsFunction = cobra.FixedCompletions([]string{"bash", "zsh", "fish", "pwsh"}, cobra.ShellCompDirectiveNoFileComp)

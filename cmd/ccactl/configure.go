@@ -39,11 +39,12 @@ func configureAWSVerb() *cobra.Command {
 	c.Flags().StringVar(&profile, "profile", "", "the profile's name, if not the environment's")
 	c.Long = `Write profiles that ask ccactl for their keys.
 
-A key of the S3 gateway ends by itself, after [serve] lease (20m), and with it the
-URLs that "aws s3 presign" has signed, whatever --expires-in says. One that lasts for
-up to a week, and works on this machine, is signed in:
+A key of the S3 gateway ends by itself, after [serve] lease (20m), and with it
+the URLs that "aws s3 presign" has signed, whatever --expires-in says. One that
+lasts for up to a week, and works on this machine, is signed in:
 
-  ccactl exec NAME --client aws -- aws s3 presign s3://BUCKET/KEY --expires-in 604800`
+  ccactl exec NAME --client aws -- \
+    aws s3 presign s3://BUCKET/KEY --expires-in 604800`
 	c.Example = "  ccactl configure aws dev && aws --profile dev s3 ls"
 	return ofEnvironments(c, -1)
 }
@@ -57,6 +58,9 @@ type awsWriting struct {
 	warn    teller // of what wins over a profile
 }
 
+// givesEndpoint is the command that gives environments an S3 endpoint.
+const givesEndpoint = "ccactl setup --s3-endpoint URL"
+
 // write writes the profiles of environments. A name that is taken, and a file
 // that can't be written, are found before a key is made at the cloud.
 func (w awsWriting) write(names []string) error {
@@ -64,7 +68,12 @@ func (w awsWriting) write(names []string) error {
 	if err != nil {
 		return fmt.Errorf("find the path of ccactl: %w", err)
 	}
-	chosen, err := choose(names, func(e ipc.Environment) bool { return e.S3.Endpoint != "" })
+	chosen, err := choose(names, func(e ipc.Environment) bool {
+		if e.S3.Endpoint == "" {
+			w.tell("%s is left out: it has no S3 endpoint (%s gives it one)", e.Name, givesEndpoint)
+		}
+		return e.S3.Endpoint != ""
+	})
 	if err != nil {
 		return err
 	}
@@ -81,7 +90,11 @@ func (w awsWriting) write(names []string) error {
 		if errors.As(err, &exists) {
 			err = advised(err, "ccactl configure aws "+e.Name+" --profile "+name+"-ccad")
 		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case e.S3.Endpoint == "":
+			err = advised(errors.New("it has no S3 endpoint"), givesEndpoint)
+		default:
 			if p, err = w.profileOf(program, e.Name); err != nil && secretless(e) {
 				err = advised(err, handIn(e))
 			}
@@ -247,7 +260,8 @@ func configureOpenStackVerb() *cobra.Command {
 		}
 		return nil
 	})
-	c.Example = "  ccactl configure openstack dev && ccactl exec dev -- openstack --os-cloud dev token issue"
+	c.Example = `  ccactl configure openstack dev
+  ccactl exec dev -- openstack --os-cloud dev token issue`
 	return ofEnvironments(c, -1)
 }
 

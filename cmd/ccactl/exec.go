@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -39,7 +41,7 @@ func execVerb() *cobra.Command {
 		}
 		program, err := exec.LookPath(args[1]) // before anything is handed out for it
 		if err != nil {
-			return advised(fmt.Errorf("run %s: %w", quote(args[1]), err), "") // the program is none of ours
+			return notRun(args[1], err)
 		}
 		h := &holding{name: args[0], path: path}
 		if !endpoint && hookedView(query) {
@@ -62,8 +64,8 @@ func execVerb() *cobra.Command {
 --on-change says what happens to the command when one of them changes (a new
 password, a new S3 key):
 
-  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; without a
-               terminal all that it started gets them too, and ends first; one
+  restart      it gets SIGTERM, SIGKILL 10 s later, and is started anew; without
+               a terminal all that it started gets them too, and ends first; one
                that fails within 10 s of that is started again, 5 times at most,
                the pause between growing from 1 to 16 s
   signal:SIG   it gets the signal, such as signal:HUP, and reads by itself what
@@ -71,18 +73,19 @@ password, a new S3 key):
   ignore       nothing (the default); without a terminal the command takes
                ccactl's place
 
---endpoint hands out no key, but what AWS clients fetch keys with that last an hour;
-a presigned URL lasts no longer than its key. With --client aws the key lives for
-weeks, and dies by ccactl revoke.
+--endpoint hands out no key, but what AWS clients fetch keys with that last an
+hour; a presigned URL lasts no longer than its key. With --client aws the key
+lives for weeks, and dies by ccactl revoke.
 
 A command that runs goes on through a lock. It goes on, too, when the cloud
 refuses what it was given, until there is a new value: its logins fail, and
 most clouds lock a user out after some.
 
-Signals to ccactl go on to the command, and its exit code is ccactl's. A command
-that ccactl waited for and that failed is a reason to ask the cloud whether what
-it was given is still good: ccad does that in the background, at most once in
-ten seconds for each password and S3 key.`
+Signals to ccactl go on to the command, and its exit code is ccactl's: 127 where
+there is no such command, and 126 where it can't be run, as in a shell. A
+command that ccactl waited for and that failed is a reason to ask the cloud
+whether what it was given is still good: ccad does that in the background, at
+most once in ten seconds for each password and S3 key.`
 	c.Example = `  ccactl exec dev -- swift list
   ccactl exec dev --client restic -- restic backup ~
   ccactl exec dev --on-change restart -- ./server`
@@ -136,9 +139,19 @@ func environment(base []string, selected, view string) []string {
 	return append(kept, set...)
 }
 
+// notRun says why a command was not run, and ends as a shell does: with 127 where
+// there is none, else 126. No hint helps, for it is none of ours.
+func notRun(command string, err error) error {
+	say(fmt.Sprintf("run %s: %v", quote(command), err))
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return exitCode(127)
+	}
+	return exitCode(126)
+}
+
 // become replaces this process by the command, so that its exit code, its
 // signals and its terminal are its own; its pid stays the one that the lease
 // was given to.
 func become(program string, command, env []string) error {
-	return fmt.Errorf("run %s: %w", quote(command[0]), syscall.Exec(program, command, env))
+	return notRun(command[0], syscall.Exec(program, command, env))
 }

@@ -1,6 +1,35 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"cmp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// helpOf is the help of a verb, cut to the narrowest usual terminal.
+func helpOf(c *cobra.Command) string {
+	var help strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(cmp.Or(c.Long, c.Short)) + "\n\n" + c.UsageString()) {
+		help.WriteString(narrow(strings.TrimRight(line, "\n")) + "\n")
+	}
+	return help.String()
+}
+
+// narrow cuts a line that is too wide between its words, and goes on below the text
+// of its last column.
+func narrow(line string) string {
+	if utf8.RuneCountInString(line) <= columns {
+		return line
+	}
+	head := strings.LastIndex(line[:min(columns/2, len(line))], "  ") + len("  ")
+	if strings.TrimSpace(line[:head]) == "" { // there is but one
+		return line[:head] + strings.Join(cut(line[head:], columns-head-4), "\n"+line[:head]+"    ")
+	}
+	below := "\n" + strings.Repeat(" ", utf8.RuneCountInString(line[:head]))
+	return line[:head] + strings.Join(cut(line[head:], columns-len(below)+1), below)
+}
 
 // describe gives the verbs what their help and manual pages say beyond a line.
 func describe(c *cobra.Command) {
@@ -31,9 +60,10 @@ func manual(verb string) (long, example string) {
 	case "add":
 		return `
 
-The password is asked for, or read from stdin. With a user, the S3 keys that
-Keystone lists for the project are found; without one the environment is S3 keys
-alone. Nothing is stored that the cloud refuses.`, ""
+The password is asked for, or read from stdin; no answer is the one that ccad
+has of that user. With a user, the S3 keys that Keystone lists for the project
+are found; without one the environment is S3 keys alone. Nothing is stored that
+the cloud refuses.`, ""
 	case "doctor":
 		return "", `  ccactl doctor
   ccactl doctor --stale              # who still has a former secret`
@@ -53,7 +83,7 @@ An S3 key is made, proved and served before the former one is deleted, which
 waits until no program can hold it any more (--grace says how long at most).
 A password has no overlap: it is changed in one call, proved, and every
 environment of the user has it. After a crash at any point it goes on.`, `  ccactl rotate dev
-  ccactl rotate dev --grace 0s --wait        # the old key is deleted now, and proved dead
+  ccactl rotate dev --grace 0s --wait        # the old key is deleted now
   ccactl rotate --user system-ccontini-2925 --password`
 	case "show":
 		return "", `  ccactl show dev
@@ -106,12 +136,12 @@ before it by a key that is in the keyring: --verify finds what was altered, and
 says where ccad was killed and lines may be missing.`, `  ccactl log --follow
   ccactl log --verify`
 	case "passwd":
-		return " It is asked for: the present one, and the new one twice.", "  ccactl passwd"
+		return "\n\nIt is asked for: the present one, and the new one twice.", "  ccactl passwd"
 	case "portal":
 		return "", `  ccactl portal login
   ccactl portal fields`
 	case "portal login":
-		return " It is asked for, tried, and kept in the keyring.", "  ccactl portal login"
+		return "\n\nIt is asked for, tried, and kept in the keyring.", "  ccactl portal login"
 	case "portal logout":
 		return "", "  ccactl portal logout"
 	case "portal fields":
@@ -124,7 +154,7 @@ What is here already, and is another's, is not replaced. A backup may be somebod
 else's: it brings a user who is here no S3 endpoint that none of his environments
 has, and plain http only with --insecure-http, or where it was allowed before.`, "  ccactl restore saved.age"
 	case "unlock":
-		return " An OS keyring opens by itself; the file keyring asks for its passphrase.", `  ccactl unlock
+		return "\n\nAn OS keyring opens by itself; the file keyring asks for its passphrase.", `  ccactl unlock
   ccactl unlock --passphrase-file F`
 	case "watch":
 		return `
@@ -161,8 +191,8 @@ from the hooked shell (ccactl use NAME) or ccactl exec.`, ""
 	case "completion":
 		return `
 
-It completes verbs, flags, environments and users. That of PowerShell is not tried
-by ccad's tests.`, ""
+It completes verbs, flags, environments and users. That of PowerShell is not
+tried by ccad's tests.`, ""
 	case "credential-process":
 		return `
 
@@ -173,7 +203,8 @@ With --gateway it is a key that only the gateway of this machine accepts.`, "  c
 		return `
 
 Variables for a kind of client, with that client's traps avoided, or a file of
-its format. Prefer ccactl exec and ccactl use: what is printed follows no change.`, ""
+its format. Prefer ccactl exec and ccactl use: what is printed follows no
+change.`, ""
 	case "render":
 		return "", `  ccactl render --once
   ccad install                           # as a service, ccad-render`
@@ -186,14 +217,15 @@ Files and programs that have one must ask anew.`, "  ccactl revoke dev"
 
 The hook belongs into the shell's rc file. It reads one small file at each
 prompt and before each line that is typed, and sets the variables anew when
-something changed. It defines the function ccactl, so that ccactl use can change this
-very shell. Where the rc file is read before ccactl's folder is in PATH, call it by
-its path.
+something changed. It defines the function ccactl, so that ccactl use can change
+this very shell. Where the rc file is read before ccactl's folder is in PATH,
+call it by its path.
 
-In bash, no hook runs before a line that starts with a subshell, ( … ), also behind
-"!", "time", "while" or "{", nor before the words of "for" are read, nor before any
-line where you have a DEBUG trap of your own: in a shell that was idle over a change
-such a line still has the former values, and the next line the new ones.`, `  eval "$(ccactl shell-init bash)"        # ~/.bashrc; zsh: ~/.zshrc
+In bash, no hook runs before a line that starts with a subshell, ( … ), also
+behind "!", "time", "while" or "{", nor before the words of "for" are read, nor
+before any line where you have a DEBUG trap of your own: in a shell that was
+idle over a change such a line still has the former values, and the next line
+the new ones.`, `  eval "$(ccactl shell-init bash)"        # ~/.bashrc; zsh: ~/.zshrc
   ccactl shell-init fish | source          # ~/.config/fish/config.fish`
 	case "use":
 		return `

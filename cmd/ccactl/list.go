@@ -114,7 +114,7 @@ func show(e ipc.Shown) error {
 		line("source", source)
 	}
 	for _, l := range e.Holders {
-		line("held by", holder(l))
+		line("held by", holder(l, time.Now()))
 	}
 	return t.flush()
 }
@@ -129,19 +129,24 @@ func copyable(secret string) string {
 }
 
 // holder says who holds what, and until when.
-func holder(l ipc.Lease) string {
+func holder(l ipc.Lease, now time.Time) string {
 	who := []string{l.Program}
 	if l.PID != 0 {
 		who[0] += " (" + strconv.Itoa(l.PID) + ")"
 	}
-	if l.Parent != "" {
+	if l.Parent != "" && l.Parent != l.Program {
 		who = append(who, "of "+l.Parent)
 	}
 	who = append(who, "has "+l.View+", version "+strconv.Itoa(l.Version)+",")
-	if l.Until == nil {
-		return strings.Join(append(who, "until further notice"), " ")
+	switch {
+	case l.Until == nil:
+		who = append(who, "until further notice")
+	case l.Until.After(now):
+		who = append(who, "for another "+span(l.Until.Sub(now)))
+	default:
+		who = append(who, "until "+relative(l.Until, now))
 	}
-	return strings.Join(append(who, "until "+relative(l.Until, time.Now())), " ")
+	return strings.Join(who, " ")
 }
 
 func removeVerb() *cobra.Command {

@@ -18,6 +18,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strings"
 
@@ -99,6 +100,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 locked,
 	}
 	_, c.Example = manual(c.Name())
 	c.SetHelpCommandGroupID("Other:")
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), helpOf(c)) })
 	strictHelp(c)
 	return c
 }

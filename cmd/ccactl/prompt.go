@@ -23,10 +23,10 @@ locked and ⚠ where the cloud refuses what it holds or no daemon answers.
 A hooked shell needs no command for it: the hook keeps the same text in
 CCAD_PROMPT, and sets it anew only when something changed. In bash, ccactl's
 line belongs before starship's.`
-	c.Example = `  PS1='${CCAD_PROMPT:+($CCAD_PROMPT) }'$PS1                               # bash
-  setopt prompt_subst; PROMPT='${CCAD_PROMPT:+($CCAD_PROMPT) }'$PROMPT    # zsh
-  function fish_right_prompt; echo $CCAD_PROMPT; end                      # fish
-  [env_var.CCAD_PROMPT]                                                   # starship.toml`
+	c.Example = `  PS1='${CCAD_PROMPT:+($CCAD_PROMPT) }'$PS1                            # bash
+  setopt prompt_subst; PROMPT='${CCAD_PROMPT:+($CCAD_PROMPT) }'$PROMPT # zsh
+  function fish_right_prompt; echo $CCAD_PROMPT; end                   # fish
+  [env_var.CCAD_PROMPT]                                              # starship`
 	return c
 }
 

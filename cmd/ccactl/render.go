@@ -49,9 +49,10 @@ func renderVerb() *cobra.Command {
   path = "~/.config/rclone/rclone.conf"
   reload = ["systemctl", "--user", "try-restart", "sync.service"]
 
-A file is replaced whole, keeps its mode (a new one is 0600), and is written only
-if that changes it; then its reload command runs, without a shell and for 30 s at
-most. What was in it before ccactl is kept beside it as NAME.former, once.
+A file is replaced whole, keeps its mode (a new one is 0600), and is written
+only if that changes it; then its reload command runs, without a shell and for
+30 s at most. What was in it before ccactl is kept beside it as NAME.former,
+once.
 
 While ccad is locked the files hold a note in place of secrets, and so do those
 that the cloud refuses; a lock runs no reload, for it is to disturb no program.

@@ -202,11 +202,14 @@ func (t *telling) sum() error {
 			said = l.Subject + ": " + said
 		}
 		err := error(&ipc.Error{Code: l.Code, Message: said})
+		of, isCredential := strings.CutPrefix(l.Subject, "the application credential of ")
 		switch {
 		case l.Environment != "":
 			err = advised(err, "ccactl rotate "+l.Environment+" says what to press")
 		case l.Code == ipc.CodeWithheld:
 			err = advised(err, strings.Join(append([]string{"ccactl verify"}, t.asked.Environments...), " "))
+		case isCredential && said == l.Subject+": there is none":
+			err = advised(err, "ccactl env "+of+" --auth application-credential makes one")
 		case l.Code == ipc.CodeRefused:
 			if mend := mendingPassword(said, "ccactl rotate --user "+shellWord(t.asked.User)+" --password"); mend != "" {
 				err = advised(err, mend)

@@ -26,7 +26,7 @@ func TestStatusOnATerminal(t *testing.T) {
 		Users:  []ipc.User{{Name: "system-ccontini-2925", AuthURL: "https://auth.cloud.ca", State: "refused", PasswordVersion: 2, CheckedAt: &ago}},
 		Environments: []ipc.Environment{
 			{Name: "dev", User: "system-ccontini-2925", Project: "dev-ccontini", State: "refused", S3: ipc.S3{AccessKeyID: "076d7a255a4236965ba97b4f91363f2", State: "ok"}},
-			{Name: "keys", State: "ok", S3: ipc.S3{AccessKeyID: "abcd", State: "ok"}},
+			{Name: "keys", State: "ok", S3: ipc.S3{AccessKeyID: "abcd", State: "ok"}, Rotation: &ipc.Rotation{Step: "drain", Version: 1}},
 			{Name: "new", State: "unverified"},
 		},
 	})
@@ -36,6 +36,7 @@ func TestStatusOnATerminal(t *testing.T) {
 		"✗ dev          dev-ccontini  076d7a25…  0       \x1b[31mrefused\x1b[0m",
 		"✓ keys         -             abcd       0       \x1b[32mok\x1b[0m",
 		"! new          -             -          0       \x1b[33munverified\x1b[0m",
+		"\x1b[32m✓\x1b[0m keys: its former S3 key v1 is kept until the programs have ended that run with\n  it\n",
 		"\x1b[31m✗\x1b[0m system-ccontini-2925: the cloud refuses the password\n  → \x1b[1mccactl update --user system-ccontini-2925\x1b[0m",
 	} {
 		if !strings.Contains(seen, want) {

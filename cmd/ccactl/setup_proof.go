@@ -43,7 +43,7 @@ func (s *setup) prove() error {
 		}
 		switch {
 		case e.S3.Endpoint == "":
-			s.done("%s: it has no S3 endpoint, so no AWS profile (ccactl setup --s3-endpoint URL gives it one)", e.Name)
+			s.done("%s: it has no S3 endpoint, so no AWS profile (%s gives it one)", e.Name, givesEndpoint)
 		case profile == "" && lacksKey(st, e):
 			s.done("%s: it has no S3 key, so no AWS profile", e.Name)
 		case profile == "":

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,7 +63,7 @@ func report(w io.Writer, st ipc.Status, now time.Time) error {
 			_, _ = fmt.Fprintln(w)
 		}
 		if colourful() {
-			_, _ = fmt.Fprintf(w, "%s %s\n  %s\n", mark(t.harmless), plain(t.what), arrow()+bold(plain(t.mend)))
+			_, _ = fmt.Fprintf(w, "%s %s\n  %s%s\n", mark(t.harmless), strings.Join(cut(t.what, columns-2), "\n  "), arrow(), bold(plain(t.mend)))
 		} else {
 			_, _ = fmt.Fprintf(w, "%s: %s\n", plain(t.what), plain(t.mend))
 		}

@@ -35,14 +35,15 @@ func due(d *ipc.Due, now time.Time) string {
 }
 
 // rotating tells of a rotation under way: who still holds what goes. again is the
-// command that asks for it.
-func rotating(name, what, again string, r *ipc.Rotation) (all []trouble) {
+// command that asks for it. Of what is refused nothing is deleted before that is mended.
+func rotating(e ipc.Environment, what, again string, r *ipc.Rotation) (all []trouble) {
+	name := e.Name
 	switch {
 	case r == nil:
 		return nil
 	case r.Trouble != "":
 		return []trouble{{what: name + ": its " + what + " is being rotated, and " + r.Step + " fails: " + r.Trouble, mend: again}}
-	case r.Step != "drain":
+	case r.Step != "drain" || e.State == "refused":
 		return nil
 	}
 	text := fmt.Sprintf("%s: its former %s v%d is kept until the programs have ended that run with it", name, what, r.Version)

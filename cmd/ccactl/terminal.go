@@ -34,12 +34,30 @@ func attended() bool {
 
 // ask reads a secret from the terminal, hidden. Stdin stays free for data.
 func ask(question string) (string, error) {
+	secret, err := askHidden(question)
+	if err != nil {
+		return "", err
+	}
+	return checkSecret(secret)
+}
+
+// askOr is ask where an empty answer is one too: it means the preset, which stands
+// in brackets.
+func askOr(question, preset string) (string, error) {
+	secret, err := askHidden(question + " [Enter: " + preset + "]")
+	if err != nil || len(secret) == 0 {
+		return "", err
+	}
+	return checkSecret(secret)
+}
+
+func askHidden(question string) ([]byte, error) {
 	if !attended() {
-		return "", errNoTerminal
+		return nil, errNoTerminal
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return "", errNoTerminal
+		return nil, errNoTerminal
 	}
 	defer tty.Close()
 	defer restoreOnSignal(tty)()
@@ -47,9 +65,9 @@ func ask(question string) (string, error) {
 	secret, err := hidden(tty, question[:len(question)-len(bare)]+plain(bare)+": ")
 	_, _ = fmt.Fprintln(tty)
 	if err != nil {
-		return "", unanswered(err)
+		return nil, unanswered(err)
 	}
-	return checkSecret(secret)
+	return secret, nil
 }
 
 // hidden asks for a line that is not shown, and asks once that is so: programs

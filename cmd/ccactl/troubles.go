@@ -50,7 +50,7 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		all = append(all, overdue(u.RotationDue, u.Rotation, trouble{user: u.Name, what: u.Name + ": the password", mend: "ccactl rotate --user " + shellWord(u.Name) + " --password"}, now)...)
 	}
 	for _, e := range st.Environments {
-		all = append(all, rotating(e.Name, "S3 key", "ccactl rotate "+e.Name, e.Rotation)...)
+		all = append(all, rotating(e, "S3 key", "ccactl rotate "+e.Name, e.Rotation)...)
 		if n := len(e.ForeignKeys); n > 0 {
 			all = append(all, trouble{environment: e.Name, harmless: true,
 				what: fmt.Sprintf("%s: the cloud has %s besides the one that serves: %s", e.Name, count(n, "S3 key"), some(e.ForeignKeys)),
@@ -61,7 +61,7 @@ func troubles(st ipc.Status, now time.Time) (all []trouble) {
 		}
 		all = append(all, overdue(e.RotationDue, e.Rotation, trouble{environment: e.Name, what: e.Name + ": the S3 key", mend: "ccactl rotate " + e.Name}, now)...)
 		mend := "ccactl rotate " + e.Name + " --application-credential"
-		all = append(all, rotating(e.Name, "application credential", mend, e.CredentialRotation)...)
+		all = append(all, rotating(e, "application credential", mend, e.CredentialRotation)...)
 		all = append(all, overdue(e.CredentialDue, e.CredentialRotation, trouble{environment: e.Name, what: e.Name + ": the application credential", mend: mend}, now)...)
 	}
 	for _, f := range st.Watched {

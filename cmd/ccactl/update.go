@@ -15,9 +15,9 @@ func updateVerb() *cobra.Command {
 			if r.Environment = args[0]; !validName(r.Environment) {
 				return checkName(r.Environment)
 			}
-			r.S3Secret, err = given(secretStdin, "S3 secret of "+r.Environment, "--s3-secret-stdin")
+			r.S3Secret, err = renewed(r, secretStdin, "S3 secret of "+r.Environment, "--s3-secret-stdin")
 		case len(args) == 0 && r.User != "" && !secretStdin && r.S3AccessKey == "":
-			r.Password, err = given(passwordStdin, "password of "+r.User, "--password-stdin")
+			r.Password, err = renewed(r, passwordStdin, "password of "+r.User, "--password-stdin")
 		default:
 			err = misused(c, "either NAME for its S3 keys, or --user for a password")
 		}
@@ -38,6 +38,17 @@ func updateVerb() *cobra.Command {
 	f.BoolVar(&secretStdin, "s3-secret-stdin", false, "read the S3 secret from stdin")
 	f.BoolVar(&r.NoVerify, "no-verify", false, "store it without asking the cloud")
 	return ofEnvironments(c, 1)
+}
+
+// renewed is given, which asks a person only for what can be updated.
+func renewed(r ipc.UpdateRequest, stdin bool, question, flag string) (string, error) {
+	if !stdin && attended() {
+		r.DryRun = true
+		if err := call("POST", "/v1/update", r, nil); err != nil {
+			return "", err
+		}
+	}
+	return given(stdin, question, flag)
 }
 
 func verifyVerb() *cobra.Command {
@@ -74,14 +85,15 @@ func verifyVerb() *cobra.Command {
 			return ""
 		})
 	})
-	c.Long = `Ask the cloud about what is stored: each user's password, his project, the S3 key.
+	c.Long = `Ask the cloud about what is stored: each user's password, his project, the S3
+key.
 
 With --rejected a program says that the cloud refused what this environment gave
-out. That makes one check of each password and S3 key in ten seconds, however many
-programs say so, and sends nothing that was refused before; it ends with 6 if the
-cloud refuses it. "ccactl exec" says so by itself when its command fails on a
-terminal. A prompt hook sees no answer of the cloud's, so scripts that see one call
-this.`
+out. That makes one check of each password and S3 key in ten seconds, however
+many programs say so, and sends nothing that was refused before; it ends with 6
+if the cloud refuses it. "ccactl exec" says so by itself when its command fails
+on a terminal. A prompt hook sees no answer of the cloud's, so scripts that see
+one call this.`
 	c.Example = `  ccactl verify
   openstack token issue || ccactl verify --rejected dev`
 	c.Flags().StringVar(&r.Rejected, "rejected", "", "report that the cloud refused what this environment gave out")

@@ -35,7 +35,10 @@ func (o *output) Write(data []byte) (int, error) {
 func say(line string) { _, _ = fmt.Fprintln(os.Stderr, "ccactl: "+plain(line)) }
 func warn(warnings []string) {
 	for _, w := range warnings {
-		say("warning: " + w)
+		if !strings.HasPrefix(w, "note: ") {
+			w = "warning: " + w
+		}
+		say(w)
 	}
 }
 

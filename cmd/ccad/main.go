@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"os"
@@ -30,11 +31,13 @@ import (
 var version = "dev"
 
 const usage = `usage:
-  ccad run [--config F] [--passphrase-file F] [--log-level L]   serve in the foreground
-  ccad install [--seal]      make it your service; as root: seal its passphrase to this machine
+  ccad run [--config F] [--passphrase-file F] [--log-level L]
+                             serve in the foreground
+  ccad install [--seal]      make it your service; as root: seal its passphrase
+                             to this machine
   ccad uninstall [--seal]    take away what install made; the credentials stay
   ccad start | stop | restart | status
-  ccad check [--config F]    read the configuration, and say what is wrong with it
+  ccad check [--config F]    read the configuration, say what is wrong with it
   ccad keyrings              the keyrings that work on this machine
   ccad version
 `
@@ -61,7 +64,7 @@ func main() {
 			fail(err)
 		}
 	case "check":
-		if err := check(os.Args[2:]); err != nil {
+		if err := check(os.Stdout, os.Args[2:]); err != nil {
 			fail(err)
 		}
 	case "keyrings":
@@ -71,8 +74,7 @@ func main() {
 	case "help", "--help", "-h":
 		show(usage)
 	default:
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(2)
+		fail(misuse{fmt.Errorf("there is no verb %.80q", os.Args[1])})
 	}
 }
 
@@ -125,13 +127,21 @@ func loadConfig(named string) (daemon.Config, error) {
 }
 
 // check reads the configuration as run does.
-func check(args []string) error {
+func check(w io.Writer, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	configPath := flags.String("config", "", "the configuration `file`")
 	if helped, err := parse(flags, args); helped || err != nil {
 		return err
 	}
-	_, err := loadConfig(*configPath)
+	if _, err := loadConfig(*configPath); err != nil {
+		return err
+	}
+	path := cmp.Or(*configPath, ipc.ConfigPath())
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		_, err = fmt.Fprintf(w, "there is no %s: all has its default\n", path)
+		return err
+	}
+	_, err := fmt.Fprintln(w, path, "is right")
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,30 +25,37 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("[serve]\nlaese = \"1h\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	good, usual := filepath.Join(dir, "good.toml"), filepath.Join(dir, "ccad", "config.toml")
+	if err := os.WriteFile(good, []byte("[serve]\nlease = \"1h\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
+		says string
 		want string // in the error; "": none
 	}{
-		{nil, ""},
-		{[]string{"--config", bad}, "laese"},
-		{[]string{"--config=" + bad}, "laese"},
-		{[]string{"--config", filepath.Join(dir, "none.toml")}, "none.toml"},
+		{nil, "there is no " + usual + ": all has its default\n", ""},
+		{[]string{"--config", good}, good + " is right\n", ""},
+		{[]string{"--config", bad}, "", "laese"},
+		{[]string{"--config=" + bad}, "", "laese"},
+		{[]string{"--config", filepath.Join(dir, "none.toml")}, "", "none.toml"},
 	} {
-		if err := check(c.args); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v", c.args, err)
+		var said strings.Builder
+		if err := check(&said, c.args); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || said.String() != c.says {
+			t.Errorf("%q: %q, %v", c.args, said.String(), err)
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "ccad"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(bad, filepath.Join(dir, "ccad", "config.toml")); err != nil {
+	if err := os.Rename(bad, usual); err != nil {
 		t.Fatal(err)
 	}
-	if err := check(nil); err == nil || !strings.Contains(err.Error(), "laese") {
+	if err := check(io.Discard, nil); err == nil || !strings.Contains(err.Error(), "laese") {
 		t.Errorf("the usual file: %v", err)
 	}
 	for _, args := range [][]string{{bad}, {"--config"}, {"--config="}, {"--nonesuch"}} {
-		for _, verb := range []func([]string) error{check, run} {
+		for _, verb := range []func([]string) error{func(args []string) error { return check(io.Discard, args) }, run} {
 			if err := verb(args); !errors.As(err, new(misuse)) || strings.Contains(err.Error(), bad) {
 				t.Errorf("%q: %v", args, err)
 			}
@@ -67,6 +75,14 @@ func TestFullDisk(t *testing.T) {
 		c.Stdout = full
 		if err := c.Run(); err == nil || c.ProcessState.ExitCode() != 1 {
 			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func TestUsageFits(t *testing.T) {
+	for line := range strings.Lines(usage) {
+		if len(line) > 81 { // with its end
+			t.Errorf("%d: %s", len(line), line)
 		}
 	}
 }

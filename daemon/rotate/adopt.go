@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/cloud"
 	"github.com/cloud-ca/ccad/daemon/vault"
 )
@@ -13,6 +14,7 @@ import (
 type Outcome struct {
 	Environment string
 	Added       bool
+	Unchanged   bool     // all of it was there
 	Notes       []string // one line each, for the person
 	Err         error    // why Restore left it out
 }
@@ -57,9 +59,10 @@ func (r *Round) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out Ou
 		return Outcome{}, nil, err
 	}
 	a := adoption{Keeper: k, round: r, offer: o, place: p, grant: told, out: Outcome{Environment: p.env.Name, Added: p.added}}
+	a.leaveFormer()
 	a.noteMove()
 	if o.NoVerify {
-		err = k.known(try{user: p.user.User, password: o.Password})
+		err = k.known(try{user: p.user.User, password: a.offer.Password})
 	} else {
 		err = a.ask(ctx)
 	}
@@ -71,7 +74,7 @@ func (r *Round) adoptAs(ctx context.Context, o Offer, told *cloud.Grant) (out Ou
 		return a.out, nil, err
 	}
 	if u, is := a.twinOf(); is {
-		o = o.of(u, &a)
+		o = a.offer.of(u, &a)
 		return a.out, &o, nil
 	}
 	if err := a.commit(); err != nil {
@@ -118,6 +121,18 @@ func (r *Round) askWhose(ctx context.Context, o *Offer) (*cloud.Grant, error) {
 		o.Name = g.ProjectName
 	}
 	return &g, nil
+}
+
+// leaveFormer takes the stored password in place of a former one that a file still
+// has: beside one that works it is wrong, and would cost a failed login.
+func (a *adoption) leaveFormer() {
+	u := a.place.user
+	stored, has := u.Passwords.Active()
+	if a.offer.From == nil || !has || !stored.Accepted || u.Refused != nil || !a.retired(a.offer.Password) {
+		return
+	}
+	a.offer.Password, a.place.secret = account.Secret{}, stored.Value
+	a.note("the password in %s is a former one: the stored one is used", a.offer.From.Path)
 }
 
 // noteMove tells that a person's file sends stored keys to another host.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloud-ca/ccad/daemon/account"
@@ -74,6 +75,7 @@ func (a *adoption) commit() error {
 		if u.ID != "" {
 			c.Users[u.ID] = u
 		}
+		a.out.Unchanged = !a.place.added && !newPassword && asItWas(c.Environments[e.Name], e)
 		c.Environments[e.Name] = e
 		touch(c, e.Name)
 		if newPassword || wasServed != (u.Refused == nil) { // an expired one may be in force already
@@ -92,6 +94,13 @@ func (a *adoption) commit() error {
 		a.cache()
 	}
 	return err
+}
+
+// asItWas reports whether an environment is what it was: nothing of its binding,
+// its values and its sources is another.
+func asItWas(was, is vault.Environment) bool {
+	return was.Environment == is.Environment && active(was.Keys) == active(is.Keys) && active(was.AppCreds) == active(is.AppCreds) &&
+		was.KeyWanted == is.KeyWanted && was.ByCredential == is.ByCredential && slices.Equal(was.Sources, is.Sources)
 }
 
 // strange reports whether the offered pair may be another owner's than the one in

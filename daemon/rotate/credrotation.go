@@ -31,7 +31,7 @@ func (appCreds) may(e vault.Environment, u vault.User) error {
 	active, ok := e.AppCreds.Active()
 	switch {
 	case !ok && len(e.AppCreds.List) == 0:
-		return fmt.Errorf("environment %s has no application credential (ccactl env %s --auth application-credential makes one): %w", e.Name, e.Name, ErrAbsent)
+		return lacking("the application credential of " + e.Name + ": there is none")
 	case !ok:
 		return withoutCredential(e)
 	case active.HandsOff && !usable(u):

@@ -324,7 +324,7 @@ func TestCredentialCannotBeRotated(t *testing.T) {
 	w := newWorld(t)
 	w.dev()
 	err := w.Rotate(t.Context(), KindAppCred, "dev", Wish{}, silent)
-	if !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "has no application credential") {
+	if !errors.Is(err, ErrAbsent) || err.Error() != "the application credential of dev: there is none" {
 		t.Errorf("without one: %v", err)
 	}
 	plan, err := w.Plan(KindAppCred, "dev", nil)

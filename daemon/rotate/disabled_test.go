@@ -34,7 +34,7 @@ func TestDisabledUserComesBack(t *testing.T) {
 	w.clock.step(refusedPause - time.Second)
 	_, updateErr := w.UpdatePassword(t.Context(), w.user().ID, secretOf(w.cloud.User.Password), false)
 	for what, err := range map[string]error{"verify": w.Verify(t.Context(), "dev", true), "update": updateErr} {
-		if r := refused(what+" too early", err); !r.Again || !strings.Contains(r.Error(), "not sent again before "+until.UTC().Format(time.RFC3339)) {
+		if r := refused(what+" too early", err); !r.Again || !strings.Contains(r.Error(), "not sent again before "+until.Local().Format(time.DateTime)) {
 			t.Errorf("%s says: %v", what, err)
 		}
 	}

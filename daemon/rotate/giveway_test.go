@@ -62,7 +62,7 @@ func TestRotateWhileItDrains(t *testing.T) {
 	if w.active("dev") != serves || len(w.keys()) != 2 {
 		t.Errorf("another was made: %v", w.keys())
 	}
-	want := "it was replaced already, by the rotation begun at 2026-11-22T12:00:00Z; the former one is deleted when the programs have ended that run with it; 1 still hold it; others may hold it"
+	want := "it was replaced already, by the rotation begun at " + stamp(epoch) + "; the former one is deleted when the programs have ended that run with it; 1 still hold it; others may hold it"
 	if len(story) != 1 || story[0].Step != StepDrain || !story[0].Already || story[0].Note != want || len(story[0].Holders) != 1 {
 		t.Errorf("told: %+v", story)
 	}

@@ -19,6 +19,14 @@ var (
 	ErrAbsent   = errors.New("there is nothing of that kind")
 )
 
+// A lacking error is an ErrAbsent that says what there is not.
+type lacking string
+
+func (e lacking) Error() string { return string(e) }
+
+// Is makes it one for errors.Is.
+func (e lacking) Is(target error) bool { return target == ErrAbsent }
+
 // A RefusedError says that the cloud did not accept a value, now or when it was
 // last asked: what was refused is not sent again.
 type RefusedError struct {
@@ -48,7 +56,8 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s is refused by the cloud: %s", e.Subject, e.Reason)
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// stamp is a time for people, as ccactl shows it.
+func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
 
 // A Keeper owns the decisions about one opened vault.
 type Keeper struct {

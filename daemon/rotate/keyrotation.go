@@ -88,7 +88,7 @@ func (s3Keys) remove(r *run, id string) error {
 // may have died with a password since: then once more with a new one.
 func (r *run) listed() ([]account.KeyPair, error) {
 	if _, ok := r.user.Passwords.Active(); !ok {
-		return nil, fmt.Errorf("rotating the S3 key of %s needs its user's password: %w", r.env.Name, ErrAbsent)
+		return nil, lacking("rotating the S3 key of " + r.env.Name + " needs its user's password")
 	}
 	var cached bool
 	if r.grant, cached = r.cachedToken(r.env.ID); cached {

@@ -27,7 +27,7 @@ func (k *Keeper) EnsureKey(ctx context.Context, name string) (created bool, err 
 		return false, err
 	}
 	if _, ok := u.Passwords.Active(); !ok {
-		return false, fmt.Errorf("environment %s has no S3 key, and making one needs its user's password: %w", name, ErrAbsent)
+		return false, lacking("environment " + name + " has no S3 key, and making one needs its user's password")
 	}
 	g, err := k.scopedLocked(ctx, u, e)
 	if err != nil {

@@ -97,7 +97,7 @@ type run struct {
 // A waitError says that a step is waiting for a time, not failing.
 type waitError struct{ until time.Time }
 
-func (e waitError) Error() string { return "waits until " + e.until.UTC().Format(time.RFC3339) }
+func (e waitError) Error() string { return "waits until " + stamp(e.until) }
 
 // Errors of rotations.
 var (

@@ -219,7 +219,7 @@ func withoutCredential(e vault.Environment) error {
 			return &RefusedError{Subject: "the application credential of " + e.Name, At: v.Checked, Reason: credentialReason, Again: true}
 		}
 	}
-	return fmt.Errorf("environment %s has neither a password nor an application credential: %w", e.Name, ErrAbsent)
+	return lacking("environment " + e.Name + " has neither a password nor an application credential")
 }
 
 func projectOf(e account.Environment) string {

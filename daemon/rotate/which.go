@@ -252,7 +252,7 @@ func (k *Keeper) mayForget(c *vault.Contents, userID string) error {
 		return nil
 	}
 	return fmt.Errorf("the password of %s was about to be changed at %s, and the new one may still come into force, which only ccad knows: %w",
-		u.User, u.Rotation.Asked.UTC().Format(time.RFC3339), ErrConflict)
+		u.User, stamp(u.Rotation.Asked), ErrConflict)
 }
 
 // certainWithin is how long a client waits for a change to be over.
