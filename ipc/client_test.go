@@ -292,7 +292,7 @@ func TestOwner(t *testing.T) {
 	}
 	defer os.Remove(link)
 	t.Setenv("CCAD_SOCKET", filepath.Join(link, "ccad.sock"))
-	refused("linked folder", "is no folder")
+	refused("linked folder", "is a symbolic link and no folder")
 }
 
 func TestStream(t *testing.T) {

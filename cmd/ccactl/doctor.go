@@ -119,7 +119,7 @@ func checkDaemon(x examination) []finding {
 		mend := hintFor(x.err)
 		var failure *ipc.Error
 		if !errors.As(x.err, &failure) {
-			mend = "chmod 700 the folder of the socket, or point CCAD_SOCKET to where your ccad listens"
+			mend = "make the folder of the socket a real one of yours with mode 0700, or point CCAD_SOCKET to where your ccad listens"
 		}
 		return []finding{wrong(check, mend, "%v", x.err)}
 	}
