@@ -118,7 +118,7 @@ func checkDaemon(x examination) []finding {
 	if x.err != nil {
 		mend := hintFor(x.err)
 		var failure *ipc.Error
-		if !errors.As(x.err, &failure) {
+		if !errors.As(x.err, &failure) && !errors.Is(x.err, ipc.ErrSlow) {
 			mend = "make the folder of the socket a real one of yours with mode 0700, or point CCAD_SOCKET to where your ccad listens"
 		}
 		return []finding{wrong(check, mend, "%v", x.err)}
