@@ -26,9 +26,8 @@ import (
 // reads to the end; which unit asks for what, the address says that it is bound
 // to. It answers the user's own manager alone: the one of the system is root.
 type credentialSocket struct {
-	listener *ipc.Listener
-	gate     *session.Gate // nil: there is none
-	lost     string        // why not
+	gate *session.Gate // nil: there is none
+	lost string        // why not
 }
 
 const (
@@ -50,23 +49,24 @@ func (d *Daemon) listenCredentials() (s credentialSocket) {
 	if runtime.GOOS != "linux" {
 		return s
 	}
+	var l *ipc.Listener
 	var err error
 	if f := d.Inherited.Units; f != nil {
-		if s.listener, err = ipc.Inherit(f); err == nil {
-			s.listener.SetUnlinkOnClose(true)
+		if l, err = ipc.Inherit(f); err == nil {
+			l.SetUnlinkOnClose(true)
 		}
 	} else {
-		s.listener, err = ipc.Listen(filepath.Join(filepath.Dir(d.Socket), ipc.CredentialsName))
+		l, err = ipc.Listen(filepath.Join(filepath.Dir(d.Socket), ipc.CredentialsName))
 	}
 	if err != nil {
 		s.lost = fmt.Sprintf("there is no socket for credentials of systemd: %v", err)
 		d.Log.Error("credentials", "error", err)
 		return s
 	}
-	s.listener.Stranger = func(c net.Conn) {
+	l.Stranger = func(c net.Conn) {
 		go d.withhold(c, "", "", nil, errors.New("another user's manager asks: a system unit gets none here"))
 	}
-	s.gate = session.NewGate(s.listener)
+	s.gate = session.NewGate(l)
 	s.gate.Drain = unitsDrain
 	return s
 }

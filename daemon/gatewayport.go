@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,9 @@ func (d *Daemon) gatewayListener() (net.Listener, error) {
 	address, err := gatewayAddress(d.Config, d.DataDir)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Lstat(gatewayFile(d.DataDir)); err == nil && d.Config.Gateway.Listen == "" && anyPort(address) {
+		d.Log.Warn("the gateway's address on record is damaged: another port is taken, and clients that know the former one need ccactl configure again")
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -73,8 +77,8 @@ func gatewayAddress(c Config, dataDir string) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the gateway's address: %w", err)
 	}
-	if kept := strings.TrimSpace(string(data)); checkLoopback(kept) == nil {
-		return kept, nil
+	if kept, err := netip.ParseAddrPort(strings.TrimSpace(string(data))); err == nil && kept.Addr().IsLoopback() {
+		return kept.String(), nil
 	}
 	return "127.0.0.1:0", nil
 }

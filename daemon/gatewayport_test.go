@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,25 @@ func TestGatewayPortOverLock(t *testing.T) {
 		t.Error("somebody else could take the port during a lock")
 	}
 	c.end()
+}
+
+// A damaged record of the address is no address that is waited for.
+func TestGatewayPortDamaged(t *testing.T) {
+	for _, kept := range []string{"", "127.0.0.1:36\xff99", "127.0.0.1:70000", "127.0.0.1", "192.0.2.1:80"} {
+		w := newWorld(t, practice.Options{})
+		w.stop()
+		if err := os.WriteFile(filepath.Join(w.dir, "data", "gateway"), []byte(kept+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.start("")
+		if s := w.status().Daemon; s.Gateway == "" || s.Warning != "" {
+			t.Errorf("%q: the gateway is at %q, with the warning %q", kept, s.Gateway, s.Warning)
+		}
+		w.stop()
+		if !strings.Contains(w.log.String(), "the gateway's address on record is damaged") {
+			t.Errorf("%q: the log does not tell", kept)
+		}
+	}
 }
 
 // Who fills the gateway's port with connections, as every user of the machine

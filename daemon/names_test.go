@@ -168,3 +168,29 @@ func TestTrailCallsUsersApart(t *testing.T) {
 		}
 	}
 }
+
+// A name that no Keystone could have is refused, and not shown.
+func TestNamesAreShort(t *testing.T) {
+	w := newWorld(t, practice.Options{})
+	long := strings.Repeat("é", 256)
+	for what, in := range map[string]func(*ipc.AddRequest){
+		"user":           func(r *ipc.AddRequest) { r.User = long },
+		"project":        func(r *ipc.AddRequest) { r.Project = long },
+		"user domain":    func(r *ipc.AddRequest) { r.UserDomainID = long },
+		"project domain": func(r *ipc.AddRequest) { r.ProjectDomainID = long },
+	} {
+		r := w.addRequest("dev", "dev-ccontini")
+		in(&r)
+		err := w.try("POST", "/v1/environments", r, nil)
+		w.want(err, ipc.CodeUsage, "of 255 characters at most")
+		if err != nil && strings.Contains(err.Error(), "éé") {
+			t.Errorf("%s: it is shown: %v", what, err)
+		}
+	}
+	if s := w.status(); len(s.Users)+len(s.Environments) != 0 {
+		t.Errorf("%+v is stored", s)
+	}
+	r := w.addRequest("dev", "dev-ccontini")
+	r.User, r.NoVerify = long[:2*255], true
+	w.do("POST", "/v1/environments", r, nil)
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -28,11 +27,7 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 			return fmt.Errorf("keep the connection: %w", err)
 		}
 	}
-	listener, ok := d.gate.Listener.(*ipc.Listener)
-	if !ok {
-		return errors.New("the listener is no Unix socket")
-	}
-	if h.Listener, err = listener.File(); err != nil {
+	if h.Listener, err = fileOf(d.gate); err != nil {
 		return fmt.Errorf("keep the listener: %w", err)
 	}
 	s3 := d.s3.gate()
@@ -42,10 +37,8 @@ func (d *Daemon) replace(w http.ResponseWriter) error {
 	if h.Metrics, err = fileOf(d.metricsPort.gate); err != nil {
 		return fmt.Errorf("keep the metrics port: %w", err)
 	}
-	if g := d.credentials.gate; g != nil {
-		if h.Units, err = d.credentials.listener.File(); err != nil {
-			return fmt.Errorf("keep the socket for credentials: %w", err)
-		}
+	if h.Units, err = fileOf(d.credentials.gate); err != nil {
+		return fmt.Errorf("keep the socket for credentials: %w", err)
 	}
 	var shut sync.WaitGroup
 	for _, g := range []*session.Gate{d.gate, s3, d.metricsPort.gate, d.credentials.gate} {
@@ -77,15 +70,15 @@ func connection(w http.ResponseWriter) (*os.File, error) {
 	return c.File()
 }
 
-// fileOf is a gate's TCP listener, for the next image of the process; nil where
+// fileOf is a gate's listener, for the next image of the process; nil where
 // there is none.
 func fileOf(g *session.Gate) (*os.File, error) {
 	if g == nil {
 		return nil, nil
 	}
-	l, ok := g.Listener.(*net.TCPListener)
+	l, ok := g.Listener.(interface{ File() (*os.File, error) })
 	if !ok {
-		return nil, errors.New("it is no TCP socket")
+		return nil, errors.New("it is no socket")
 	}
 	return l.File()
 }

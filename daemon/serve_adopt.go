@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/daemon/audit"
@@ -68,6 +69,11 @@ func offerOf(in ipc.AddRequest) (o rotate.Offer, err error) {
 	if !s3Alone {
 		if in.User == "" || in.Project == "" {
 			return o, usage("an environment needs --user and --project, or S3 keys alone")
+		}
+		for _, named := range []string{in.User, in.Project, in.UserDomainID, in.ProjectDomainID} {
+			if utf8.RuneCountInString(named) > account.MaxNamed {
+				return o, usage("a user, a project and a domain have names of %d characters at most", account.MaxNamed)
+			}
 		}
 		in.AuthURL = cmp.Or(in.AuthURL, defaultAuthURL)
 		api := cmp.Or(in.IdentityAPI, "3")

@@ -25,9 +25,11 @@ const (
 	maxHeaders = 100
 )
 
+// ErrSlow means that the daemon is there and does not answer in time.
+var ErrSlow = errors.New("the daemon takes too long to answer")
+
 var (
 	errSilent  = errors.New("it hung up without an answer")
-	errSlow    = errors.New("the daemon takes too long to answer")
 	errCut     = errors.New("the daemon's answer was cut off")
 	errGarbled = errors.New("the daemon's answer is no HTTP")
 )
@@ -260,7 +262,7 @@ func (r *reply) broken(ctx context.Context, err error) error {
 	case nil:
 		return err
 	case context.DeadlineExceeded:
-		return errSlow
+		return ErrSlow
 	}
 	return ctx.Err()
 }

@@ -292,7 +292,7 @@ func TestOwner(t *testing.T) {
 	}
 	defer os.Remove(link)
 	t.Setenv("CCAD_SOCKET", filepath.Join(link, "ccad.sock"))
-	refused("linked folder", "is no folder")
+	refused("linked folder", "is a symbolic link and no folder")
 }
 
 func TestStream(t *testing.T) {
@@ -350,7 +350,7 @@ func TestCancel(t *testing.T) {
 	}
 	late, stop := context.WithDeadline(t.Context(), time.Now().Add(50*time.Millisecond))
 	defer stop()
-	if _, err := Do(late, "GET", "/v1/status", nil, nil); err == nil || !strings.Contains(err.Error(), errSlow.Error()) {
+	if _, err := Do(late, "GET", "/v1/status", nil, nil); err == nil || !strings.Contains(err.Error(), ErrSlow.Error()) {
 		t.Errorf("too late: %v", err)
 	}
 }

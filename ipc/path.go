@@ -132,6 +132,9 @@ func ownFolder(path string, uid int, forbidden fs.FileMode) error {
 	if err != nil {
 		return err
 	}
+	if info.Mode().Type() == fs.ModeSymlink {
+		return fmt.Errorf("%s is a symbolic link and no folder", path)
+	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s is no folder", path)
 	}

@@ -20,7 +20,9 @@ var ErrLive = errors.New("another ccad answers there")
 // path can only be the leftover of a daemon that died; it is removed all the
 // same only after a dial has shown that nobody answers.
 //
-// Only a starting daemon calls it: the umask it sets is the whole process's.
+// The umask it sets is the whole process's for that moment: a folder made meanwhile
+// could not be entered. So a daemon calls it as it starts, and else only where its
+// socket was removed.
 func Listen(path string) (*Listener, error) {
 	if err := checkFolder(filepath.Dir(path)); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,13 +18,30 @@ func call(method, path string, in, out any) error {
 	return err
 }
 
+// readWithin is how long the daemon may take to tell what it has at hand. One that
+// is stopped would be waited for without end.
+var readWithin = 10 * time.Second
+
+// atHand asks for what the daemon has at hand; nothing at the cloud is waited for.
+func atHand(path string, out any) (warnings []string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
+	defer cancel()
+	return ipc.Do(ctx, "GET", path, nil, out)
+}
+
+// read is atHand, and says the warnings.
+func read(path string, out any) error {
+	warnings, err := atHand(path, out)
+	warn(warnings)
+	return err
+}
+
 // emitJSON prints the daemon's own JSON.
 func emitJSON(path string) error {
-	body, warnings, err := ipc.Get(path)
-	if err != nil {
+	var body []byte
+	if err := read(path, &body); err != nil {
 		return err
 	}
-	warn(warnings)
 	return emit(append(bytes.TrimRight(body, "\n"), '\n'))
 }
 
@@ -35,7 +53,7 @@ func environmentPath(name string) (string, error) {
 // status asks for everything there is to know. Locked is not a failure here.
 func status() (ipc.Status, error) {
 	var st ipc.Status
-	err := call("GET", "/v1/status", nil, &st)
+	err := read("/v1/status", &st)
 	return st, err
 }
 
@@ -90,7 +108,7 @@ func names(max int) cobra.CompletionFunc {
 // userNames completes users.
 func userNames(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 	var st ipc.Status
-	if _, err := ipc.Do(context.Background(), "GET", "/v1/status", nil, &st); err == nil {
+	if _, err := atHand("/v1/status", &st); err == nil {
 		for _, u := range st.Users {
 			names = append(names, u.Name)
 		}
@@ -101,7 +119,7 @@ func userNames(*cobra.Command, []string, string) (names []string, _ cobra.ShellC
 // environmentNames is empty, and silent, where nobody tells them.
 func environmentNames() (names []string) {
 	var st ipc.Status
-	if _, err := ipc.Do(context.Background(), "GET", "/v1/status", nil, &st); err != nil {
+	if _, err := atHand("/v1/status", &st); err != nil {
 		return nil
 	}
 	for _, e := range st.Environments {

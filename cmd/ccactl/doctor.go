@@ -117,8 +117,8 @@ func checkDaemon(x examination) []finding {
 	if x.err != nil {
 		mend := hintFor(x.err)
 		var failure *ipc.Error
-		if !errors.As(x.err, &failure) {
-			mend = "chmod 700 the folder of the socket, or point CCAD_SOCKET to where your ccad listens"
+		if !errors.As(x.err, &failure) && !errors.Is(x.err, ipc.ErrSlow) {
+			mend = "make the folder of the socket a real one of yours with mode 0700, or point CCAD_SOCKET to where your ccad listens"
 		}
 		return []finding{wrong(check, mend, "%v", x.err)}
 	}

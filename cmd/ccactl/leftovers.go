@@ -26,7 +26,7 @@ func leftovers() (found []leftover, unread []string, err error) {
 		return nil, nil, err
 	}
 	var known ipc.StaleFiles
-	if err := call("GET", "/v1/stale", nil, &known); err != nil {
+	if err := read("/v1/stale", &known); err != nil {
 		return nil, nil, err
 	}
 	words, unread := stale.Files(ipc.Home(), os.Getenv, append(known.Files, writtenFiles()...))

@@ -69,7 +69,7 @@ func showVerb() *cobra.Command {
 			return emitJSON(path)
 		}
 		var e ipc.Shown
-		if err := call("GET", path, nil, &e); err != nil {
+		if err := read(path, &e); err != nil {
 			return err
 		}
 		return show(e)

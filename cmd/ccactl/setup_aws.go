@@ -117,7 +117,7 @@ func (s *setup) giveEndpoint(environments []ipc.Environment) error {
 			return err
 		}
 		var shown ipc.Shown
-		if err := call("GET", "/v1/environments/"+e.Name, nil, &shown); err != nil {
+		if err := read("/v1/environments/"+e.Name, &shown); err != nil {
 			return err
 		}
 		var done ipc.Changes

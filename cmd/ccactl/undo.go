@@ -24,7 +24,7 @@ func putBack(named []string) error {
 		}
 	}
 	var kept ipc.KeptFiles
-	if err := call("GET", "/v1/kept", nil, &kept); err != nil {
+	if err := read("/v1/kept", &kept); err != nil {
 		if _, none := os.Lstat(keptNote()); errors.Is(none, fs.ErrNotExist) {
 			err = nil // nobody need be there to say so
 		}

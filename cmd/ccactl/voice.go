@@ -97,6 +97,9 @@ func hintFor(err error) string {
 	if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) {
 		return "ccactl doctor"
 	}
+	if errors.Is(err, ipc.ErrSlow) {
+		return restartAdvice(0)
+	}
 	var failure *ipc.Error
 	if !errors.As(err, &failure) {
 		return ""

@@ -102,6 +102,10 @@ func NameFrom(s string) (string, bool) {
 	return name, ValidName(name)
 }
 
+// MaxNamed is how many characters Keystone keeps of what is named there: a user, a
+// project, a domain. Longer is another's file, or a paste gone wrong.
+const MaxNamed = 255
+
 // Masked reports whether a value is a portal's mask (only asterisks or bullets)
 // and thus no value.
 func Masked(value string) bool {

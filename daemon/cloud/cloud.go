@@ -16,8 +16,8 @@
 // answers (errors.go): the first drops a value, the others wait. So a server
 // that is not Keystone, a certificate of another host and an overloaded proxy
 // are all ErrUnreachable, and only what Keystone or S3 itself says about a
-// secret is ErrRefused. An unreadable 401 is a refusal too: to take it for
-// silence would send a password again that counts as a failed login.
+// secret is ErrRefused. A 401 without Keystone's JSON is a gateway's, then; that
+// it may hide a failed login is MayHaveJudged's to say.
 //
 // Connections are not kept: the calls are few, an idle one would be stale after
 // a suspend, and net/http sends a request again when a kept one breaks.

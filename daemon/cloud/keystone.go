@@ -101,6 +101,7 @@ func (c *Cloud) unwanted(auth account.Endpoint, q question, a answer) *Error {
 	e := c.common(auth, q.op, a, "Keystone's JSON")
 	e.spoken = spoken
 	switch {
+	case !spoken: // a gateway's page, not Keystone's word
 	case a.status == http.StatusUnauthorized && words == "Attempted to authenticate with an unsupported method.":
 		e.Kind, e.reason = ErrNotOffered, "it does not offer that"
 	case a.status == http.StatusUnauthorized:
@@ -108,7 +109,6 @@ func (c *Cloud) unwanted(auth account.Endpoint, q question, a answer) *Error {
 		if m := expiredRule.FindStringSubmatch(words); m != nil {
 			e.Kind, e.UserID, e.reason = ErrPasswordExpired, m[1], "refused: the password has expired and must be changed"
 		}
-	case !spoken: // a gateway's page, not Keystone's word
 	case a.status == http.StatusForbidden:
 		e.Kind, e.reason = ErrRefused, "refused"
 	case a.status == http.StatusConflict:

@@ -39,7 +39,7 @@ func TestKeystonesWords(t *testing.T) {
 	}{
 		{"refused", ask, said(401, a401), cloud.ErrRefused, "for a token: refused (401)", "", true},
 		{"refused in other words", ask, said(401, "the server's own words must-not-show"), cloud.ErrRefused, "for a token: refused (401)", "", true},
-		{"refused, unreadable", ask, reply{401, nil, "<html>"}, cloud.ErrRefused, "for a token: refused (401)", "", true},
+		{"a gateway's 401", ask, reply{401, nil, "<html>"}, cloud.ErrUnreachable, "answered with something else than Keystone's JSON (401)", "", true},
 		{"forbidden", list, said(403, "Delegated tokens cannot access credentials directly."), cloud.ErrRefused, "to list the S3 keys: refused (403)", "", true},
 		{"expired", ask, said(401, "The password is expired and needs to be changed for user: 0bd6dfdfae1c4878a958d4bf45016e71."), cloud.ErrPasswordExpired, "the password has expired and must be changed (401)", "", true},
 		{"method unknown", application, said(401, "Attempted to authenticate with an unsupported method."), cloud.ErrNotOffered, "it does not offer that (401)", "", false},

@@ -42,7 +42,7 @@ func (w *world) failed(want int) {
 // together.
 func TestUnansweredCounts(t *testing.T) {
 	for name, lost := range map[string]practice.Fault{
-		"500": {Status: 500}, "502": {Status: 502}, "504": {Status: 504}, "cut": {Break: practice.Cut}, "torn": {Break: practice.Torn},
+		"500": {Status: 500}, "502": {Status: 502}, "504": {Status: 504}, "a gateway's 401": {Status: 401, Body: "<html>"}, "cut": {Break: practice.Cut}, "torn": {Break: practice.Torn},
 	} {
 		for _, what := range []string{"one value", "several"} {
 			t.Run(name+", "+what, func(t *testing.T) {
@@ -86,7 +86,9 @@ func TestUnansweredIsMadeUpFor(t *testing.T) {
 // TestAcceptedIsSentAgain: a password that the cloud accepted once, and of which it
 // answered none of two attempts, heals by itself an hour after the outage.
 func TestAcceptedIsSentAgain(t *testing.T) {
-	for name, lost := range map[string]practice.Fault{"504": {Status: 504}, "hang up": {Break: practice.Cut}} {
+	for name, lost := range map[string]practice.Fault{
+		"504": {Status: 504}, "hang up": {Break: practice.Cut}, "a gateway's 401": {Status: 401, Body: "<html>"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.dev()
@@ -95,6 +97,9 @@ func TestAcceptedIsSentAgain(t *testing.T) {
 			w.cloud.Fail(lost)
 			for range maxUnanswered {
 				wantIs(t, w.Verify(t.Context(), "dev", false), cloud.ErrUnreachable)
+			}
+			if w.user().Refused != nil {
+				t.Error("the cloud refused nothing")
 			}
 			w.cloud.Heal()
 			_, _, err := w.Token(t.Context(), "dev")

@@ -520,7 +520,7 @@ func (m *model) fault4(t *rapid.T, route string, percent int) *practice.Fault {
 	switch {
 	case route == "POST /v3/credentials" && f.Status == 403: // then the cloud chooses, and a kill may leave a key that nobody can tell from others'
 		return nil
-	case route != changeRoute && f.Status == 401, route == tokenRoute && f.Late: // lies about a password that is right, and attempts nobody makes
+	case route != changeRoute && f.Body == unauthorized, route == tokenRoute && f.Late: // lies about a password that is right, and attempts nobody makes
 		return nil
 	}
 	m.lies = m.lies || f.AfterWork && (f.Status == 307 || f.Status == 404)

@@ -63,10 +63,16 @@ func NewGate(l net.Listener) *Gate {
 // server must neither end nor take another connection, until it is closed.
 func (g *Gate) Accept() (net.Conn, error) {
 	for {
-		c, err := g.Listener.Accept()
 		g.mu.Lock()
-		shut, room := g.shut, err != nil || g.roomLocked()
+		l := g.Listener
 		g.mu.Unlock()
+		c, err := l.Accept()
+		g.mu.Lock()
+		moved, shut, room := l != g.Listener, g.shut, err != nil || g.roomLocked()
+		g.mu.Unlock()
+		if moved && err != nil {
+			continue
+		}
 		if shut && err != nil {
 			close(g.parked)
 			<-g.closed
@@ -126,9 +132,28 @@ func (g *Gate) Close() error {
 	err := net.ErrClosed
 	g.once.Do(func() {
 		close(g.closed)
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		err = g.Listener.Close()
 	})
 	return err
+}
+
+// Move lets the gate stand before another listener, and closes the former one. A
+// gate that is shut or closed closes the other.
+func (g *Gate) Move(l net.Listener) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ended := g.shut
+	select {
+	case <-g.closed:
+		ended = true
+	default:
+	}
+	if !ended {
+		g.Listener, l = l, g.Listener
+	}
+	_ = l.Close()
 }
 
 // ConnState follows the server's connections.
@@ -152,10 +177,10 @@ func (g *Gate) ConnState(c net.Conn, s http.ConnState) {
 func (g *Gate) Shut() {
 	g.mu.Lock()
 	g.shut = true
-	g.mu.Unlock()
 	if d, ok := g.Listener.(deadliner); ok {
 		_ = d.SetDeadline(time.Unix(1, 0))
 	}
+	g.mu.Unlock()
 	limit := time.After(cmp.Or(g.Drain, drainLimit))
 	select {
 	case <-g.parked:

@@ -21,10 +21,10 @@ func keystone(vs values) (Found, error) {
 	f := Found{}
 	f.User.Auth, f.User.IdentityAPI = r.auth()
 	f.AppCred = r.appCred()
-	f.User.Name = r.text("OS_USERNAME")
+	f.User.Name = r.named("OS_USERNAME")
 	f.Password = r.secret("OS_PASSWORD")
-	f.Environment.Project = r.text("OS_PROJECT_NAME", "OS_TENANT_NAME")
-	f.Environment.ProjectID = r.text("OS_PROJECT_ID", "OS_TENANT_ID")
+	f.Environment.Project = r.named("OS_PROJECT_NAME", "OS_TENANT_NAME")
+	f.Environment.ProjectID = r.named("OS_PROJECT_ID", "OS_TENANT_ID")
 	f.Environment.Region = r.text("OS_REGION_NAME")
 	r.domains(&f)
 	if f.AppCred == nil && f.Password.Empty() {
@@ -148,10 +148,10 @@ func (r *reader) domain(id, name string) (string, string) {
 		{"OS_DEFAULT_DOMAIN", ""},
 		{"OS_DOMAIN_ID", "OS_DOMAIN_NAME"},
 	} {
-		if v := r.text(names[0]); v != "" {
+		if v := r.named(names[0]); v != "" {
 			return v, ""
 		}
-		if v := r.text(names[1]); v != "" {
+		if v := r.named(names[1]); v != "" {
 			return "", v
 		}
 	}

@@ -251,6 +251,9 @@ func TestBadFiles(t *testing.T) {
 		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=pa$word\n", ".env:2: OS_PASSWORD depends on a variable"},
 		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=${X:-y}\n", ".env:2: OS_PASSWORD is computed by the shell"},
 		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=\"a\\nb\"\n", ".env:2: OS_PASSWORD runs over more than one line"},
+		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=p\nOS_PROJECT_NAME=p\nOS_USERNAME=" + strings.Repeat("é", 256) + "\n", ".env:4: OS_USERNAME is longer than 255 characters"},
+		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=p\nOS_USERNAME=u\nOS_PROJECT_NAME=" + strings.Repeat("x", 256) + "\n", ".env:4: OS_PROJECT_NAME is longer than 255 characters"},
+		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=p\nOS_USERNAME=" + strings.Repeat("é", 255) + "\nOS_DEFAULT_DOMAIN=" + strings.Repeat("x", 256) + "\n", ".env:4: OS_DEFAULT_DOMAIN is longer than 255 characters"},
 		{".env", "OS_AUTH_URL=https://a\nOS_PASSWORD=" + strings.Repeat("x", 20<<10) + "\n", ".env:2: OS_PASSWORD is too long"},
 
 		{"c", "clouds: [a]\n", "c:1: must be a mapping"},

@@ -2,7 +2,9 @@ package source
 
 import (
 	"crypto/x509"
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloud-ca/ccad/daemon/account"
 )
@@ -97,6 +99,15 @@ func (r *reader) text(names ...string) string {
 		r.err = v.at.error(v.key + " is asked for by the script: only a password may be")
 	}
 	return v.text
+}
+
+// named is text, of what Keystone has a name or an id of.
+func (r *reader) named(names ...string) string {
+	v := r.get(names...)
+	if utf8.RuneCountInString(v.text) > account.MaxNamed && r.err == nil {
+		r.err = v.at.error(fmt.Sprintf("%s is longer than %d characters", v.key, account.MaxNamed))
+	}
+	return r.text(names...)
 }
 
 // secret returns the first of names that is given and is a value: a portal's

@@ -12,7 +12,7 @@ import (
 
 // What LockFolder refuses.
 var (
-	ErrLoose = errors.New("others can enter it") // a folder of another owner or with a mode wider than 0700
+	ErrLoose = errors.New("it must be yours alone") // a folder of another owner or with a mode wider than 0700
 	ErrOwned = errors.New("another daemon owns it")
 )
 
@@ -89,7 +89,7 @@ func tight(f *os.File) error {
 		return fmt.Errorf("inspect folder: %w", err)
 	}
 	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
-		return fmt.Errorf("folder %s belongs to uid %d, not to %d: %w", f.Name(), owner, os.Geteuid(), ErrLoose)
+		return fmt.Errorf("folder %s belongs to another user (uid %d): %w", f.Name(), owner, ErrLoose)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("folder %s has mode %04o, 0700 is needed: %w", f.Name(), mode, ErrLoose)

@@ -60,7 +60,7 @@ func TestLockFolderRefusesForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := LockFolder(dir); !errors.Is(err, ErrLoose) || !strings.Contains(err.Error(), "belongs to uid") {
+	if _, err := LockFolder(dir); !errors.Is(err, ErrLoose) || !strings.Contains(err.Error(), "belongs to another user (uid ") || strings.Contains(err.Error(), "can enter it") {
 		t.Errorf("a foreign folder: %v", err)
 	}
 }

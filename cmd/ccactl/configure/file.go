@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"unicode"
@@ -117,7 +118,8 @@ func (f *file) save(text string) (changed bool, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return false, fmt.Errorf("make the folder of %s: %w", f.name, err)
 	}
-	tmp, err := os.CreateTemp(folder, "."+filepath.Base(f.path)+".*") // 0600
+	f.removeLeft()
+	tmp, err := os.OpenFile(f.beside(strconv.Itoa(os.Getpid())), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return false, fmt.Errorf("write %s: %w", f.name, err)
 	}
@@ -139,6 +141,28 @@ func (f *file) save(text string) (changed bool, err error) {
 		return true, fmt.Errorf("flush the folder of %s: %w", f.name, err)
 	}
 	return true, nil
+}
+
+// beside is where a process writes the successor of the file. Its number is in the
+// name, so that what it leaves when it is killed is known for that.
+func (f *file) beside(pid string) string {
+	return filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+"."+pid+".ccad")
+}
+
+// removeLeft removes what processes left there that are gone: it may hold secrets.
+func (f *file) removeLeft() {
+	entries, _ := os.ReadDir(filepath.Dir(f.path))
+	for _, e := range entries {
+		number, _ := strings.CutPrefix(e.Name(), "."+filepath.Base(f.path)+".")
+		number, _ = strings.CutSuffix(number, ".ccad")
+		pid, err := strconv.Atoi(number)
+		if err != nil || pid <= 0 || filepath.Base(f.beside(number)) != e.Name() {
+			continue
+		}
+		if pid == os.Getpid() || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.Remove(f.beside(number))
+		}
+	}
 }
 
 // Writable returns why a file could not be edited, where that can be told before.

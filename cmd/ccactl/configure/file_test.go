@@ -1,8 +1,13 @@
 package configure
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,6 +70,41 @@ func TestModeAndLinks(t *testing.T) {
 	for _, folder := range []string{dir, filepath.Dir(target)} {
 		if left, _ := filepath.Glob(filepath.Join(folder, ".config*")); left != nil {
 			t.Errorf("left over: %v", left)
+		}
+	}
+}
+
+// What a ccactl that was killed left beside a file, maybe with its secrets, goes at
+// the next edit; what one that runs is writing, or a person keeps there, does not.
+func TestLeftByAKill(t *testing.T) {
+	dir := t.TempDir()
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	beside := func(pid int) string { return filepath.Join(dir, fmt.Sprintf(".config.%d.ccad", pid)) }
+	left, ours := beside(gone.Process.Pid), beside(os.Getpid())
+	kept := []string{beside(os.Getppid()), filepath.Join(dir, ".config.old.ccad"), filepath.Join(dir, ".other."+strconv.Itoa(gone.Process.Pid)+".ccad")}
+	target := filepath.Join(dir, "target")
+	for _, path := range append(kept, left, target) {
+		if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(target, ours); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := addDev(filepath.Join(dir, "config")); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	for _, path := range []string{left, ours} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", path, err)
+		}
+	}
+	for _, path := range append(kept, target) {
+		if read(t, path) != "before" {
+			t.Errorf("%s has %s", path, read(t, path))
 		}
 	}
 }
