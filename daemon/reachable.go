@@ -37,8 +37,9 @@ func (d *Daemon) stayReachable(ctx context.Context, ticks <-chan time.Time) {
 	}
 }
 
-// listenAnew makes again what is gone of the folder of the socket. The socket that
-// systemd holds is systemd's to make.
+// listenAnew makes again what is gone of the folder of the socket and the sockets in
+// it: the generations are keepPublished's, and the socket that systemd holds is
+// systemd's.
 func (d *Daemon) listenAnew() error {
 	d.marking.Lock() // a lock hands over what is there now
 	defer d.marking.Unlock()
@@ -51,16 +52,6 @@ func (d *Daemon) listenAnew() error {
 			return err
 		}
 		d.locks = append(d.locks, lock)
-	}
-	if gone(d.gens.folder) {
-		if err := d.gens.claim(); err != nil {
-			return err
-		}
-		if o := d.open.Load(); o != nil {
-			if err := d.gens.publish(nil, o.vault.Contents()); err != nil {
-				return err
-			}
-		}
 	}
 	if d.made {
 		if err := d.move(d.gate, d.Socket); err != nil {

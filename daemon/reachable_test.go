@@ -30,7 +30,6 @@ func TestReachable(t *testing.T) {
 	}
 	d := &Daemon{
 		Options: Options{Socket: filepath.Join(folder, "ccad.sock"), Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
-		gens:    &generations{folder: filepath.Join(folder, "gen")},
 		image:   context.Background(),
 		locks:   []*os.File{lock},
 		made:    true,
@@ -73,9 +72,6 @@ func TestReachable(t *testing.T) {
 		}
 		if info, err := os.Stat(d.Socket); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s removed: %v, %v", name, info, err)
-		}
-		if info, err := os.Stat(d.gens.folder); err != nil || !info.IsDir() {
-			t.Errorf("%s removed: the generations are gone: %v", name, err)
 		}
 		if _, err := vault.LockFolder(folder); err == nil {
 			t.Errorf("%s removed: the folder has another owner", name)
