@@ -262,10 +262,9 @@ func TestWatchedCA(t *testing.T) {
 	w.has("dev", "second")
 }
 
-// TestTenEnvironments: from the moment that the value is on the machine to the
-// last view takes less than a second, the cloud's answers included.
+// TestTenEnvironments: one file brings ten environments the new password, with few
+// logins. make bench prints how long that takes.
 func TestTenEnvironments(t *testing.T) {
-	alone(t) // it is about time
 	w := newWorld(t, practice.Options{})
 	var projects []string
 	for i := range 10 {
@@ -278,33 +277,23 @@ func TestTenEnvironments(t *testing.T) {
 		w.save(path, w.openrc(secret, p, ""))
 		w.importAll(p, path)
 	}
-	best := time.Hour
-	for round := range 4 { // the machine may have other things to do
-		password := fmt.Sprint("round-", round)
-		dead := map[string]bool{}
-		for _, k := range w.cloud.Keys("ten") {
-			dead[k.Access] = true
-		}
-		w.cloud.Reset("ten", password)
-		nextSecond() // tokens of the very second of a change are born dead
-		w.save(path, w.openrc(password, "p9", ""))
-		begun := time.Now()
-		w.until("all ten are healed", func() bool {
-			for _, e := range w.status().Environments {
-				if e.State != "ok" || e.S3.State != "ok" || dead[e.S3.AccessKeyID] {
-					return false
-				}
+	dead := map[string]bool{}
+	for _, k := range w.cloud.Keys("ten") {
+		dead[k.Access] = true
+	}
+	w.cloud.Reset("ten", "regenerated")
+	nextSecond() // tokens of the very second of a change are born dead
+	w.save(path, w.openrc("regenerated", "p9", ""))
+	begun := time.Now()
+	w.until("all ten are healed", func() bool {
+		for _, e := range w.status().Environments {
+			if e.State != "ok" || e.S3.State != "ok" || dead[e.S3.AccessKeyID] {
+				return false
 			}
-			return w.shown("p0").Password == password
-		})
-		if best = min(best, time.Since(begun)); best < time.Second && round > 0 {
-			break
 		}
-	}
-	if best > time.Second {
-		t.Errorf("it takes %v", best)
-	}
-	t.Logf("%v", best)
+		return w.shown("p0").Password == "regenerated"
+	})
+	t.Logf("ten environments follow a file in %.2f s", time.Since(begun).Seconds()) // make bench
 	if accepted, refused := w.cloud.Passwords("ten"); refused != 0 || accepted > 40 {
 		t.Errorf("%d logins, %d failed", accepted, refused)
 	}

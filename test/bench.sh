@@ -43,6 +43,8 @@ bash test/bench/large.sh
 echo "# prompt hook, and what the daemon does in memory"
 # shellcheck disable=SC2046
 go test -run '^$' -bench . -benchtime "${BENCHTIME:-1s}" ./cmd/ccactl/shell $(go list ./daemon/... | grep -v /gateway) | grep -E '^(Benchmark|FAIL)'
+echo "# from a saved file to the last view, the practice cloud's answers included (target: 1 s)"
+go test -count 3 -v -run '^TestTenEnvironments$' ./daemon | grep -oE 'ten environments follow .*|^FAIL.*'
 if [ -x /usr/bin/uwsgi_python3 ]; then
   bash test/lab/cloud.sh up "$work/lab" 2>/dev/null
   bash test/bench/gateway.sh "$work/lab"
