@@ -31,21 +31,29 @@ func SocketPath() string {
 // answers systemd's LoadCredential=.
 const CredentialsName = "credentials.sock"
 
-// companions are the files that complete one of that name where they lie beside it.
-var companions = map[string][]string{
-	"clouds.yaml": {"secure.yaml", "secure.yml"}, "clouds.yml": {"secure.yaml", "secure.yml"},
-	"secure.yaml": {"clouds.yaml", "clouds.yml"}, "secure.yml": {"clouds.yaml", "clouds.yml"},
-	"credentials": {"config"}, "config": {"credentials"}, // of ~/.aws
-}
-
 // Companions returns the files beside path that are read together with it, which
 // may not exist.
 func Companions(path string) (beside []string) {
 	dir, name := filepath.Split(path)
-	for _, other := range companions[name] {
+	for _, other := range completing(name) {
 		beside = append(beside, filepath.Join(dir, other))
 	}
 	return beside
+}
+
+// completing are the names of files that complete one of that name.
+func completing(name string) []string {
+	switch name {
+	case "clouds.yaml", "clouds.yml":
+		return []string{"secure.yaml", "secure.yml"}
+	case "secure.yaml", "secure.yml":
+		return []string{"clouds.yaml", "clouds.yml"}
+	case "credentials": // of ~/.aws, as the next
+		return []string{"config"}
+	case "config":
+		return []string{"credentials"}
+	}
+	return nil
 }
 
 // GenerationFolder returns the folder with one file per environment that holds

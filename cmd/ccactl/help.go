@@ -75,7 +75,7 @@ the cloud refuses.`, ""
 
 What there is at the cloud stays there, and is named. The former copies of the
 store, which hold it too, are removed. A user goes with his last environment; if
-ccad made his password, which is nowhere else, that is asked about or wants --yes.`, "  ccactl remove dev"
+ccad made his password, which is nowhere else, it asks first, or wants --yes.`, "  ccactl remove dev"
 	case "rotate":
 		return `
 
@@ -150,9 +150,10 @@ says where ccad was killed and lines may be missing.`, `  ccactl log --follow
 		return `
 
 What it brings is stored unverified, and verified as soon as the cloud answers.
-What is here already, and is another's, is not replaced. A backup may be somebody
-else's: it brings a user who is here no S3 endpoint that none of his environments
-has, and plain http only with --insecure-http, or where it was allowed before.`, "  ccactl restore saved.age"
+What is here already, and is another's, is not replaced. A backup may be
+somebody else's: it brings a user who is here no S3 endpoint that none of his
+environments has, and plain http only with --insecure-http, or where it was
+allowed before.`, "  ccactl restore saved.age"
 	case "unlock":
 		return "\n\nAn OS keyring opens by itself; the file keyring asks for its passphrase.", `  ccactl unlock
   ccactl unlock --passphrase-file F`

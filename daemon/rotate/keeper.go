@@ -109,21 +109,25 @@ func New(v *vault.Vault, c *cloud.Cloud, now func() time.Time, changed func(befo
 // Contents returns what is in force.
 func (k *Keeper) Contents() *vault.Contents { return k.vault.Contents() }
 
-// commit changes the store and tells.
+// commit changes the store and tells. What change finds amiss is returned as it is.
 func (k *Keeper) commit(why string, change func(*vault.Contents) error) error {
 	k.order.Lock()
 	defer k.order.Unlock()
+	var amiss error
 	before, after, err := k.vault.Exchange(func(c *vault.Contents) error {
 		was := k.vault.Contents()
-		if err := change(c); err != nil {
-			return err
+		if amiss = change(c); amiss != nil {
+			return amiss
 		}
 		retire(was, c, k.now())
 		carryIncidents(was, c)
 		c.Lease, c.LeasesEnd = k.patience.Lease, k.leasesEnd
 		return nil
 	})
-	if err != nil {
+	switch {
+	case amiss != nil:
+		return amiss
+	case err != nil:
 		return fmt.Errorf("write the store: %w", err)
 	}
 	k.watcher(before, after, why)
