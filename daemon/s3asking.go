@@ -110,7 +110,7 @@ func (d *Daemon) keyRejected(ctx context.Context, b gateway.Binding) (gateway.Bi
 			return
 		}
 		if e, ok := o.keeper.EnvironmentByID(b.ID); ok {
-			if err := o.keeper.KeyRejected(context.WithoutCancel(ctx), e.Name); err != nil {
+			if err := o.keeper.KeyRejected(context.WithoutCancel(ctx), e.Name); err != nil && !errors.Is(err, rotate.ErrWithheld) {
 				d.Log.Warn("check a refused S3 key", "environment", e.Name, "error", err)
 			}
 		}

@@ -297,7 +297,7 @@ func (k *Keeper) KeyRejected(ctx context.Context, name string) error {
 		return k.proveKeysLocked(ctx, e, false)
 	}
 	switch err := Unasked(e, u); {
-	case errors.Is(err, ErrAbsent), errors.Is(err, ErrWithheld): // an application credential may not list keys
+	case errors.Is(err, ErrAbsent): // an application credential may not list keys
 		return nil
 	case err != nil:
 		return err

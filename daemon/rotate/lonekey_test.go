@@ -3,6 +3,7 @@ package rotate
 import (
 	"testing"
 
+	"github.com/cloud-ca/ccad/daemon/account"
 	"github.com/cloud-ca/ccad/test/practice"
 )
 
@@ -37,5 +38,20 @@ func TestLoneKeyHeals(t *testing.T) {
 	}
 	if err := MayServeKeys(w.Contents().Environments["profile"]); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKeyOfAWithheldPassword: nobody asks Keystone about a key by a password that only
+// a person may send, and that is not taken for its word.
+func TestKeyOfAWithheldPassword(t *testing.T) {
+	w := newWorld(t)
+	w.dev()
+	if _, err := w.UpdatePassword(w.Context(), w.user().ID, account.NewSecret("not sent"), true); err != nil {
+		t.Fatal(err)
+	}
+	before := w.cloud.Count("POST /v3/auth/tokens")
+	wantIs(t, w.KeyRejected(w.Context(), "dev"), ErrWithheld)
+	if n := w.cloud.Count("POST /v3/auth/tokens") - before; n != 0 {
+		t.Errorf("%d logins", n)
 	}
 }
