@@ -101,7 +101,7 @@ func (k *Keeper) baseLocked(ctx context.Context, u vault.User, active vault.Vers
 
 // handsOff is the error for a password that was given with --no-verify.
 func handsOff(u vault.User) error {
-	return fmt.Errorf("the password of %s was given with --no-verify: %w", u.User, ErrWithheld)
+	return withheld("the password of " + u.User.String())
 }
 
 // rescopeLocked makes a project's token of an unscoped one and caches it. A base

@@ -74,7 +74,7 @@ func (k *Keeper) verifyLocked(ctx context.Context, name string, round *Round) er
 			person = false
 		}
 		if active.HandsOff && !person {
-			return withheld("the password of " + u.User.String())
+			return handsOff(u)
 		}
 		if u.Refused != nil && !person {
 			return standing(u)
